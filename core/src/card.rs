@@ -1,0 +1,124 @@
+//! The interface card: what an analyst has read of a model type, each fact with the place it was read from.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{family::Family, ids::ModelType};
+
+/// The version of the card's JSON form.
+pub const SCHEMA: u32 = 1;
+
+/// The analyst's typed record of a model type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InterfaceCard {
+    pub schema: u32,
+    pub model_type: ModelType,
+    /// The release of Transformers that was read, e.g. `5.20.2`.
+    pub library_version: String,
+    pub family: Family,
+    pub config_class: ClassFact,
+    /// Fields of the configuration, in the order of their definition.
+    pub config_fields: Vec<ConfigField>,
+    /// Common names to the names this configuration uses, e.g. `hidden_size` to `n_embd`.
+    pub attribute_map: BTreeMap<String, String>,
+    /// Nested configurations, by field name.
+    pub sub_configs: BTreeMap<String, SubConfig>,
+    /// Model classes of this type, those with an auto class first.
+    pub classes: Vec<ModelClass>,
+    /// What the inputs of the classes carry, e.g. `text`, `image`, `audio`.
+    pub modalities: Vec<String>,
+}
+
+/// A class and the place of its definition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassFact {
+    pub name: String,
+    /// The dotted module, e.g. `transformers.models.bert.modeling_bert`.
+    pub module: String,
+    pub source: SourceSpan,
+}
+
+/// Where a fact was read: a path below the library's root (or below the local folder), and a line counted from 1.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceSpan {
+    pub file: String,
+    pub line: u32,
+}
+
+/// One field of a configuration class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigField {
+    pub name: String,
+    /// The default as the instantiated configuration holds it; JSON `null` where there is none.
+    pub default: Value,
+    /// The annotation in the source, e.g. `int | None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotation: Option<String>,
+    /// Where it is defined; `None` for a field that only introspection shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceSpan>,
+}
+
+/// A nested configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubConfig {
+    /// The configuration class, e.g. `CLIPTextConfig`; `AutoConfig` where any type fits.
+    pub class: String,
+    /// Its default fields.
+    pub fields: Vec<ConfigField>,
+    pub attribute_map: BTreeMap<String, String>,
+}
+
+/// A model class, its task and what its `forward` takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelClass {
+    pub name: String,
+    pub module: String,
+    /// The auto class that leads to it, e.g. `AutoModelForCausalLM`; `None` for a class without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_class: Option<String>,
+    /// The task, e.g. `base`, `causal-lm`, `seq2seq-lm`, `image-classification`.
+    pub task: String,
+    pub source: SourceSpan,
+    /// `main_input_name` of the class, e.g. `pixel_values`.
+    pub main_input: String,
+    pub inputs: Vec<InputParam>,
+    /// Names of the output fields that the return annotation or docstring declares; empty where neither does.
+    #[serde(default)]
+    pub outputs: Vec<String>,
+}
+
+/// One parameter of a `forward`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputParam {
+    pub name: String,
+    pub required: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotation: Option<String>,
+    /// The default written in the signature, as source text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
+    pub source: SourceSpan,
+}
+
+impl InterfaceCard {
+    /// The class with this name.
+    pub fn class(&self, name: &str) -> Option<&ModelClass> {
+        self.classes.iter().find(|class| class.name == name)
+    }
+
+    /// The configuration field with this name, following the attribute map.
+    pub fn field(&self, name: &str) -> Option<&ConfigField> {
+        let name = self.attribute_map.get(name).map_or(name, String::as_str);
+        self.config_fields.iter().find(|field| field.name == name)
+    }
+}

@@ -1,0 +1,267 @@
+//! A finding: a typed diagnosis of a failed attempt, with a signature that is the same for the same cause in other types.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    backend::Backend,
+    job::{JobError, JobOutcome},
+};
+
+/// Where an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    Analyse,
+    Instantiate,
+    Forward,
+    /// The eager reference is not finite, hollow, or does not depend on an input.
+    Reference,
+    Generate,
+    Export,
+    Load,
+    Execute,
+    Compare,
+    Test,
+}
+
+impl Stage {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Analyse => "analyse",
+            Stage::Instantiate => "instantiate",
+            Stage::Forward => "forward",
+            Stage::Reference => "reference",
+            Stage::Generate => "generate",
+            Stage::Export => "export",
+            Stage::Load => "load",
+            Stage::Execute => "execute",
+            Stage::Compare => "compare",
+            Stage::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The normalised form of an error: class, message without numbers, paths and quoted names, and the innermost library function.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Signature(pub String);
+
+impl Signature {
+    /// Normalises an exception.
+    pub fn of_error(error: &JobError) -> Self {
+        let place = error
+            .frames
+            .last()
+            .map(|frame| format!(" @ {}", frame.function))
+            .unwrap_or_default();
+        Signature(format!(
+            "{}: {}{place}",
+            error.exception,
+            normalise(&error.message)
+        ))
+    }
+
+    /// A signature that is already a fixed phrase.
+    pub fn phrase(text: impl Into<String>) -> Self {
+        Signature(text.into())
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A typed diagnosis of a failed attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    pub stage: Stage,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<Backend>,
+    pub signature: Signature,
+    /// One sentence for people.
+    pub message: String,
+    /// The error as met, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<JobError>,
+    /// What a person can do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Finding {
+    /// The finding of a job that did not answer; `None` for one that did.
+    pub fn of_outcome(
+        stage: Stage,
+        backend: Option<Backend>,
+        outcome: &JobOutcome,
+    ) -> Option<Self> {
+        let (signature, message, error, hint) = match outcome {
+            JobOutcome::Done { .. } => return None,
+            JobOutcome::Failed { error } => (
+                Signature::of_error(error),
+                first_line(&format!("{}: {}", error.exception, error.message)),
+                Some(error.clone()),
+                None,
+            ),
+            JobOutcome::TimedOut { seconds } => (
+                Signature::phrase(format!("timed out @ {stage}")),
+                format!("no answer within {seconds:.0} s"),
+                None,
+                Some("raise `run.wall_seconds` in portwright.toml".to_owned()),
+            ),
+            JobOutcome::OutOfMemory {
+                peak_bytes,
+                limit_bytes,
+            } => (
+                Signature::phrase(format!("out of memory @ {stage}")),
+                format!(
+                    "the process tree reached {} MiB of resident memory; the limit is {} MiB",
+                    peak_bytes >> 20,
+                    limit_bytes >> 20
+                ),
+                None,
+                Some("raise `run.memory_limit_mb` in portwright.toml".to_owned()),
+            ),
+            JobOutcome::Crashed { status, log } => (
+                Signature::phrase(format!("crashed ({status}) @ {stage}")),
+                format!("the worker died ({status}){}", last_line(log)),
+                None,
+                None,
+            ),
+        };
+        Some(Finding {
+            stage,
+            backend,
+            signature,
+            message,
+            error,
+            hint,
+        })
+    }
+}
+
+/// The text with everything removed that differs between two occurrences of one cause.
+fn normalise(message: &str) -> String {
+    let line = message
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or("");
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\'' | '"' | '`' => {
+                // A quoted name; an apostrophe inside a word is no quote.
+                let inside_word =
+                    c == '\'' && out.chars().last().is_some_and(char::is_alphanumeric);
+                let tail: String = rest.clone().collect();
+                match tail.find(c) {
+                    Some(end) if !inside_word => {
+                        out.push('_');
+                        let count = tail[..end].chars().count() + 1;
+                        for _ in 0..count {
+                            rest.next();
+                        }
+                    }
+                    _ => out.push(c),
+                }
+            }
+            '0'..='9' => {
+                while rest.peek().is_some_and(|c| c.is_ascii_digit() || *c == '.') {
+                    rest.next();
+                }
+                if !out.ends_with('#') {
+                    out.push('#');
+                }
+            }
+            '/' if rest.peek().is_some_and(|c| c.is_ascii_alphanumeric()) => {
+                while rest.peek().is_some_and(|c| !c.is_whitespace()) {
+                    rest.next();
+                }
+                out.push_str("PATH");
+            }
+            _ => out.push(c),
+        }
+        if out.len() > 160 {
+            break;
+        }
+    }
+    out.trim().to_owned()
+}
+
+fn first_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or("").trim();
+    match line.char_indices().nth(300) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+fn last_line(log: &str) -> String {
+    match log.lines().rev().find(|line| !line.trim().is_empty()) {
+        Some(line) => format!("; it last said: {}", first_line(line)),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(message: &str) -> JobError {
+        JobError {
+            exception: "ValueError".into(),
+            message: message.into(),
+            ..JobError::default()
+        }
+    }
+
+    #[test]
+    fn two_occurrences_of_one_cause_have_one_signature() {
+        let a = Signature::of_error(&error(
+            "hidden size 64 is not a multiple of 'heads' 12 in /a/b.py",
+        ));
+        let b = Signature::of_error(&error(
+            "hidden size 33 is not a multiple of 'num' 5 in /c/d.py",
+        ));
+        assert_eq!(a, b);
+        assert_eq!(
+            a.0,
+            "ValueError: hidden size # is not a multiple of _ # in PATH"
+        );
+    }
+
+    #[test]
+    fn an_apostrophe_is_no_quote() {
+        assert_eq!(normalise("it doesn't fit 'x'"), "it doesn't fit _");
+    }
+
+    #[test]
+    fn an_answer_is_no_finding() {
+        let done = JobOutcome::Done {
+            result: serde_json::Value::Null,
+        };
+        assert!(Finding::of_outcome(Stage::Forward, None, &done).is_none());
+    }
+
+    #[test]
+    fn a_crash_says_what_the_worker_last_said() {
+        let crash = JobOutcome::Crashed {
+            status: "signal 11".into(),
+            log: "a\nboom\n".into(),
+        };
+        let finding = Finding::of_outcome(Stage::Execute, None, &crash).unwrap();
+        assert!(finding.message.contains("boom"));
+    }
+}

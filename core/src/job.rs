@@ -1,0 +1,238 @@
+//! What a sandboxed job is asked and what it answers: the versioned protocol between Rust and Python.
+//!
+//! Requests go to the Python fork server as JSON lines. A job answers with measurements and files; nothing it says is a verdict.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{backend::Backend, ids::ModelType, plan::PortPlan};
+
+/// The version of the protocol; both sides refuse any other.
+pub const PROTOCOL: u32 = 1;
+
+/// Which code a model type's classes come from. Paths are absolute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "kebab-case")]
+pub enum ModelSource {
+    /// The installed Transformers.
+    Library,
+    /// A local folder with `config.json` (with `auto_map`) and modelling code.
+    Folder { path: String },
+}
+
+/// What a job does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Job {
+    /// Lists the model types of the installed library.
+    Catalogue,
+    /// Reads one type's classes and defaults. Answers with an [`Introspection`].
+    Introspect {
+        model_type: ModelType,
+        source: ModelSource,
+    },
+    /// Instantiates the plan's class, draws its weights, and writes a checkpoint folder `checkpoint/` below the work folder.
+    Materialise {
+        plan: Box<PortPlan>,
+        source: ModelSource,
+    },
+    /// Runs the pristine library's model, eager attention, on each input file, writing a file of the same name below `outputs/`.
+    Reference {
+        plan: Box<PortPlan>,
+        source: ModelSource,
+        /// A folder with `config.json` and weights.
+        checkpoint: String,
+        /// Safetensors files, one per input set.
+        inputs: Vec<String>,
+    },
+    /// Imports the skillset's module and has it make a backend's artefact below `artefact/`. Answers with an [`Artefact`].
+    Build {
+        skillset: String,
+        backend: Backend,
+        checkpoint: String,
+    },
+    /// Runs a backend on each input file. Answers with an [`Execution`].
+    Execute {
+        backend: Backend,
+        /// The skillset's folder, where the module itself is what runs (`torch-cpu`).
+        skillset: Option<String>,
+        /// The artefact's main file.
+        artefact: Option<String>,
+        checkpoint: String,
+        inputs: Vec<String>,
+        /// Timed repetitions on the first input set.
+        repeats: u32,
+        /// Loads and unloads over which the memory slope is fitted.
+        reloads: u32,
+    },
+    /// Runs the skillset's own tests with pytest. Answers with a [`TestReport`].
+    Pytest { skillset: String },
+}
+
+/// A type as the library shows it. Paths of files are absolute.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Introspection {
+    pub model_type: ModelType,
+    pub library_version: String,
+    pub config_class: IntrospectedClass,
+    /// The default configuration's fields as JSON.
+    pub defaults: serde_json::Map<String, Value>,
+    pub attribute_map: BTreeMap<String, String>,
+    pub sub_configs: BTreeMap<String, IntrospectedSubConfig>,
+    pub classes: Vec<IntrospectedModel>,
+    /// Processor-like configurations found for the type (image processor, feature extractor), by class name.
+    #[serde(default)]
+    pub processors: BTreeMap<String, Value>,
+}
+
+/// A class and where it is defined.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IntrospectedClass {
+    pub name: String,
+    pub module: String,
+    pub file: String,
+}
+
+/// A nested configuration as introspection shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IntrospectedSubConfig {
+    pub class: String,
+    pub defaults: serde_json::Map<String, Value>,
+    pub attribute_map: BTreeMap<String, String>,
+}
+
+/// A model class as introspection shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IntrospectedModel {
+    pub name: String,
+    pub module: String,
+    pub file: String,
+    /// Auto classes that map to it, e.g. `AutoModelForCausalLM`.
+    pub auto_classes: Vec<String>,
+    pub main_input: String,
+    /// Parameters of `forward`: name, whether required, default as text.
+    pub parameters: Vec<IntrospectedParameter>,
+    /// `input_modalities` where the class declares them.
+    #[serde(default)]
+    pub modalities: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IntrospectedParameter {
+    pub name: String,
+    pub required: bool,
+    #[serde(default)]
+    pub default: Option<String>,
+}
+
+/// A built artefact. Paths are relative to the job's work folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Artefact {
+    /// The main file, e.g. `artefact/model.onnx`.
+    pub main: String,
+    /// All its files, the main one included.
+    pub files: Vec<String>,
+    /// Seconds spent.
+    pub seconds: f64,
+    /// What the exporter said that a person should know.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// What a backend measured while it ran.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Execution {
+    /// The device that executed, as the runtime names it, e.g. `CPU`.
+    pub device: String,
+    /// Nodes per execution provider (or device); for torch the model's modules per device.
+    pub nodes: BTreeMap<String, u64>,
+    /// Versions of what ran, e.g. `onnxruntime`.
+    pub versions: BTreeMap<String, String>,
+    /// Seconds to load the artefact.
+    pub load_seconds: f64,
+    /// Seconds of each timed repetition.
+    pub latency_seconds: Vec<f64>,
+    /// Resident bytes after each reload.
+    #[serde(default)]
+    pub reload_resident_bytes: Vec<u64>,
+    /// Output files, one per input set, in the order of the inputs, relative to the work folder.
+    pub outputs: Vec<String>,
+}
+
+/// What pytest said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TestReport {
+    pub passed: u32,
+    pub failed: u32,
+    pub skipped: u32,
+    /// Names and messages of what failed or was skipped.
+    #[serde(default)]
+    pub messages: Vec<String>,
+}
+
+/// An error that a job met, as Python saw it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct JobError {
+    /// The exception's class, e.g. `KeyError`.
+    pub exception: String,
+    pub message: String,
+    /// The traceback, outermost first.
+    #[serde(default)]
+    pub frames: Vec<Frame>,
+    /// The exceptions that caused it, innermost last, each `Class: message`.
+    #[serde(default)]
+    pub causes: Vec<String>,
+    /// What the job was doing when it failed, e.g. `instantiate`, `forward`, `export`.
+    #[serde(default)]
+    pub doing: String,
+}
+
+/// One line of a traceback.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    pub file: String,
+    pub line: u32,
+    pub function: String,
+    #[serde(default)]
+    pub code: String,
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum JobOutcome {
+    /// The job answered; `result` is the typed answer as JSON.
+    Done {
+        result: Value,
+    },
+    /// The job met an error and said so.
+    Failed {
+        error: JobError,
+    },
+    TimedOut {
+        seconds: f64,
+    },
+    OutOfMemory {
+        peak_bytes: u64,
+        limit_bytes: u64,
+    },
+    /// The process died: a signal or an exit without an answer. `log` is the end of what it printed.
+    Crashed {
+        status: String,
+        log: String,
+    },
+}
+
+/// A finished job: its outcome and what the watchdog saw of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobReport {
+    #[serde(flatten)]
+    pub outcome: JobOutcome,
+    /// The largest resident memory of the whole process tree, in bytes.
+    pub peak_resident_bytes: u64,
+    pub wall_seconds: f64,
+    /// The isolation it ran under, e.g. `namespaces+landlock+seccomp`.
+    pub isolation: String,
+}

@@ -1,0 +1,135 @@
+//! The port plan: the one editable recipe of a port.
+//!
+//! Code is rendered from it and never edited by hand. It is a small TOML file; [`PortPlan::from_toml`] refuses unknown keys and
+//! contradictions with the line they stand on.
+
+mod adaptation;
+mod input;
+mod parse;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use adaptation::{Adaptation, AdaptationKind, Provenance, Source};
+pub use input::{Axis, Dim, Dtype, InputSpec, Values};
+pub use parse::PlanError;
+
+use crate::{backend::Backend, digest::Digest, family::Family, ids::ModelType};
+
+/// The version of the plan's TOML form.
+pub const SCHEMA: u32 = 1;
+
+/// The recipe of a port.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PortPlan {
+    pub schema: u32,
+    pub model_type: ModelType,
+    pub family: Family,
+    /// The release of Transformers on which the plan was found.
+    pub library_version: String,
+    /// The model class, e.g. `BertModel`.
+    pub class: String,
+    /// Its module, e.g. `transformers.models.bert.modeling_bert`; for a local folder the file's stem, e.g. `modeling_palm`.
+    pub module: String,
+    pub config_class: String,
+    /// The task of the class, e.g. `base` or `causal-lm`.
+    pub task: String,
+    /// Keyword arguments of every `forward` that are not tensors, e.g. `use_cache = false`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub call: Map<String, Value>,
+    pub weights: Weights,
+    /// Overrides of the configuration's defaults.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub config: Map<String, Value>,
+    /// Named sizes, e.g. `batch` and `sequence`.
+    #[serde(default)]
+    pub dims: BTreeMap<String, Dim>,
+    pub inputs: Vec<InputSpec>,
+    /// How each backend's artefact is made; a backend without an entry runs the module itself.
+    #[serde(default)]
+    pub export: BTreeMap<Backend, Export>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adaptations: Vec<Adaptation>,
+}
+
+/// How the weights of the small model are drawn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weights {
+    pub seed: u64,
+    /// The standard deviation of a matrix times the square root of its fan-in; 1 keeps the size of a signal from layer to layer.
+    pub gain: f64,
+}
+
+/// How an artefact is made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Export {
+    pub strategy: Strategy,
+    /// Whether the axes whose [`Dim`] is dynamic stay free in the artefact.
+    pub dynamic: bool,
+    /// The ONNX opset; the exporter's default where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opset: Option<u32>,
+    /// Whether the exporter's own graph optimiser runs.
+    pub optimize: bool,
+    /// The attention implementation under which the model is traced: `eager` or `sdpa`.
+    pub attention: String,
+    /// ONNX Runtime's graph optimisation level, or absent for the runtime's default: `disable`, `basic`, `extended`, `all`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_optimization: Option<String>,
+}
+
+/// Who makes the artefact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// `transformers.exporters` for this backend's format.
+    Transformers,
+    /// `torch.onnx.export(dynamo=True)`.
+    TorchDynamo,
+    /// `torch.onnx.export(dynamo=False)`: the TorchScript tracer.
+    TorchScript,
+    /// Read the ONNX file that the `onnxruntime` entry makes.
+    FromOnnx,
+}
+
+impl Strategy {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Strategy::Transformers => "transformers",
+            Strategy::TorchDynamo => "torch-dynamo",
+            Strategy::TorchScript => "torch-script",
+            Strategy::FromOnnx => "from-onnx",
+        }
+    }
+}
+
+impl PortPlan {
+    /// Reads a plan; the error names the file's line, the key and the cure.
+    pub fn from_toml(text: &str) -> Result<Self, PlanError> {
+        parse::from_toml(text)
+    }
+
+    /// Writes the plan as TOML.
+    pub fn to_toml(&self) -> Result<String, PlanError> {
+        parse::to_toml(self)
+    }
+
+    /// Checks what the types cannot say.
+    pub fn validate(&self) -> Result<(), PlanError> {
+        parse::validate(self)
+    }
+
+    /// The plan's identity.
+    pub fn digest(&self) -> Result<Digest, PlanError> {
+        Ok(Digest::of(self.to_toml()?))
+    }
+
+    pub fn input(&self, name: &str) -> Option<&InputSpec> {
+        self.inputs.iter().find(|input| input.name == name)
+    }
+}

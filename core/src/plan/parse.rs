@@ -1,0 +1,254 @@
+//! Plans to and from TOML, and what makes a plan valid.
+
+use std::collections::BTreeSet;
+
+use thiserror::Error;
+
+use super::{Axis, PortPlan, SCHEMA, Strategy, Values};
+use crate::backend::Backend;
+
+/// What is wrong with a plan.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    #[error("the plan is not valid TOML of a port plan: {0}")]
+    Parse(String),
+    #[error("the plan has schema {found}; this version reads schema {SCHEMA}")]
+    Schema { found: u32 },
+    #[error("the plan contradicts itself at `{key}`: {why}")]
+    Invalid { key: String, why: String },
+    #[error("the plan cannot be written as TOML: {0}")]
+    Write(String),
+}
+
+impl PlanError {
+    /// What to do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            PlanError::Parse(_) => {
+                "docs/reference/plan.md lists every key; unknown keys are refused so that a typing error cannot pass in silence"
+            }
+            PlanError::Schema { .. } => "delete the plan and run again to have it found anew",
+            PlanError::Invalid { .. } => {
+                "edit the named key, or delete the plan and run again to have it found anew"
+            }
+            PlanError::Write(_) => "this is a defect in Portwright: please report it with the plan",
+        }
+    }
+}
+
+pub(super) fn from_toml(text: &str) -> Result<PortPlan, PlanError> {
+    let plan: PortPlan =
+        toml::from_str(text).map_err(|error| PlanError::Parse(error.to_string()))?;
+    validate(&plan)?;
+    Ok(plan)
+}
+
+pub(super) fn to_toml(plan: &PortPlan) -> Result<String, PlanError> {
+    toml::to_string_pretty(plan).map_err(|error| PlanError::Write(error.to_string()))
+}
+
+pub(super) fn validate(plan: &PortPlan) -> Result<(), PlanError> {
+    if plan.schema != SCHEMA {
+        return Err(PlanError::Schema { found: plan.schema });
+    }
+    if plan.inputs.is_empty() {
+        return Err(invalid("inputs", "a port needs at least one input"));
+    }
+    identifier("class", &plan.class)?;
+    identifier("config_class", &plan.config_class)?;
+    for part in plan.module.split('.') {
+        identifier("module", part)?;
+    }
+    for (name, dim) in &plan.dims {
+        if dim.example == 0 || dim.other == Some(0) {
+            return Err(invalid(&format!("dims.{name}"), "a size is at least 1"));
+        }
+        if dim.other == Some(dim.example) {
+            return Err(invalid(
+                &format!("dims.{name}"),
+                "`other` must differ from `example`",
+            ));
+        }
+    }
+    validate_inputs(plan)?;
+    if plan
+        .export
+        .get(&Backend::Onnxruntime)
+        .is_some_and(|export| export.strategy == Strategy::FromOnnx)
+    {
+        return Err(invalid(
+            "export.onnxruntime.strategy",
+            "`from-onnx` reads this very entry's file; choose another strategy",
+        ));
+    }
+    if plan
+        .export
+        .get(&Backend::Openvino)
+        .is_some_and(|export| export.strategy == Strategy::FromOnnx)
+        && !plan.export.contains_key(&Backend::Onnxruntime)
+    {
+        return Err(invalid(
+            "export.openvino.strategy",
+            "`from-onnx` needs an `export.onnxruntime` entry",
+        ));
+    }
+    Ok(())
+}
+
+fn validate_inputs(plan: &PortPlan) -> Result<(), PlanError> {
+    let mut seen = BTreeSet::new();
+    for (index, input) in plan.inputs.iter().enumerate() {
+        let key = format!("inputs[{index}]");
+        identifier(&format!("{key}.name"), &input.name)?;
+        if !seen.insert(&input.name) {
+            return Err(invalid(&key, "two inputs have this name"));
+        }
+        for axis in &input.shape {
+            match axis.named() {
+                Some((name, _)) if !plan.dims.contains_key(name) => {
+                    return Err(invalid(
+                        &format!("{key}.shape"),
+                        &format!("`{name}` is not in `dims`"),
+                    ));
+                }
+                None if matches!(axis, Axis::Named(_)) => {
+                    return Err(invalid(
+                        &format!("{key}.shape"),
+                        "an axis is a size, a name of `dims`, or a multiple such as `4*sequence`",
+                    ));
+                }
+                _ => {}
+            }
+        }
+        match &input.values {
+            Values::Integer { low, high } if low >= high => {
+                return Err(invalid(
+                    &format!("{key}.values"),
+                    "`low` must be below `high`",
+                ));
+            }
+            Values::Integer { .. } | Values::Range if input.dtype.is_float() => {
+                return Err(invalid(
+                    &format!("{key}.values"),
+                    "whole numbers need an integer dtype",
+                ));
+            }
+            Values::Normal { .. } | Values::Uniform { .. } if !input.dtype.is_float() => {
+                return Err(invalid(
+                    &format!("{key}.values"),
+                    "real numbers need dtype float32",
+                ));
+            }
+            Values::Normal { std, .. } if !(std.is_finite() && *std > 0.0) => {
+                return Err(invalid(&format!("{key}.values"), "`std` must be above 0"));
+            }
+            Values::Uniform { low, high }
+                if low >= high || !low.is_finite() || !high.is_finite() =>
+            {
+                return Err(invalid(
+                    &format!("{key}.values"),
+                    "`low` must be below `high`",
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A plan is rendered into Python source, so the names in it must be identifiers and nothing else.
+fn identifier(key: &str, text: &str) -> Result<(), PlanError> {
+    let mut chars = text.chars();
+    let starts = chars
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    if starts && chars.all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        Ok(())
+    } else {
+        Err(invalid(key, &format!("`{text}` is no Python identifier")))
+    }
+}
+
+fn invalid(key: &str, why: &str) -> PlanError {
+    PlanError::Invalid {
+        key: key.to_owned(),
+        why: why.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAN: &str = r#"
+schema = 1
+model_type = "bert"
+family = "encoder-only"
+library_version = "5.20.2"
+class = "BertModel"
+module = "transformers.models.bert.modeling_bert"
+config_class = "BertConfig"
+task = "base"
+
+[weights]
+seed = 0
+gain = 1.0
+
+[config]
+hidden_size = 32
+
+[dims.batch]
+example = 2
+other = 3
+
+[[inputs]]
+name = "input_ids"
+dtype = "int64"
+shape = ["batch", 8]
+modality = "text"
+values = { kind = "integer", low = 3, high = 99 }
+
+[export.onnxruntime]
+strategy = "transformers"
+dynamic = true
+optimize = true
+attention = "eager"
+"#;
+
+    #[test]
+    fn a_plan_survives_writing_and_reading() {
+        let plan = from_toml(PLAN).unwrap();
+        assert_eq!(from_toml(&to_toml(&plan).unwrap()).unwrap(), plan);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let error = from_toml(&format!("colour = 1\n{PLAN}")).unwrap_err();
+        assert!(error.to_string().contains("colour"), "{error}");
+    }
+
+    #[test]
+    fn code_in_the_place_of_a_name_is_refused() {
+        let error = from_toml(&PLAN.replace("\"BertModel\"", "\"X; import os\"")).unwrap_err();
+        assert!(error.to_string().contains("identifier"), "{error}");
+    }
+
+    #[test]
+    fn an_axis_without_its_size_is_refused() {
+        let error =
+            from_toml(&PLAN.replace("[\"batch\", 8]", "[\"batch\", \"sequence\"]")).unwrap_err();
+        assert!(error.to_string().contains("sequence"), "{error}");
+    }
+
+    #[test]
+    fn another_schema_is_refused() {
+        let error = from_toml(&PLAN.replace("schema = 1", "schema = 9")).unwrap_err();
+        assert!(matches!(error, PlanError::Schema { found: 9 }));
+    }
+
+    #[test]
+    fn values_that_do_not_fit_the_dtype_are_refused() {
+        let error = from_toml(&PLAN.replace("\"int64\"", "\"float32\"")).unwrap_err();
+        assert!(error.to_string().contains("integer dtype"), "{error}");
+    }
+}

@@ -1,0 +1,126 @@
+//! A verdict: the judge's word on an attempt, with its evidence.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{backend::Backend, digest::Digest, finding::Finding};
+
+/// The judge's version: part of every step key, so that a changed judge judges anew.
+pub const JUDGE_VERSION: u32 = 1;
+
+/// The judge's word on one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Executed on the named device; every output of every input set agrees with eager PyTorch.
+    Pass,
+    /// Built and structurally checked; no device here can execute it. Never a pass.
+    Converted,
+    Fail,
+    TimedOut,
+    Crashed,
+    OutOfMemory,
+    /// The backend or device is absent.
+    Unavailable,
+    /// Shown to be impossible.
+    Unsupported,
+}
+
+impl Verdict {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Converted => "converted",
+            Verdict::Fail => "fail",
+            Verdict::TimedOut => "timed out",
+            Verdict::Crashed => "crashed",
+            Verdict::OutOfMemory => "out of memory",
+            Verdict::Unavailable => "unavailable",
+            Verdict::Unsupported => "unsupported",
+        }
+    }
+}
+
+/// The verdict on one backend, with what it rests on: a pass carries evidence, anything else a finding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BackendVerdict {
+    pub backend: Backend,
+    pub verdict: Verdict,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<Finding>,
+}
+
+/// What a verdict rests on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    pub judge_version: u32,
+    /// The device that executed, as the runtime names it.
+    pub device: String,
+    pub versions: BTreeMap<String, String>,
+    /// Nodes placed on the expected provider, and all nodes.
+    pub placement: Placement,
+    /// Per output, over all input sets.
+    pub outputs: Vec<OutputEvidence>,
+    /// The input sets and their sizes, e.g. `batch=2 sequence=8`.
+    pub input_sets: Vec<InputSetEvidence>,
+    /// Which inputs were probed, and how far they moved the outputs.
+    pub sensitivity: Vec<SensitivityEvidence>,
+    pub load_seconds: f64,
+    pub latency_p50_seconds: f64,
+    pub latency_p95_seconds: f64,
+    pub peak_resident_bytes: u64,
+    /// Bytes of resident memory per reload, by least squares; absent where fewer than three reloads were measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_slope_bytes: Option<f64>,
+    /// The artefact's digest; for a backend that runs the module itself, the module's.
+    pub artefact: Digest,
+    pub artefact_bytes: u64,
+    pub plan: Digest,
+    /// The isolation that held, e.g. `namespaces+landlock+seccomp`; `none` under `--no-sandbox`.
+    pub isolation: String,
+    /// Whether axes stayed free in the artefact.
+    pub dynamic: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Placement {
+    /// The provider that was asked for.
+    pub provider: String,
+    pub nodes_on_provider: u64,
+    pub nodes: u64,
+    /// Nodes per provider.
+    pub by_provider: BTreeMap<String, u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OutputEvidence {
+    pub name: String,
+    pub dtype: String,
+    /// Largest absolute difference from the reference.
+    pub max_absolute: f64,
+    /// Largest difference relative to the reference's spread.
+    pub max_relative: f64,
+    /// Largest minus smallest value of the reference.
+    pub reference_spread: f64,
+    /// The difference that was allowed.
+    pub allowed: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InputSetEvidence {
+    pub name: String,
+    pub sizes: BTreeMap<String, u64>,
+    pub seed: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SensitivityEvidence {
+    pub input: String,
+    /// The output that moved most, and by how much in both.
+    pub output: String,
+    pub reference_moved: f64,
+    pub candidate_moved: f64,
+}
