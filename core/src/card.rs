@@ -60,6 +60,9 @@ pub struct ConfigField {
     /// The annotation in the source, e.g. `int | None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotation: Option<String>,
+    /// The default as the source writes it, e.g. `None`; it differs from `default` where the class computes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<String>,
     /// Where it is defined; `None` for a field that only introspection shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceSpan>,

@@ -130,7 +130,7 @@ impl Finding {
                     limit_bytes >> 20
                 ),
                 None,
-                Some("raise `run.memory_limit_mb` in portwright.toml".to_owned()),
+                Some("raise `run.memory_limit_mib` in portwright.toml".to_owned()),
             ),
             JobOutcome::Crashed { status, log } => (
                 Signature::phrase(format!("crashed ({status}) @ {stage}")),

@@ -52,6 +52,9 @@ pub enum Job {
         skillset: String,
         backend: Backend,
         checkpoint: String,
+        /// The ONNX file that this attempt has made already, for a backend that converts it.
+        #[serde(default)]
+        onnx: Option<String>,
     },
     /// Runs a backend on each input file. Answers with an [`Execution`].
     Execute {

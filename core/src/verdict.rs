@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{backend::Backend, digest::Digest, finding::Finding};
+use crate::{backend::Backend, digest::Digest, finding::Finding, job::JobOutcome};
 
 /// The judge's version: part of every step key, so that a changed judge judges anew.
 pub const JUDGE_VERSION: u32 = 1;
@@ -38,6 +38,19 @@ impl Verdict {
             Verdict::OutOfMemory => "out of memory",
             Verdict::Unavailable => "unavailable",
             Verdict::Unsupported => "unsupported",
+        }
+    }
+}
+
+impl Verdict {
+    /// What a job that did not answer amounts to; `None` for one that did.
+    pub fn of_outcome(outcome: &JobOutcome) -> Option<Self> {
+        match outcome {
+            JobOutcome::Done { .. } => None,
+            JobOutcome::Failed { .. } => Some(Verdict::Fail),
+            JobOutcome::TimedOut { .. } => Some(Verdict::TimedOut),
+            JobOutcome::OutOfMemory { .. } => Some(Verdict::OutOfMemory),
+            JobOutcome::Crashed { .. } => Some(Verdict::Crashed),
         }
     }
 }

@@ -1,0 +1,157 @@
+//! Carries out the analyst's and the generator's actions.
+
+use std::{fs, path::PathBuf};
+
+use portwright_core::{
+    PortPlan, Signature, Stage,
+    job::{Introspection, Job, ModelSource},
+};
+use portwright_knowledge::{card, tracing::Sources};
+use portwright_tools::render;
+
+use crate::{
+    analyst::{Analysis, Analyst},
+    generator::Generator,
+    protocol::{Action, Agent as _, Observation},
+};
+
+use super::{
+    DriverError, Request,
+    ground::{Failure, Phase, job_in, prepare},
+    steps::{Finished, Steps},
+};
+
+/// Drives the analyst until it has a sound plan or gives up.
+pub async fn analyse(steps: &Steps<'_>, request: &Request) -> Result<Result<Analysis, Failure>, DriverError> {
+    let mut analyst = Analyst::new(request.propose.clone(), request.plan.clone(), request.analyst_budget);
+    let mut action = analyst.step(Observation::Begin);
+    loop {
+        let observation = match action {
+            Action::Introspect => introspect(steps, request).await?,
+            Action::ReadSource { introspection } => read_source(steps, request, &introspection),
+            Action::Probe { plan } => {
+                match prepare(steps, request, &plan, Phase::Search, true, None).await? {
+                    Ok(_) => Observation::Sound,
+                    Err(failure) => {
+                        steps.decided(Analyst::NAME, format!("a plan fails at {}: {}", failure.finding.stage, failure.finding.message))?;
+                        failed(failure)
+                    }
+                }
+            }
+            Action::Finish(Ok(analysis)) => return Ok(Ok(analysis)),
+            Action::Finish(Err(finding)) => return Ok(Err(Failure::fail(finding))),
+            // The analyst asks for nothing else; told what it did not ask for, it ends with a finding.
+            _ => Observation::Rendered { files: 0 },
+        };
+        action = analyst.step(observation);
+    }
+}
+
+async fn introspect(steps: &Steps<'_>, request: &Request) -> Result<Observation, DriverError> {
+    let target = &request.target;
+    let step = steps
+        .step("introspect", &target, async |folder| {
+            let job = Job::Introspect { model_type: target.model_type.clone(), source: target.source.clone() };
+            job_in(steps, request, job, folder, Vec::new()).await
+        })
+        .await?;
+    if let Some(failure) = Failure::of_report(Stage::Analyse, &step.value) {
+        return Ok(failed(failure));
+    }
+    Ok(match answer::<Introspection>(&step.value) {
+        Ok(introspection) => Observation::Introspected { introspection: Box::new(introspection) },
+        Err(error) => failed(Failure::fail(analyse_finding("introspection is malformed", error.to_string(), None))),
+    })
+}
+
+fn read_source(steps: &Steps<'_>, request: &Request, introspection: &Introspection) -> Observation {
+    let library = steps.session.environment.site_packages.join("transformers");
+    let folder = match &request.target.source {
+        ModelSource::Library => None,
+        ModelSource::Folder { path } => Some(PathBuf::from(path)),
+    };
+    let sources = Sources::new(library, folder);
+    match card::assemble(introspection, &sources) {
+        Ok(card) => Observation::SourceRead { card: Box::new(card) },
+        Err(error) => {
+            let hint = error.hint().to_owned();
+            failed(Failure::fail(analyse_finding("the source cannot be read", error.to_string(), Some(hint))))
+        }
+    }
+}
+
+/// Drives the generator: renders the skillset of a plan into a folder of its own and answers with that folder.
+pub async fn generate(
+    steps: &Steps<'_>,
+    request: &Request,
+    plan: &PortPlan,
+    phase: Phase,
+) -> Result<Result<PathBuf, Failure>, DriverError> {
+    let mut generator = Generator::new(plan.clone());
+    let mut folder = None;
+    let mut action = generator.step(Observation::Begin);
+    loop {
+        let observation = match action {
+            Action::Render { plan } => {
+                let step = render_into(steps, request, &plan, phase).await?;
+                folder = Some(step.folder.join(plan.model_type.slug()));
+                Observation::Rendered { files: step.value }
+            }
+            Action::Finish(Ok(_)) => {
+                return Ok(folder.ok_or_else(|| {
+                    Failure::fail(analyse_finding("nothing was rendered", "the generator finished without rendering".to_owned(), None))
+                }));
+            }
+            Action::Finish(Err(finding)) => return Ok(Err(Failure::fail(finding))),
+            // As above.
+            _ => Observation::Sound,
+        };
+        action = generator.step(observation);
+    }
+}
+
+async fn render_into(
+    steps: &Steps<'_>,
+    request: &Request,
+    plan: &PortPlan,
+    phase: Phase,
+) -> Result<Finished<usize>, DriverError> {
+    let key = (phase, plan);
+    steps
+        .step("generate", &key, async |folder| {
+            let files = render::render_code(plan, request.target.modelling.as_ref())?;
+            let root = folder.join(plan.model_type.slug());
+            for (name, text) in &files {
+                let path = root.join(name);
+                if let Some(parent) = path.parent() {
+                    fs::create_dir_all(parent).map_err(|source| DriverError::folder(parent, source))?;
+                }
+                fs::write(&path, text).map_err(|source| DriverError::folder(&path, source))?;
+            }
+            Ok(files.len())
+        })
+        .await
+}
+
+/// The typed answer of a job.
+pub fn answer<T: serde::de::DeserializeOwned>(report: &portwright_core::job::JobReport) -> Result<T, serde_json::Error> {
+    match &report.outcome {
+        portwright_core::job::JobOutcome::Done { result } => serde_json::from_value(result.clone()),
+        _ => serde_json::from_value(serde_json::Value::Null),
+    }
+}
+
+pub fn failed(failure: Failure) -> Observation {
+    Observation::Failed { verdict: failure.verdict, finding: failure.finding }
+}
+
+fn analyse_finding(phrase: &str, message: String, hint: Option<String>) -> Box<portwright_core::Finding> {
+    Box::new(portwright_core::Finding {
+        stage: Stage::Analyse,
+        backend: None,
+        signature: Signature::phrase(phrase),
+        message,
+        error: None,
+        hint,
+    })
+}

@@ -1,0 +1,184 @@
+//! The ground that a plan is judged on: a checkpoint, the judge's input sets, and the eager reference on them.
+
+use std::path::{Path, PathBuf};
+
+use portwright_core::{
+    Finding, PortPlan, Stage, Verdict,
+    job::{Job, JobOutcome, JobReport},
+};
+use portwright_sandbox::{
+    judge::{InputSet, Reference, inputs},
+    pool::JobRequest,
+};
+use rand::Rng as _;
+use serde_json::json;
+
+use super::{
+    DriverError, Request,
+    steps::{Steps, subfolder},
+};
+
+/// Which of the two times a plan is built and judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// While plans are searched and repaired.
+    Search,
+    /// Once more from nothing, on seeds that no earlier step used.
+    Fresh,
+}
+
+/// What a plan is judged on.
+pub struct Ground {
+    pub checkpoint: PathBuf,
+    pub input_folder: PathBuf,
+    pub inputs: Vec<PathBuf>,
+    pub sets: Vec<InputSet>,
+    pub reference: Reference,
+}
+
+/// Why a plan did not come so far.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub verdict: Verdict,
+    pub finding: Box<Finding>,
+}
+
+impl Failure {
+    pub fn fail(finding: Box<Finding>) -> Self {
+        Self { verdict: Verdict::Fail, finding }
+    }
+
+    /// The failure of a job that did not answer.
+    pub fn of_report(stage: Stage, report: &JobReport) -> Option<Self> {
+        let stage = match &report.outcome {
+            JobOutcome::Failed { error } => stage_of(&error.doing).unwrap_or(stage),
+            _ => stage,
+        };
+        let finding = Finding::of_outcome(stage, None, &report.outcome)?;
+        let verdict = Verdict::of_outcome(&report.outcome)?;
+        Some(Self { verdict, finding: Box::new(finding) })
+    }
+}
+
+/// The stage that a worker's own word for what it was doing stands for.
+fn stage_of(doing: &str) -> Option<Stage> {
+    match doing {
+        "import" | "introspect" => Some(Stage::Analyse),
+        "configure" | "instantiate" | "weights" | "save" => Some(Stage::Instantiate),
+        "forward" => Some(Stage::Forward),
+        "export" | "build" => Some(Stage::Export),
+        "load" => Some(Stage::Load),
+        _ => None,
+    }
+}
+
+/// Instantiates the plan, draws the judge's inputs, and computes the reference on them.
+pub async fn prepare(
+    steps: &Steps<'_>,
+    request: &Request,
+    plan: &PortPlan,
+    phase: Phase,
+    dynamic: bool,
+    checkpoint: Option<&Path>,
+) -> Result<Result<Ground, Failure>, DriverError> {
+    let checkpoint = match checkpoint {
+        Some(folder) => folder.to_owned(),
+        None => match materialise(steps, request, plan, phase).await? {
+            Ok(folder) => folder,
+            Err(failure) => return Ok(Err(failure)),
+        },
+    };
+    reference(steps, request, plan, phase, dynamic, checkpoint).await
+}
+
+async fn materialise(
+    steps: &Steps<'_>,
+    request: &Request,
+    plan: &PortPlan,
+    phase: Phase,
+) -> Result<Result<PathBuf, Failure>, DriverError> {
+    // Only what makes the weights is part of the key: a plan that exports in another way has the same checkpoint.
+    let inputs = json!([phase, plan.class, plan.module, plan.config_class, plan.config, plan.weights]);
+    let step = steps
+        .step("materialise", &inputs, async |folder| {
+            let job = Job::Materialise {
+                plan: Box::new(plan.clone()),
+                source: request.target.source.clone(),
+            };
+            job_in(steps, request, job, folder, Vec::new()).await
+        })
+        .await?;
+    Ok(match Failure::of_report(Stage::Instantiate, &step.value) {
+        Some(failure) => Err(failure),
+        None => Ok(step.folder.join("checkpoint")),
+    })
+}
+
+async fn reference(
+    steps: &Steps<'_>,
+    request: &Request,
+    plan: &PortPlan,
+    phase: Phase,
+    dynamic: bool,
+    checkpoint: PathBuf,
+) -> Result<Result<Ground, Failure>, DriverError> {
+    let seed = hidden_seed(steps, phase)?;
+    let sets = inputs::draw(plan, dynamic, seed).map_err(|error| DriverError::Inputs(error.to_string()))?;
+    let key = json!([phase, dynamic, checkpoint, plan.class, plan.call, plan.config, plan.weights, plan.dims, plan.inputs]);
+    let step = steps
+        .step("reference", &key, async |folder| {
+            let input_folder = subfolder(folder, "inputs")?;
+            let files = inputs::write(&sets, &input_folder).map_err(|error| DriverError::Inputs(error.to_string()))?;
+            let work = subfolder(folder, "job")?;
+            let job = Job::Reference {
+                plan: Box::new(plan.clone()),
+                source: request.target.source.clone(),
+                checkpoint: path_text(&checkpoint),
+                inputs: files.iter().map(|file| path_text(file)).collect(),
+            };
+            job_in(steps, request, job, &work, vec![checkpoint.clone(), input_folder]).await
+        })
+        .await?;
+    if let Some(failure) = Failure::of_report(Stage::Forward, &step.value) {
+        return Ok(Err(failure));
+    }
+    let input_folder = step.folder.join("inputs");
+    let files = sets.iter().map(|set| input_folder.join(set.file_name())).collect();
+    Ok(match Reference::read(&step.folder.join("job"), &sets, &steps.session.tolerances) {
+        Ok(reference) => Ok(Ground { checkpoint, input_folder, inputs: files, sets, reference }),
+        Err(finding) => Err(Failure::fail(finding)),
+    })
+}
+
+/// Runs a job in the sandbox with the model's own source readable where it is a local folder.
+pub async fn job_in(
+    steps: &Steps<'_>,
+    request: &Request,
+    job: Job,
+    work: &Path,
+    mut readable: Vec<PathBuf>,
+) -> Result<JobReport, DriverError> {
+    if let portwright_core::job::ModelSource::Folder { path } = &request.target.source {
+        readable.push(PathBuf::from(path));
+    }
+    let job = JobRequest { job, work: work.to_owned(), readable, limits: steps.session.limits };
+    Ok(steps.session.workers.run(&job).await?)
+}
+
+/// The judge's seed for a phase of this run: drawn once, kept in the ledger, and shown to nobody before the verdict.
+fn hidden_seed(steps: &Steps<'_>, phase: Phase) -> Result<u64, DriverError> {
+    let seeds: [u64; 2] = serde_json::from_value(steps.session.ledger.seeds_for_judge(&steps.run, || {
+        // Below 2^53, so that the seed survives readers of JSON that hold every number as a double.
+        let mut draw = || rand::rng().random_range(0..1_u64 << 53);
+        json!([draw(), draw()])
+    })?)?;
+    Ok(match phase {
+        Phase::Search => seeds[0],
+        Phase::Fresh => seeds[1],
+    })
+}
+
+pub fn path_text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

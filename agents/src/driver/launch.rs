@@ -1,0 +1,230 @@
+//! A launch from its beginning to its end, or from where a killed one stopped.
+
+use std::collections::BTreeSet;
+
+use portwright_core::{
+    Backend, Digest, PortPlan, RunId, Verdict,
+    event::Event,
+    plan::Strategy,
+    verdict::BackendVerdict,
+};
+use portwright_ledger::{NewRun, NewStep, RunLock};
+use portwright_tools::repository;
+
+use crate::{
+    analyst::{Analysis, Analyst},
+    fixer::Fixer,
+    protocol::{Action, Agent as _, Observation},
+};
+
+use super::{
+    DriverError, Outcome, Request, Session,
+    analyse::analyse,
+    attempt::{Attempt, all, attempt},
+    ground::{Failure, Phase},
+    publish,
+    steps::Steps,
+};
+
+/// Takes `request` all the way. Two processes with one request work one after the other: the second finds the first's result.
+pub async fn run(session: &Session, request: &Request) -> Result<Outcome, DriverError> {
+    let key = Digest::of_json(&(&session.identity, request))?;
+    let _lock = RunLock::acquire(session.ledger.folder(), &key, |holder| {
+        session.observer.waiting(holder.pid);
+    })?;
+    if let Some(outcome) = finished(session, request, &key)? {
+        return Ok(outcome);
+    }
+    let steps = begin(session, request, &key)?;
+    let outcome = work(&steps, request).await?;
+    keep(&steps, &outcome)?;
+    let exit_code = u8::from(outcome.verdicts.iter().any(|v| v.verdict != Verdict::Pass));
+    let record = session.ledger.finish_run(&steps.run, exit_code)?;
+    session.observer.event(&record);
+    if exit_code == 0 {
+        steps.remove_files()?;
+    }
+    Ok(outcome)
+}
+
+/// The outcome of a run with this key that has ended and whose commit, if it made one, is still there.
+fn finished(session: &Session, request: &Request, key: &Digest) -> Result<Option<Outcome>, DriverError> {
+    let Some(run) = session.ledger.find_run_by_key(key)? else { return Ok(None) };
+    if run.finished_ms.is_none() {
+        return Ok(None);
+    }
+    let Some(kept) = session.ledger.step_result(&outcome_key(&run.id)?)? else { return Ok(None) };
+    let outcome: Outcome = serde_json::from_value(kept.result)?;
+    let there = match (&outcome.commit, &request.repository) {
+        (Some(commit), Some(repository)) => repository::contains(repository, commit)?,
+        _ => true,
+    };
+    Ok(there.then_some(Outcome { reused: true, ..outcome }))
+}
+
+fn begin<'a>(session: &'a Session, request: &Request, key: &Digest) -> Result<Steps<'a>, DriverError> {
+    if let Some(run) = session.ledger.find_run_by_key(key)?
+        && run.finished_ms.is_none()
+    {
+        let record = session.ledger.resume(&run.id)?;
+        session.observer.event(&record);
+        return Steps::new(session, run.id);
+    }
+    let run = session.ledger.begin_run(&NewRun {
+        key: key.clone(),
+        target: request.target.name.clone(),
+        model_type: request.target.model_type.clone(),
+        settings: serde_json::to_value(request)?,
+    })?;
+    for record in session.ledger.events(&run.id)? {
+        session.observer.event(&record);
+    }
+    Steps::new(session, run.id)
+}
+
+async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverError> {
+    let analysis = match analyse(steps, request).await? {
+        Ok(analysis) => analysis,
+        Err(failure) => {
+            let verdicts = all(&request.backends, &failure);
+            return Ok(outcome(steps, request, None, verdicts, None));
+        }
+    };
+    steps.decided(
+        Analyst::NAME,
+        format!("{} ({}, {}), found in {} {}", analysis.plan.class, analysis.plan.task, analysis.plan.family, analysis.tries, if analysis.tries == 1 { "try" } else { "tries" }),
+    )?;
+    let (plan, searched) = repair(steps, request, &analysis).await?;
+    let passing: Vec<Backend> = searched.iter().filter(|v| v.verdict == Verdict::Pass).map(|v| v.backend).collect();
+    if passing.is_empty() {
+        return Ok(outcome(steps, request, Some(&plan), searched, None));
+    }
+    // Once more from nothing: only what passes on a fresh build and on seeds that no earlier step used counts.
+    let plan = trimmed(&plan, &passing);
+    let fresh = attempt(steps, request, &plan, &passing, Phase::Fresh).await?;
+    let fresh = tested(steps, request, fresh).await?;
+    let committed = publish::publish(steps, request, &analysis.card, &plan, &fresh.verdicts).await?;
+    let verdicts = merged(searched, fresh.verdicts);
+    Ok(outcome(steps, request, Some(&plan), verdicts, committed))
+}
+
+/// Takes the analyst's plan to every backend, and lets the fixer propose others while something fails and the budget lasts.
+async fn repair(
+    steps: &Steps<'_>,
+    request: &Request,
+    analysis: &Analysis,
+) -> Result<(PortPlan, Vec<BackendVerdict>), DriverError> {
+    let mut fixer = Fixer::new((*analysis.card).clone(), request.attempts);
+    let mut plan = (*analysis.plan).clone();
+    let mut best = attempt(steps, request, &plan, &request.backends, Phase::Search).await?.verdicts;
+    let mut given_up = BTreeSet::new();
+    while let Some(failing) = best.iter().position(|v| v.verdict != Verdict::Pass && !given_up.contains(&v.backend)) {
+        let backend = best[failing].backend;
+        let Some(finding) = best[failing].finding.clone() else {
+            given_up.insert(backend);
+            continue;
+        };
+        let stage = finding.stage;
+        let observation = Observation::Attempted { plan: Box::new(plan.clone()), finding: Box::new(finding) };
+        let Action::Finish(decision) = fixer.step(observation) else {
+            given_up.insert(backend);
+            continue;
+        };
+        let proposal = match decision {
+            Ok(proposal) => proposal,
+            Err(gave_up) => {
+                steps.decided(Fixer::NAME, format!("gives up on {backend}: {}", gave_up.reason))?;
+                given_up.insert(backend);
+                continue;
+            }
+        };
+        steps.decided(Fixer::NAME, format!("{backend}: {}", proposal.adaptation.provenance.reason))?;
+        let next = attempt(steps, request, &proposal.plan, &[backend], Phase::Search).await?.verdicts;
+        let Some(verdict) = next.into_iter().next() else { continue };
+        if verdict.verdict == Verdict::Pass {
+            // A repair of one backend may break another: the whole row is judged on the repaired plan.
+            let row = attempt(steps, request, &proposal.plan, &request.backends, Phase::Search).await?.verdicts;
+            let passes = |row: &[BackendVerdict]| row.iter().filter(|v| v.verdict == Verdict::Pass).count();
+            if passes(&row) > passes(&best) {
+                plan = *proposal.plan;
+                best = row;
+            }
+        } else if verdict.finding.as_ref().is_some_and(|finding| finding.stage > stage) {
+            // It still fails, but later: the next repair starts from here.
+            plan = *proposal.plan;
+            best[failing] = verdict;
+        }
+    }
+    Ok((plan, best))
+}
+
+/// The plan with only what the passing backends need, so that the skillset claims nothing else.
+fn trimmed(plan: &PortPlan, passing: &[Backend]) -> PortPlan {
+    let mut plan = plan.clone();
+    let from_onnx = passing
+        .iter()
+        .filter_map(|backend| plan.export.get(backend))
+        .any(|export| export.strategy == Strategy::FromOnnx);
+    plan.export.retain(|backend, _| passing.contains(backend) || (from_onnx && *backend == Backend::Onnxruntime));
+    plan
+}
+
+/// The fresh attempt with its skillset's own tests run: a skillset whose tests fail passes nowhere.
+async fn tested(steps: &Steps<'_>, request: &Request, mut fresh: Attempt) -> Result<Attempt, DriverError> {
+    if let Some(skillset) = &fresh.skillset
+        && fresh.passes() > 0
+        && let Some(failure) = publish::test(steps, request, skillset).await?
+    {
+        let backends: Vec<Backend> = fresh.verdicts.iter().map(|v| v.backend).collect();
+        fresh.verdicts = all(&backends, &failure);
+    }
+    Ok(fresh)
+}
+
+/// The searched verdicts, each replaced by the fresh one where there is one.
+fn merged(searched: Vec<BackendVerdict>, fresh: Vec<BackendVerdict>) -> Vec<BackendVerdict> {
+    searched
+        .into_iter()
+        .map(|old| fresh.iter().find(|new| new.backend == old.backend).cloned().unwrap_or(old))
+        .collect()
+}
+
+fn outcome(
+    steps: &Steps<'_>,
+    request: &Request,
+    plan: Option<&PortPlan>,
+    verdicts: Vec<BackendVerdict>,
+    committed: Option<publish::Commit>,
+) -> Outcome {
+    let (branch, commit) = committed.map(|c| (c.branch, c.commit)).unzip();
+    Outcome {
+        run: steps.run.clone(),
+        model_type: request.target.model_type.clone(),
+        library_version: steps.session.environment.transformers().unwrap_or_default().to_owned(),
+        class: plan.map(|plan| plan.class.clone()),
+        verdicts,
+        branch,
+        commit,
+        reused: false,
+    }
+}
+
+fn outcome_key(run: &RunId) -> Result<Digest, DriverError> {
+    Ok(Digest::of_json(&(run, "outcome"))?)
+}
+
+/// Keeps the outcome, so that the same command is answered from the ledger.
+fn keep(steps: &Steps<'_>, outcome: &Outcome) -> Result<(), DriverError> {
+    if let (Some(branch), Some(commit)) = (&outcome.branch, &outcome.commit) {
+        steps.event(Event::Committed { branch: branch.clone(), commit: commit.clone() })?;
+    }
+    steps.session.ledger.record_step(&NewStep {
+        key: &outcome_key(&steps.run)?,
+        step: "outcome",
+        run: &steps.run,
+        result: &serde_json::to_value(outcome)?,
+        artefacts: &[],
+        seconds: 0.0,
+    })?;
+    Ok(())
+}

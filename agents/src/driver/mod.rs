@@ -1,0 +1,93 @@
+//! The driver: the only part of the agents that does input and output.
+//!
+//! It hands observations to the step machines, carries their actions out in the sandbox, and records every step in the ledger under a key made
+//! of everything that can change its result. A killed run resumes because a finished key is never done again.
+
+mod analyse;
+mod attempt;
+mod error;
+mod ground;
+mod launch;
+mod publish;
+mod runtime;
+mod session;
+mod steps;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use portwright_core::{
+    Backend, Digest, ModelType, PortPlan, RunId,
+    event::Record,
+    job::ModelSource,
+    verdict::BackendVerdict,
+};
+use portwright_knowledge::propose::ProposeOptions;
+use serde::{Deserialize, Serialize};
+
+pub use error::{Blame, DriverError};
+pub use session::Session;
+
+/// Shown every event as it happens.
+pub trait Observer: Send + Sync {
+    fn event(&self, record: &Record);
+
+    /// Another process works on the same run; this one waits for it.
+    fn waiting(&self, pid: Option<u32>);
+}
+
+/// What to port.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// What the user typed.
+    pub name: String,
+    pub model_type: ModelType,
+    pub source: ModelSource,
+    /// The digest of a local folder's code and configuration; `None` for the library's own types.
+    pub source_digest: Option<Digest>,
+    /// A local folder's Python files, by name; they become part of the skillset.
+    #[serde(skip)]
+    pub modelling: Option<BTreeMap<String, String>>,
+}
+
+/// One launch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Request {
+    pub target: Target,
+    pub backends: Vec<Backend>,
+    pub propose: ProposeOptions,
+    /// A plan given by a person.
+    pub plan: Option<PortPlan>,
+    /// A folder with a real configuration and weights.
+    pub checkpoint: Option<PathBuf>,
+    /// The digest of the checkpoint's files.
+    pub checkpoint_digest: Option<Digest>,
+    /// The largest number of plans the analyst tries.
+    pub analyst_budget: u32,
+    /// The largest number of repairs the fixer proposes.
+    pub attempts: u32,
+    /// Where passing skillsets are committed; `None` commits nothing.
+    pub repository: Option<PathBuf>,
+    /// A number of its own for a launch that must not find an earlier one's results.
+    pub fresh: Option<u64>,
+}
+
+/// How a launch ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub run: RunId,
+    pub model_type: ModelType,
+    pub library_version: String,
+    /// The class of the plan; `None` where no plan was found.
+    pub class: Option<String>,
+    /// One verdict per requested backend: the judge's word on the fresh build where there was one.
+    pub verdicts: Vec<BackendVerdict>,
+    pub branch: Option<String>,
+    pub commit: Option<String>,
+    /// Whether everything was found finished in the ledger.
+    pub reused: bool,
+}
+
+/// Takes one launch all the way, or goes on with one that was killed.
+pub async fn run(session: &Session, request: &Request) -> Result<Outcome, DriverError> {
+    launch::run(session, request).await
+}

@@ -1,0 +1,99 @@
+//! Steps under content keys: what is finished is never done again.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use portwright_core::{Digest, RunId, event::Event};
+use portwright_ledger::NewStep;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{DriverError, Session};
+
+/// The steps of one run. Each has a folder `<run>/<key>/` that holds its files.
+pub struct Steps<'a> {
+    pub session: &'a Session,
+    pub run: RunId,
+    folder: PathBuf,
+}
+
+/// A finished step: its result and the folder with its files.
+pub struct Finished<T> {
+    pub value: T,
+    pub folder: PathBuf,
+    pub key: Digest,
+}
+
+impl<'a> Steps<'a> {
+    pub fn new(session: &'a Session, run: RunId) -> Result<Self, DriverError> {
+        let folder = session.work_folder(&run);
+        fs::create_dir_all(&folder).map_err(|source| DriverError::folder(&folder, source))?;
+        Ok(Self { session, run, folder })
+    }
+
+    /// Removes the files of every step; their results stay in the ledger.
+    pub fn remove_files(&self) -> Result<(), DriverError> {
+        remove_folder(&self.folder)
+    }
+
+    /// Does a step, or finds it finished. `inputs` must hold everything that can change the result and is not the same for the whole run; `work` is
+    /// given an empty folder of its own.
+    pub async fn step<T, F>(&self, name: &str, inputs: &impl Serialize, work: F) -> Result<Finished<T>, DriverError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: AsyncFnOnce(&Path) -> Result<T, DriverError>,
+    {
+        let key = Digest::of_json(&(&self.run, name, inputs))?;
+        let folder = self.folder.join(key.short());
+        if let Some(done) = self.session.ledger.step_result(&key)?
+            && folder.is_dir()
+        {
+            self.event(Event::StepFinished { step: name.to_owned(), key: key.clone(), reused: true, seconds: 0.0 })?;
+            return Ok(Finished { value: serde_json::from_value(done.result)?, folder, key });
+        }
+        self.event(Event::StepStarted { step: name.to_owned(), key: key.clone() })?;
+        let began = Instant::now();
+        // What a killed try at this step left is removed: only a recorded step's files are trusted.
+        remove_folder(&folder)?;
+        fs::create_dir_all(&folder).map_err(|source| DriverError::folder(&folder, source))?;
+        let value = work(&folder).await?;
+        let record = self.session.ledger.record_step(&NewStep {
+            key: &key,
+            step: name,
+            run: &self.run,
+            result: &serde_json::to_value(&value)?,
+            artefacts: &[],
+            seconds: began.elapsed().as_secs_f64(),
+        })?;
+        self.session.observer.event(&record);
+        Ok(Finished { value, folder, key })
+    }
+
+    /// Records an event and shows it.
+    pub fn event(&self, event: Event) -> Result<(), DriverError> {
+        let record = self.session.ledger.append_event(&self.run, &event)?;
+        self.session.observer.event(&record);
+        Ok(())
+    }
+
+    /// Says what an agent decided.
+    pub fn decided(&self, agent: &str, what: impl Into<String>) -> Result<(), DriverError> {
+        self.event(Event::Decided { agent: agent.to_owned(), what: what.into() })
+    }
+}
+
+/// Makes an empty subfolder of a step's folder.
+pub fn subfolder(folder: &Path, name: &str) -> Result<PathBuf, DriverError> {
+    let path = folder.join(name);
+    fs::create_dir_all(&path).map_err(|source| DriverError::folder(&path, source))?;
+    Ok(path)
+}
+
+fn remove_folder(folder: &Path) -> Result<(), DriverError> {
+    match fs::remove_dir_all(folder) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(DriverError::folder(folder, source)),
+        _ => Ok(()),
+    }
+}

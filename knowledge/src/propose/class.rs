@@ -1,0 +1,59 @@
+//! Which class of a type to port.
+
+use portwright_core::{
+    Family,
+    card::{InterfaceCard, ModelClass},
+};
+
+use super::{ProposeError, ProposeOptions};
+
+/// The class that the options name, or the one that shows most of what the type does.
+pub fn choose<'a>(
+    card: &'a InterfaceCard,
+    options: &ProposeOptions,
+) -> Result<&'a ModelClass, ProposeError> {
+    if let Some(name) = &options.class {
+        return card.class(name).ok_or_else(|| ProposeError::NoClass {
+            name: name.clone(),
+            known: names(card),
+        });
+    }
+    if let Some(task) = &options.task {
+        return card
+            .classes
+            .iter()
+            .find(|class| &class.task == task)
+            .ok_or_else(|| ProposeError::NoTask {
+                task: task.clone(),
+                known: tasks(card),
+            });
+    }
+    let wanted: &[&str] = match card.family {
+        Family::DecoderOnly => &["causal-lm", "base"],
+        Family::EncoderDecoder => &["seq2seq-lm", "base"],
+        _ => &["base"],
+    };
+    wanted
+        .iter()
+        .find_map(|task| card.classes.iter().find(|class| class.task == *task))
+        .or_else(|| card.classes.first())
+        .ok_or_else(|| ProposeError::NoClass {
+            name: String::new(),
+            known: String::new(),
+        })
+}
+
+fn names(card: &InterfaceCard) -> String {
+    let names: Vec<&str> = card.classes.iter().map(|c| c.name.as_str()).collect();
+    names.join(", ")
+}
+
+fn tasks(card: &InterfaceCard) -> String {
+    let mut tasks: Vec<&str> = Vec::new();
+    for class in &card.classes {
+        if !tasks.contains(&class.task.as_str()) {
+            tasks.push(&class.task);
+        }
+    }
+    tasks.join(", ")
+}

@@ -1,0 +1,146 @@
+//! Depth, and everything that is listed once per layer.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{roles::{Role, role}, tree::Node};
+
+/// Layers of a stack whose layers are all alike: two show what passes from one to the next.
+const DEPTH: usize = 2;
+/// No small model needs more, however many kinds of layer it mixes.
+const MOST: usize = 6;
+
+/// The small depth for one depth field of a configuration.
+pub fn depth(node: &Node, default: u64) -> u64 {
+    chosen(node, default).len() as u64
+}
+
+/// Shortens every per-layer list to the layers that [`depth`] keeps, and moves layer indices inside.
+pub fn per_layer(node: &Node, found: &mut BTreeMap<String, Value>) {
+    let depths: Vec<u64> = node
+        .fields
+        .iter()
+        .filter(|field| role(&field.common) == Role::Depth)
+        .filter_map(|field| field.default.as_u64())
+        .collect();
+    let Some(deepest) = depths.iter().copied().max() else {
+        return;
+    };
+    for field in &node.fields {
+        let Some(items) = field.default.as_array() else {
+            continue;
+        };
+        if let Some(depth) = depths.iter().find(|depth| is_per_layer(&field.name, items, **depth)) {
+            let kept = chosen(node, *depth).into_iter().map(|i| items[i].clone());
+            found.insert(field.name.clone(), Value::Array(kept.collect()));
+        } else if is_layer_index(&field.name) && !field.computed {
+            let small = depth(node, deepest);
+            let mut kept: Vec<u64> = Vec::new();
+            for index in items.iter().filter_map(Value::as_u64) {
+                let moved = (index * small / deepest.max(1)).min(small.saturating_sub(1));
+                if !kept.contains(&moved) {
+                    kept.push(moved);
+                }
+            }
+            found.insert(field.name.clone(), Value::from(kept));
+        }
+    }
+}
+
+/// The layers to keep: the first of each kind, and at least two.
+fn chosen(node: &Node, depth: u64) -> Vec<usize> {
+    let depth_items = usize::try_from(depth).unwrap_or(usize::MAX);
+    let lists: Vec<&Vec<Value>> = node
+        .fields
+        .iter()
+        .filter_map(|field| {
+            let items = field.default.as_array()?;
+            is_per_layer(&field.name, items, depth).then_some(items)
+        })
+        .collect();
+    let mut kinds: Vec<Vec<&Value>> = Vec::new();
+    let mut kept: Vec<usize> = Vec::new();
+    if !lists.is_empty() {
+        for layer in 0..depth_items {
+            let kind: Vec<&Value> = lists.iter().map(|list| &list[layer]).collect();
+            if !kinds.contains(&kind) && kept.len() < MOST {
+                kinds.push(kind);
+                kept.push(layer);
+            }
+        }
+    }
+    for layer in 0..depth_items.min(MOST) {
+        if kept.len() >= DEPTH {
+            break;
+        }
+        if !kept.contains(&layer) {
+            kept.push(layer);
+        }
+    }
+    kept.sort_unstable();
+    kept
+}
+
+/// A list is per layer when it is as long as the stack is deep and holds kinds or flags, or is named after layers.
+fn is_per_layer(name: &str, items: &[Value], depth: u64) -> bool {
+    items.len() as u64 == depth
+        && depth > 2
+        && !is_layer_index(name)
+        && (items.iter().all(|item| item.is_string() || item.is_boolean())
+            || name.contains("layer"))
+}
+
+fn is_layer_index(name: &str) -> bool {
+    name.ends_with("_indexes") || name.ends_with("_indices")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::propose::tree::Field;
+
+    fn node(fields: &[(&str, Value)]) -> Node {
+        Node {
+            path: String::new(),
+            model_type: None,
+            fields: fields
+                .iter()
+                .map(|(name, default)| Field {
+                    name: (*name).into(),
+                    common: (*name).into(),
+                    default: default.clone(),
+                    computed: false,
+                    inherited: false,
+                })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn the_first_layer_of_each_kind_is_kept() {
+        let node = node(&[
+            ("num_hidden_layers", json!(6)),
+            ("layer_types", json!(["a", "a", "a", "b", "a", "b"])),
+            ("mlp_layer_types", json!(["x", "x", "y", "y", "y", "y"])),
+        ]);
+        let mut found = BTreeMap::new();
+        per_layer(&node, &mut found);
+        assert_eq!(found["layer_types"], json!(["a", "a", "b"]));
+        assert_eq!(found["mlp_layer_types"], json!(["x", "y", "y"]));
+        assert_eq!(depth(&node, 6), 3);
+    }
+
+    #[test]
+    fn layer_indices_stay_inside_the_small_stack() {
+        let node = node(&[
+            ("depth", json!(32)),
+            ("fullatt_block_indexes", json!([7, 15, 23, 31])),
+        ]);
+        let mut found = BTreeMap::new();
+        per_layer(&node, &mut found);
+        assert_eq!(found["fullatt_block_indexes"], json!([0, 1]));
+    }
+}

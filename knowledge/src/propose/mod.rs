@@ -1,0 +1,163 @@
+//! A first small valid configuration and its inputs, from a card alone.
+//!
+//! Every number of the configuration gets a role from the words of its name ([`roles`]), every role a small size such that the
+//! couplings between roles hold ([`sizes`]), and every parameter of `forward` that matters a spec ([`inputs`]). What that gets wrong, the
+//! search repairs from the finding.
+
+mod class;
+pub(crate) mod inputs;
+mod layers;
+mod lists;
+mod roles;
+mod sizes;
+pub(crate) mod tokens;
+pub(crate) mod tree;
+
+use std::collections::BTreeMap;
+
+use portwright_core::{
+    Backend,
+    card::InterfaceCard,
+    plan::{Export, PlanError, PortPlan, SCHEMA, Strategy, Weights},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+pub(crate) use roles::{Role, role};
+pub(crate) use tree::{get, put, take};
+
+/// What a person or the catalogue asks of a proposal.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ProposeOptions {
+    /// The task of the class, e.g. `masked-lm`.
+    pub task: Option<String>,
+    /// The class by name; stronger than the task.
+    pub class: Option<String>,
+    /// Overrides that make a variant of the type, laid over the proposal's own.
+    pub variant: Map<String, Value>,
+}
+
+/// Why no plan could be proposed.
+#[derive(Debug, Error)]
+pub enum ProposeError {
+    #[error("no class `{name}`; the classes are {known}")]
+    NoClass { name: String, known: String },
+    #[error("no class serves the task `{task}`; the tasks are {known}")]
+    NoTask { task: String, known: String },
+    #[error("`{class}` takes no input that can be drawn")]
+    NoInput { class: String },
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+impl ProposeError {
+    /// What to do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            ProposeError::NoClass { .. } => "give `--class` one of the names above",
+            ProposeError::NoTask { .. } => "give `--task` one of the tasks above, or leave it out",
+            ProposeError::NoInput { .. } => {
+                "choose another class with `--class`, or write the plan's inputs by hand"
+            }
+            ProposeError::Plan(error) => error.hint(),
+        }
+    }
+}
+
+/// Proposes a plan.
+pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPlan, ProposeError> {
+    let class = class::choose(card, options)?;
+    let nodes = tree::nodes(card);
+    let tokens = tokens::TokenMap::new(&nodes);
+    let mut config = sizes::solve(&nodes, &tokens);
+    overlay(&mut config, &options.variant);
+
+    let takes_cache = class.inputs.iter().any(|input| input.name == "use_cache");
+    let mut call = Map::new();
+    if takes_cache {
+        call.insert("use_cache".into(), Value::Bool(false));
+    } else if nodes[0].field("use_cache").is_some() {
+        config.insert("use_cache".into(), Value::Bool(false));
+    }
+    let small = inputs::Small {
+        nodes: &nodes,
+        config: &config,
+        tokens: &tokens,
+    };
+    let inputs = inputs::inputs(card, class, &small);
+    if inputs.specs.is_empty() {
+        return Err(ProposeError::NoInput {
+            class: class.name.clone(),
+        });
+    }
+    let plan = PortPlan {
+        schema: SCHEMA,
+        model_type: card.model_type.clone(),
+        family: card.family,
+        library_version: card.library_version.clone(),
+        class: class.name.clone(),
+        module: class.module.clone(),
+        config_class: card.config_class.name.clone(),
+        task: class.task.clone(),
+        call,
+        weights: Weights { seed: 0, gain: 1.0 },
+        config,
+        dims: inputs.dims,
+        inputs: inputs.specs,
+        export: exports(),
+        adaptations: Vec::new(),
+    };
+    plan.validate()?;
+    Ok(plan)
+}
+
+/// The library's own exporter with free axes, traced under the attention that the reference uses.
+fn exports() -> BTreeMap<Backend, Export> {
+    let export = |strategy| Export {
+        strategy,
+        dynamic: true,
+        opset: None,
+        optimize: true,
+        attention: "eager".into(),
+        runtime_optimization: None,
+    };
+    BTreeMap::from([
+        (Backend::Onnxruntime, export(Strategy::Transformers)),
+        (Backend::Openvino, export(Strategy::FromOnnx)),
+    ])
+}
+
+/// Lays one table over another, table by table.
+fn overlay(config: &mut Map<String, Value>, over: &Map<String, Value>) {
+    for (name, value) in over {
+        match (config.get_mut(name), value) {
+            (Some(Value::Object(inner)), Value::Object(over)) => overlay(inner, over),
+            _ => {
+                config.insert(name.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// The plan with one more input, which its class takes; `None` where it takes none of that name.
+pub(crate) fn more_input(card: &InterfaceCard, plan: &PortPlan, name: &str) -> Option<PortPlan> {
+    let class = card.class(&plan.class)?;
+    let nodes = tree::nodes(card);
+    let tokens = tokens::TokenMap::new(&nodes);
+    let small = inputs::Small {
+        nodes: &nodes,
+        config: &plan.config,
+        tokens: &tokens,
+    };
+    let more = inputs::one(card, class, name, &small)?;
+    let mut next = plan.clone();
+    for axis in more.specs.iter().flat_map(|spec| &spec.shape) {
+        let size = axis.named().and_then(|(name, _)| Some((name, more.dims.get(name)?)));
+        if let Some((name, size)) = size {
+            next.dims.entry(name.to_owned()).or_insert_with(|| size.clone());
+        }
+    }
+    next.inputs.extend(more.specs);
+    Some(next)
+}

@@ -1,0 +1,278 @@
+//! The small size of every number in a configuration, such that the couplings between them hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::{
+    layers, lists,
+    roles::{Role, role},
+    tokens::TokenMap,
+    tree::{Field, Node, join, put},
+};
+
+/// The hidden width of a small model: divisible by every head count and group count in use.
+pub const WIDTH: u64 = 64;
+/// A width that differs from the hidden one, so that a mix-up of two shows as an error.
+const OTHER_WIDTH: u64 = 32;
+const FEED_FORWARD: u64 = 128;
+const EXPERT_FEED_FORWARD: u64 = 48;
+const HEADS: u64 = 4;
+const GROUPED_HEADS: u64 = 2;
+/// The size of one head: `WIDTH / HEADS`, even in every rotary fraction that occurs.
+pub const HEAD_SIZE: u64 = WIDTH / HEADS;
+const ROTARY_SIZE: u64 = 8;
+pub const VOCABULARY: u64 = 128;
+pub const POSITIONS: u64 = 64;
+const WINDOW: u64 = 4;
+const EXPERTS: u64 = 4;
+const RANK: u64 = 16;
+const QUERIES: u64 = 12;
+
+/// What the whole tree shares.
+struct Shared<'a> {
+    tokens: &'a TokenMap,
+    /// Widths that are the hidden width of some configuration; a field elsewhere that holds the same number must follow it.
+    main_widths: BTreeSet<u64>,
+    /// The divisor of lists of channel counts.
+    channels: u64,
+}
+
+/// Overrides for the whole tree: only what differs from the defaults, nested configurations as nested tables.
+pub fn solve(nodes: &[Node], tokens: &TokenMap) -> Map<String, Value> {
+    let shared = Shared {
+        tokens,
+        main_widths: nodes.iter().filter_map(main_width).collect(),
+        channels: lists::divisor(nodes),
+    };
+    let mut config = Map::new();
+    for node in nodes {
+        let overrides = solve_node(node, &shared);
+        let nested = !node.path.is_empty();
+        if nested && overrides.is_empty() {
+            continue;
+        }
+        if nested {
+            // A nested configuration is built anew from its table, so what its parent had set must be said again.
+            if let Some(model_type) = &node.model_type {
+                let path = join(&node.path, "model_type");
+                put(&mut config, &path, Value::from(model_type.as_str()));
+            }
+            for field in node.fields.iter().filter(|field| field.inherited) {
+                put(&mut config, &join(&node.path, &field.name), field.default.clone());
+            }
+        }
+        for (name, value) in overrides {
+            put(&mut config, &join(&node.path, &name), value);
+        }
+    }
+    config
+}
+
+fn solve_node(node: &Node, shared: &Shared) -> BTreeMap<String, Value> {
+    let mut found = BTreeMap::new();
+    let stages = lists::stages(node);
+    for field in &node.fields {
+        if let Some(value) = small(node, field, shared, stages) {
+            found.insert(field.name.clone(), value);
+        }
+    }
+    layers::per_layer(node, &mut found);
+    lists::channels(node, shared.channels, &mut found);
+    rotary(node, &mut found);
+    found.retain(|name, value| node.field(name).is_none_or(|field| field.default != *value));
+    found
+}
+
+/// The hidden width of a configuration.
+fn main_width(node: &Node) -> Option<u64> {
+    ["hidden_size", "d_model", "n_embd", "dim", "embed_dim"]
+        .into_iter()
+        .find_map(|name| node.number(name))
+}
+
+fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Value> {
+    let role = match role(&field.common) {
+        Role::Other if stages > 1 && field.name == "window_size" => Role::Window,
+        Role::Other => role(&field.name),
+        role => role,
+    };
+    if role == Role::Token {
+        let value = shared.tokens.apply(&field.default);
+        return (value != field.default).then_some(value);
+    }
+    if field.computed {
+        return None;
+    }
+    if role == Role::Image && field.default.is_array() {
+        let size = image_size(node, stages);
+        let sides = field.default.as_array()?.iter().map(|_| Value::from(size));
+        return Some(Value::Array(sides.collect()));
+    }
+    let value = field.default.as_u64()?;
+    let width = main_width(node).map_or(WIDTH, |width| shared.width(width));
+    let new = match role {
+        Role::Vocabulary => value.min(VOCABULARY),
+        Role::Width if stages > 1 && field.common.ends_with("embed_dim") => {
+            lists::first_stage_width(node).unwrap_or(value)
+        }
+        Role::Width => shared.width(value),
+        Role::FeedForward if field.name.contains("moe") || field.name.contains("expert") => {
+            value.min(EXPERT_FEED_FORWARD)
+        }
+        Role::FeedForward => value.min(FEED_FORWARD),
+        Role::Heads => heads(value, width),
+        Role::KeyValueHeads => key_value_heads(value, all_heads(node).unwrap_or(value), width),
+        Role::HeadSize => value.min(HEAD_SIZE),
+        Role::RotarySize => value.min(ROTARY_SIZE),
+        Role::Depth => layers::depth(node, value),
+        Role::Positions => value.min(POSITIONS),
+        // Windows of a hierarchical model must tile its last stage, which is two patches a side.
+        Role::Window if stages > 1 => value.min(2),
+        Role::Window => value.min(WINDOW),
+        Role::Experts => value.min(EXPERTS),
+        Role::ExpertsPerToken => value.min(2),
+        Role::ExpertGroups => value.min(2),
+        Role::ExpertGroupsPerToken => value.min(1),
+        Role::Rank => value.min(RANK),
+        Role::Image => image_size(node, stages),
+        Role::Patch => patch_size(value),
+        Role::Queries => value.min(QUERIES),
+        Role::Token | Role::Other => value,
+    };
+    Some(Value::from(new))
+}
+
+impl Shared<'_> {
+    fn width(&self, value: u64) -> u64 {
+        if value <= WIDTH {
+            value
+        } else if self.main_widths.contains(&value) {
+            WIDTH
+        } else {
+            OTHER_WIDTH
+        }
+    }
+}
+
+/// The default number of query heads beside a field of key/value heads.
+fn all_heads(node: &Node) -> Option<u64> {
+    ["num_attention_heads", "num_heads", "n_head", "encoder_attention_heads"]
+        .into_iter()
+        .find_map(|name| node.number(name))
+}
+
+/// A head count for a width: at most [`HEADS`] and the default, and always a divisor of the width.
+pub fn heads(default: u64, width: u64) -> u64 {
+    let most = default.clamp(1, HEADS);
+    (1..=most).rev().find(|heads| width % heads == 0).unwrap_or(1)
+}
+
+/// A count of key/value heads that divides [`heads`], grouped where the default is.
+pub fn key_value_heads(default: u64, default_heads: u64, width: u64) -> u64 {
+    let all = heads(default_heads, width);
+    if default >= default_heads {
+        return all;
+    }
+    let most = default.clamp(1, GROUPED_HEADS);
+    (1..=most).rev().find(|heads| all % heads == 0).unwrap_or(1)
+}
+
+fn patch_size(default: u64) -> u64 {
+    if default > 8 { 8 } else { default }
+}
+
+/// An image of four patches a side, or as many as halving from stage to stage needs.
+pub fn image_size(node: &Node, stages: u64) -> u64 {
+    let patch = node
+        .fields
+        .iter()
+        .find(|field| role(&field.common) == Role::Patch)
+        .and_then(|field| match &field.default {
+            Value::Array(items) => items.last()?.as_u64(),
+            value => value.as_u64(),
+        })
+        .map(patch_size);
+    let default = node
+        .fields
+        .iter()
+        .find(|field| role(&field.common) == Role::Image)
+        .and_then(|field| match &field.default {
+            Value::Array(items) => items.first()?.as_u64(),
+            value => value.as_u64(),
+        });
+    let size = match patch {
+        Some(patch) => patch * (1 << stages.min(5)).max(4),
+        None => 64,
+    };
+    default.map_or(size, |default| default.min(size))
+}
+
+/// Sections of a multi-axis rotary embedding, scaled so that they still fill half of a head.
+fn rotary(node: &Node, found: &mut BTreeMap<String, Value>) {
+    for field in &node.fields {
+        let Some(table) = field.default.as_object() else {
+            continue;
+        };
+        let Some(sections) = table.get("mrope_section").and_then(Value::as_array) else {
+            continue;
+        };
+        let sections: Vec<u64> = sections.iter().filter_map(Value::as_u64).collect();
+        let fraction = table
+            .get("partial_rotary_factor")
+            .and_then(Value::as_f64)
+            .unwrap_or(1.0);
+        let half = (HEAD_SIZE as f64 * fraction / 2.0) as u64;
+        let mut table = table.clone();
+        table.insert("mrope_section".into(), Value::from(portions(&sections, half)));
+        found.insert(field.name.clone(), Value::Object(table));
+    }
+}
+
+/// Splits `total` in the proportions of `parts`, at least 1 each where it reaches, the remainder to the last.
+fn portions(parts: &[u64], total: u64) -> Vec<u64> {
+    let sum: u64 = parts.iter().sum::<u64>().max(1);
+    let mut out: Vec<u64> = parts.iter().map(|part| (part * total / sum).max(1)).collect();
+    while out.iter().sum::<u64>() > total {
+        match out.iter_mut().max() {
+            Some(largest) if *largest > 0 => *largest -= 1,
+            _ => break,
+        }
+    }
+    let missing = total.saturating_sub(out.iter().sum());
+    if let Some(last) = out.last_mut() {
+        *last += missing;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn heads_always_divide_the_width_and_groups_the_heads(
+            heads_before in 1u64..200, kv in 1u64..200, width in 1u64..5000,
+        ) {
+            let count = heads(heads_before, width);
+            proptest::prop_assert_eq!(width % count, 0);
+            let grouped = key_value_heads(kv.min(heads_before), heads_before, width);
+            proptest::prop_assert_eq!(count % grouped, 0);
+        }
+
+        #[test]
+        fn rotary_sections_fill_their_half_head(parts in proptest::collection::vec(1u64..64, 1..4), total in 4u64..64) {
+            let out = portions(&parts, total);
+            proptest::prop_assert_eq!(out.iter().sum::<u64>(), total);
+            proptest::prop_assert_eq!(out.len(), parts.len());
+        }
+    }
+
+    #[test]
+    fn one_shared_key_value_head_stays_one() {
+        assert_eq!(key_value_heads(1, 16, 64), 1);
+        assert_eq!(key_value_heads(8, 32, 64), 2);
+        assert_eq!(key_value_heads(32, 32, 64), 4);
+    }
+}

@@ -1,0 +1,186 @@
+//! A type's configuration and its nested configurations as one tree of named fields.
+
+use portwright_core::card::{ConfigField, InterfaceCard};
+use serde_json::{Map, Value};
+
+/// One configuration of the tree.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The dotted path; empty for the type's own configuration.
+    pub path: String,
+    /// Its `model_type`, needed to build a nested configuration from a dictionary.
+    pub model_type: Option<String>,
+    pub fields: Vec<Field>,
+}
+
+/// One field that can be set.
+#[derive(Clone, Debug)]
+pub struct Field {
+    pub name: String,
+    /// The common name, e.g. `hidden_size` for `n_embd`; its own name where it has no other.
+    pub common: String,
+    pub default: Value,
+    /// The class computes the default from other fields, so leaving it alone keeps it right.
+    pub computed: bool,
+    /// The parent's default differs from the class's own and must be said again when the nested configuration is built from a dictionary.
+    pub inherited: bool,
+}
+
+impl Node {
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields
+            .iter()
+            .find(|field| field.name == name)
+            .or_else(|| self.fields.iter().find(|field| field.common == name))
+    }
+
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.field(name)?.default.as_u64()
+    }
+}
+
+/// The tree, the type's own configuration first.
+pub fn nodes(card: &InterfaceCard) -> Vec<Node> {
+    let nested = |path: &str| card.sub_configs.contains_key(path);
+    let mut nodes = vec![node("", &card.config_fields, &card.attribute_map, &nested)];
+    for (path, config) in &card.sub_configs {
+        nodes.push(node(path, &config.fields, &config.attribute_map, &nested));
+    }
+    nodes
+}
+
+fn node(
+    path: &str,
+    fields: &[ConfigField],
+    attribute_map: &std::collections::BTreeMap<String, String>,
+    nested: &dyn Fn(&str) -> bool,
+) -> Node {
+    // A card without any traced source (a folder's config built at run time) still has to be shrunk.
+    let traced = fields.iter().any(|field| field.source.is_some());
+    let model_type = fields
+        .iter()
+        .find(|field| field.name == "model_type")
+        .and_then(|field| field.default.as_str())
+        .map(str::to_owned);
+    let fields = fields
+        .iter()
+        .filter(|field| field.source.is_some() || !traced)
+        .filter(|field| !nested(&join(path, &field.name)))
+        .map(|field| Field {
+            name: field.name.clone(),
+            common: attribute_map
+                .iter()
+                .find(|(_, own)| **own == field.name)
+                .map_or_else(|| field.name.clone(), |(common, _)| common.clone()),
+            computed: field.declared.as_deref() == Some("None") && !field.default.is_null(),
+            inherited: !path.is_empty()
+                && field
+                    .declared
+                    .as_deref()
+                    .and_then(literal)
+                    .is_some_and(|own| !same(&own, &field.default)),
+            default: field.default.clone(),
+        })
+        .collect();
+    Node {
+        path: path.to_owned(),
+        model_type,
+        fields,
+    }
+}
+
+/// The path of a name below a path.
+pub fn join(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
+}
+
+/// A simple Python literal; `None` for anything that is computed.
+fn literal(text: &str) -> Option<Value> {
+    match text {
+        "True" => Some(Value::Bool(true)),
+        "False" => Some(Value::Bool(false)),
+        "None" => None,
+        _ => {
+            let quoted = text.len() >= 2
+                && text.starts_with(['"', '\''])
+                && text.ends_with(['"', '\'']);
+            if quoted {
+                let inner = &text[1..text.len() - 1];
+                return (!inner.contains(['\\', '"', '\''])).then(|| Value::from(inner));
+            }
+            serde_json::from_str::<serde_json::Number>(&text.replace('_', ""))
+                .ok()
+                .map(Value::Number)
+        }
+    }
+}
+
+fn same(a: &Value, b: &Value) -> bool {
+    match (a.as_f64(), b.as_f64()) {
+        (Some(a), Some(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+/// Puts a value at a dotted path, making the dictionaries on the way.
+pub fn put(config: &mut Map<String, Value>, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => {
+            config.insert(path.to_owned(), value);
+        }
+        Some((head, rest)) => {
+            let inner = config
+                .entry(head)
+                .or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(inner) = inner {
+                put(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// The value at a dotted path.
+pub fn get<'a>(config: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    match path.split_once('.') {
+        None => config.get(path),
+        Some((head, rest)) => get(config.get(head)?.as_object()?, rest),
+    }
+}
+
+/// Takes the value at a dotted path away.
+pub fn take(config: &mut Map<String, Value>, path: &str) -> Option<Value> {
+    match path.split_once('.') {
+        None => config.shift_remove(path),
+        Some((head, rest)) => take(config.get_mut(head)?.as_object_mut()?, rest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn literals_are_read_and_expressions_are_not() {
+        assert_eq!(literal("768"), Some(json!(768)));
+        assert_eq!(literal("1e-5"), Some(json!(1e-5)));
+        assert_eq!(literal("\"gelu\""), Some(json!("gelu")));
+        assert_eq!(literal("None"), None);
+        assert_eq!(literal("field(default=3)"), None);
+    }
+
+    #[test]
+    fn a_dotted_path_reaches_into_nested_dictionaries() {
+        let mut config = Map::new();
+        put(&mut config, "text_config.hidden_size", json!(64));
+        put(&mut config, "depth", json!(2));
+        assert_eq!(get(&config, "text_config.hidden_size"), Some(&json!(64)));
+        assert_eq!(take(&mut config, "text_config.hidden_size"), Some(json!(64)));
+        assert_eq!(get(&config, "text_config.hidden_size"), None);
+    }
+}

@@ -1,0 +1,142 @@
+//! Changes of how an artefact is made: attention, exporter, free or fixed axes, optimisers.
+
+use portwright_core::{
+    Backend, Finding, PortPlan, Stage,
+    plan::{Export, Strategy},
+};
+
+use super::candidate::{Candidate, searched};
+
+/// One change of an export entry.
+struct Step {
+    axis: &'static str,
+    reason: &'static str,
+    change: fn(&mut Export),
+}
+
+const OTHER_ATTENTION: Step = Step {
+    axis: "attention",
+    reason: "the other attention implementation takes another way through the exporter",
+    change: |export| {
+        let other = if export.attention == "eager" {
+            "sdpa"
+        } else {
+            "eager"
+        };
+        export.attention = other.into();
+    },
+};
+const LIBRARY: Step = Step {
+    axis: "strategy",
+    reason: "the library's own exporter for this format",
+    change: |export| export.strategy = Strategy::Transformers,
+};
+const DYNAMO: Step = Step {
+    axis: "strategy",
+    reason: "the exporter of torch itself, without the library's patches",
+    change: |export| export.strategy = Strategy::TorchDynamo,
+};
+const SCRIPT: Step = Step {
+    axis: "strategy",
+    reason: "the tracer knows no symbolic shapes that could fail",
+    change: |export| export.strategy = Strategy::TorchScript,
+};
+const STATIC: Step = Step {
+    axis: "dynamic",
+    reason: "free axes may be what the exporter cannot express",
+    change: |export| export.dynamic = false,
+};
+const STATIC_LIBRARY: Step = Step {
+    axis: "strategy",
+    reason: "the library's own exporter with fixed axes",
+    change: |export| {
+        export.strategy = Strategy::Transformers;
+        export.dynamic = false;
+    },
+};
+const STATIC_DYNAMO: Step = Step {
+    axis: "strategy",
+    reason: "the exporter of torch itself with fixed axes",
+    change: |export| {
+        export.strategy = Strategy::TorchDynamo;
+        export.dynamic = false;
+    },
+};
+const STATIC_SCRIPT: Step = Step {
+    axis: "strategy",
+    reason: "the tracer with fixed axes",
+    change: |export| {
+        export.strategy = Strategy::TorchScript;
+        export.dynamic = false;
+    },
+};
+const PLAIN_GRAPH: Step = Step {
+    axis: "optimize",
+    reason: "the exporter's graph optimiser may have changed the graph's meaning",
+    change: |export| export.optimize = false,
+};
+const PLAIN_RUNTIME: Step = Step {
+    axis: "runtime_optimization",
+    reason: "the runtime's graph optimiser may have changed the graph's meaning",
+    change: |export| export.runtime_optimization = Some("disable".into()),
+};
+
+/// After an export that failed: another way through the exporter, then another exporter, then fixed axes.
+const EXPORT: [&Step; 7] = [
+    &OTHER_ATTENTION,
+    &PLAIN_GRAPH,
+    &DYNAMO,
+    &STATIC,
+    &STATIC_DYNAMO,
+    &SCRIPT,
+    &STATIC_SCRIPT,
+];
+/// After an artefact that does not load or gives other numbers: optimisers first.
+const NUMBERS: [&Step; 6] = [
+    &PLAIN_RUNTIME,
+    &PLAIN_GRAPH,
+    &OTHER_ATTENTION,
+    &DYNAMO,
+    &STATIC,
+    &STATIC_SCRIPT,
+];
+
+/// Plans after a finding of a backend's export, load, run or comparison.
+pub fn candidates(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let Some(backend) = finding.backend else {
+        return Vec::new();
+    };
+    let Some(export) = plan.export.get(&backend) else {
+        return Vec::new();
+    };
+    let numbers = matches!(
+        finding.stage,
+        Stage::Compare | Stage::Execute | Stage::Load
+    );
+    match backend {
+        Backend::TorchCpu => Vec::new(),
+        Backend::Onnxruntime if numbers => apply(plan, finding, backend, &NUMBERS),
+        Backend::Onnxruntime => apply(plan, finding, backend, &EXPORT),
+        Backend::Openvino if export.strategy == Strategy::FromOnnx => {
+            let mut found = apply(plan, finding, backend, &[&LIBRARY, &STATIC_LIBRARY]);
+            // What reads wrongly may be the ONNX file's fault: then that file is made another way.
+            let file = [&OTHER_ATTENTION, &PLAIN_GRAPH, &DYNAMO, &STATIC];
+            found.extend(apply(plan, finding, Backend::Onnxruntime, &file));
+            found
+        }
+        Backend::Openvino => apply(plan, finding, backend, &[&OTHER_ATTENTION, &STATIC]),
+    }
+}
+
+fn apply(plan: &PortPlan, finding: &Finding, backend: Backend, steps: &[&Step]) -> Vec<Candidate> {
+    steps
+        .iter()
+        .filter_map(|step| {
+            let mut next = plan.clone();
+            (step.change)(next.export.get_mut(&backend)?);
+            let key = format!("export.{backend}.{}", step.axis);
+            let provenance = searched(step.axis, finding, step.reason);
+            Some(Candidate::setting(next, &key, provenance))
+        })
+        .collect()
+}

@@ -1,0 +1,71 @@
+//! Best-first search over failed plans: it goes on from the plan that came furthest.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, VecDeque},
+};
+
+use portwright_core::{Digest, Finding, InterfaceCard, PortPlan, Signature, Stage};
+
+use super::{Candidate, candidates};
+use crate::rules;
+
+/// Plans with one finding that are still taken up; after more of them the changes evidently do not touch its cause.
+const SAME: usize = 3;
+
+/// A failed plan and what is still to be tried from it.
+#[derive(Clone, Debug)]
+struct Node {
+    /// The stage it reached; further is better.
+    reached: Stage,
+    /// How many changes it is away from the first plan; nearer is better.
+    depth: usize,
+    waiting: VecDeque<Candidate>,
+}
+
+/// What was tried and what is worth trying.
+#[derive(Clone, Debug, Default)]
+pub struct Frontier {
+    nodes: Vec<Node>,
+    tried: Vec<Digest>,
+    met: BTreeMap<(Stage, Signature), usize>,
+}
+
+impl Frontier {
+    /// Takes note that `plan` met `finding`, and of what to try from there: rules first, then the search.
+    pub fn observe(&mut self, card: &InterfaceCard, plan: &PortPlan, finding: &Finding) {
+        self.tried.extend(plan.digest().ok());
+        let times = self
+            .met
+            .entry((finding.stage, finding.signature.clone()))
+            .or_default();
+        *times += 1;
+        if *times > SAME {
+            return;
+        }
+        let mut waiting = VecDeque::from(rules::candidates(card, plan, finding));
+        waiting.extend(candidates(card, plan, finding, &self.tried));
+        self.nodes.push(Node {
+            reached: finding.stage,
+            depth: plan.adaptations.len(),
+            waiting,
+        });
+    }
+
+    /// The next plan to try; `None` when nothing is left.
+    pub fn advance(&mut self) -> Option<Candidate> {
+        loop {
+            let node = self
+                .nodes
+                .iter_mut()
+                .filter(|node| !node.waiting.is_empty())
+                .max_by_key(|node| (node.reached, Reverse(node.depth)))?;
+            let candidate = node.waiting.pop_front()?;
+            let digest = candidate.plan.digest().ok();
+            if let Some(digest) = digest.filter(|digest| !self.tried.contains(digest)) {
+                self.tried.push(digest);
+                return Some(candidate);
+            }
+        }
+    }
+}

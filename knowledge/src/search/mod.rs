@@ -1,0 +1,91 @@
+//! Search: what to try after a finding, bounded and in the order of what most often helps.
+//!
+//! [`candidates`] lists the plans one change away from a failed one; [`Frontier`] remembers what came of each and decides
+//! from which failed plan to go on.
+
+mod candidate;
+mod config;
+mod export;
+mod frontier;
+mod inputs;
+mod text;
+
+use portwright_core::{
+    Digest, Finding, InterfaceCard, PortPlan, Stage,
+    plan::{Adaptation, AdaptationKind},
+};
+
+pub use candidate::Candidate;
+pub use frontier::Frontier;
+pub(crate) use text::said;
+
+/// The largest number of plans tried from one failed plan.
+const MOST: usize = 24;
+
+/// Plans worth trying after `plan` met `finding`, best first, without those in `tried`.
+pub fn candidates(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+    tried: &[Digest],
+) -> Vec<Candidate> {
+    let mut kept: Vec<Candidate> = Vec::new();
+    for candidate in all(card, plan, finding) {
+        let known = same_recipe(&candidate.plan, plan)
+            || kept
+                .iter()
+                .any(|other| same_recipe(&other.plan, &candidate.plan))
+            || candidate
+                .plan
+                .digest()
+                .is_ok_and(|digest| tried.contains(&digest));
+        if !known && candidate.plan.validate().is_ok() {
+            kept.push(candidate);
+        }
+        if kept.len() == MOST {
+            break;
+        }
+    }
+    kept
+}
+
+fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    match finding.stage {
+        Stage::Instantiate => {
+            let mut found = config::named(plan, finding);
+            found.extend(config::numbers(plan, finding));
+            found.extend(config::restored(plan, finding));
+            found
+        }
+        Stage::Analyse | Stage::Forward | Stage::Reference => {
+            let mut found = inputs::named(card, plan, finding);
+            found.extend(inputs::sizes(plan, finding));
+            found.extend(config::named(plan, finding));
+            found.extend(config::numbers(plan, finding));
+            found.extend(inputs::general(card, plan, finding));
+            found.extend(config::restored(plan, finding));
+            found
+        }
+        Stage::Generate
+        | Stage::Export
+        | Stage::Load
+        | Stage::Execute
+        | Stage::Compare
+        | Stage::Test => export::candidates(plan, finding),
+    }
+}
+
+/// Whether two plans do the same, wherever their settings came from.
+fn same_recipe(a: &PortPlan, b: &PortPlan) -> bool {
+    let plain = |plan: &PortPlan| {
+        let mut plan = plan.clone();
+        plan.adaptations.retain(acts);
+        plan
+    };
+    plain(a) == plain(b)
+}
+
+/// Adaptations that do something by themselves, rather than record where a setting came from.
+fn acts(adaptation: &Adaptation) -> bool {
+    !matches!(adaptation.kind, AdaptationKind::Setting { .. })
+}

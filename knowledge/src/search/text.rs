@@ -1,0 +1,122 @@
+//! What an error's text says: the names and the numbers in it.
+
+use portwright_core::Finding;
+
+/// Everything that the finding says: its sentence, the error's message and the errors that caused it.
+pub fn said(finding: &Finding) -> String {
+    let mut text = finding.message.clone();
+    if let Some(error) = &finding.error {
+        for part in std::iter::once(&error.message).chain(&error.causes) {
+            text.push('\n');
+            text.push_str(part);
+        }
+    }
+    text
+}
+
+/// The code of the innermost lines of the traceback, innermost first.
+pub fn code(finding: &Finding) -> String {
+    finding
+        .error
+        .iter()
+        .flat_map(|error| error.frames.iter().rev().take(4))
+        .map(|frame| frame.code.as_str())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Whether `name` stands in `text` as a word of its own.
+pub fn names(text: &str, name: &str) -> bool {
+    text.match_indices(name).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + name.len()..].chars().next();
+        !before.is_some_and(is_word) && !after.is_some_and(is_word)
+    })
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// The whole numbers of the text in their order. `32x64` holds two; `conv2d` and `1.5` hold none.
+pub fn numbers(text: &str) -> Vec<u64> {
+    let chars: Vec<char> = text.chars().collect();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < chars.len() {
+        if !chars[at].is_ascii_digit() {
+            at += 1;
+            continue;
+        }
+        let start = at;
+        while at < chars.len() && chars[at].is_ascii_digit() {
+            at += 1;
+        }
+        let back = |steps: usize| start.checked_sub(steps).map(|place| chars[place]);
+        let times = back(1) == Some('x') && back(2).is_some_and(|c| c.is_ascii_digit());
+        let inside = !times && back(1).is_some_and(|c| is_word(c) || c == '.');
+        let goes_on = chars.get(at).is_some_and(|c| {
+            (is_word(*c) && *c != 'x')
+                || (*c == '.' && chars.get(at + 1).is_some_and(char::is_ascii_digit))
+        });
+        let digits: String = chars[start..at].iter().collect();
+        if !inside && !goes_on {
+            found.extend(digits.parse::<u64>().ok());
+        }
+    }
+    found
+}
+
+/// Pairs of different numbers that the text sets against each other: what is and what should be, both ways round.
+pub fn pairs(text: &str) -> Vec<(u64, u64)> {
+    let mut distinct: Vec<u64> = Vec::new();
+    for number in numbers(text) {
+        if !distinct.contains(&number) && number > 0 && number < 1 << 20 {
+            distinct.push(number);
+        }
+    }
+    distinct.truncate(6);
+    let mut pairs = Vec::new();
+    for (i, first) in distinct.iter().enumerate() {
+        for second in &distinct[i + 1..] {
+            pairs.push((*first, *second));
+            pairs.push((*second, *first));
+        }
+    }
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_and_words_with_digits_are_not() {
+        assert_eq!(
+            numbers("conv2d: mat1 (2x64 and 32x128), 1.5 of size 7."),
+            [2, 64, 32, 128, 7]
+        );
+        assert_eq!(
+            numbers("Image size (32*32) is not (224*224)"),
+            [32, 32, 224, 224]
+        );
+    }
+
+    #[test]
+    fn a_name_is_found_as_a_word_only() {
+        assert!(names("`embed_dim` must be", "embed_dim"));
+        assert!(!names("num_heads must be", "heads"));
+    }
+
+    #[test]
+    fn a_pair_is_read_both_ways_round() {
+        assert_eq!(pairs("expected 60 but got 30"), [(60, 30), (30, 60)]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read(text in "\\PC*") {
+            let _ = (numbers(&text), pairs(&text), names(&text, "a"));
+        }
+    }
+}

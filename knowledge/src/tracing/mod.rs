@@ -1,0 +1,44 @@
+//! Code tracing: what the library's Python source says, read with tree-sitter and never imported.
+
+mod facts;
+mod index;
+mod parse;
+
+pub use facts::{ClassFacts, FieldFacts, FileFacts, FunctionFacts, Import, ParameterFacts};
+pub use index::{Located, Sources};
+pub use parse::parse;
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why source could not be read.
+#[derive(Debug, Error)]
+pub enum TraceError {
+    #[error("{file}:{line}: this is not valid Python")]
+    Syntax { file: String, line: u32 },
+    #[error("cannot read {path}: {source}")]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("the Python grammar could not be loaded: {0}")]
+    Grammar(String),
+}
+
+impl TraceError {
+    /// What to do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            TraceError::Syntax { .. } => {
+                "correct the file at the named line; `python -m py_compile FILE` says what it expects there"
+            }
+            TraceError::Read { .. } => {
+                "the environment may be damaged: `portwright doctor` says where it is and how to build it anew"
+            }
+            TraceError::Grammar(_) => {
+                "this is a defect in Portwright: please report it with the output of `portwright doctor`"
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+"""Turns an exception into the `JobError` that travels to Rust, and knows what the job was doing when it was raised."""
+
+from __future__ import annotations
+
+import traceback
+
+MAX_FRAMES = 25
+MAX_MESSAGE = 8_000
+
+_doing = ""
+
+
+def now(step: str) -> None:
+    """Names what the job does from here on, e.g. `load` or `forward`; an error carries the latest name."""
+    global _doing
+    _doing = step
+
+
+def describe(error: BaseException) -> dict:
+    """The error as `core::job::JobError`: class, message, the innermost frames, causes and the step it was met in."""
+    frames = traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
+    return {
+        "exception": type(error).__name__,
+        "message": _text(error),
+        "frames": [
+            {"file": frame.filename, "line": frame.lineno or 0, "function": frame.name, "code": frame.line or ""}
+            for frame in frames
+        ],
+        "causes": _causes(error),
+        "doing": _doing,
+    }
+
+
+def _causes(error: BaseException) -> list[str]:
+    causes, seen = [], {id(error)}
+    while True:
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if error is None or id(error) in seen:
+            return causes
+        seen.add(id(error))
+        causes.append(f"{type(error).__name__}: {_text(error)}")
+
+
+def _text(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception as broken:
+        text = f"<its message cannot be read: {type(broken).__name__}>"
+    # Lone surrogates cannot be written as UTF-8.
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "…"

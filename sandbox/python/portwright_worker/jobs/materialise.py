@@ -1,0 +1,55 @@
+"""Builds the plan's small model, draws its weights and writes a checkpoint that loads back as the same model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Any
+
+from portwright_worker import errors, models, weights
+
+CHECKPOINT = "checkpoint"
+
+
+def run(job: dict, work: str) -> dict:
+    import torch
+
+    plan, source = job["plan"], job["source"]
+    config = models.build_config(plan, source)
+    errors.now("instantiate")
+    cls = models.model_class(plan, source)
+    # Seeds what the library draws and `weights.draw` leaves alone.
+    torch.manual_seed(plan["weights"]["seed"])
+    model = cls._from_config(config, attn_implementation="eager", dtype=torch.float32).eval()
+    errors.now("draw")
+    weights.draw(model, plan["weights"]["seed"], plan["weights"]["gain"])
+    errors.now("save")
+    folder = os.path.join(work, CHECKPOINT)
+    model.save_pretrained(folder)
+    if source["from"] == "folder":
+        copy_code(source["path"], folder)
+    _check_reload(model, models.load(plan, source, folder))
+    return {
+        "checkpoint": CHECKPOINT,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "config": model.config.to_dict(),
+    }
+
+
+def copy_code(source: str, folder: str) -> None:
+    """Puts a local folder's modelling code beside its weights, so that the checkpoint is complete by itself."""
+    for name in sorted(os.listdir(source)):
+        if name.endswith(".py"):
+            shutil.copyfile(os.path.join(source, name), os.path.join(folder, name))
+
+
+def _check_reload(model: Any, reloaded: Any) -> None:
+    """A checkpoint that loads back as another model would make every comparison with it meaningless."""
+    import torch
+
+    errors.now("reload")
+    saved, loaded = model.state_dict(), reloaded.state_dict()
+    wrong = sorted(saved.keys() ^ loaded.keys())
+    wrong += [name for name in saved.keys() & loaded.keys() if not torch.equal(saved[name], loaded[name])]
+    if wrong:
+        raise ValueError(f"{len(wrong)} weights differ after saving and loading: {', '.join(sorted(wrong)[:5])}")

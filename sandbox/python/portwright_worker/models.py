@@ -1,0 +1,111 @@
+"""Finds a type's classes and builds its configuration and model, from the installed library or a local folder."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from typing import Any
+
+from . import errors
+
+
+def package_of(model_type: str) -> str:
+    """The package of a type's modules, e.g. `transformers.models.bert`."""
+    from transformers.models.auto.configuration_auto import model_type_to_module_name
+
+    return f"transformers.models.{model_type_to_module_name(model_type)}"
+
+
+def config_class(plan: dict, source: dict) -> type:
+    """The configuration class that a plan names."""
+    name = plan["config_class"]
+    if source["from"] == "folder":
+        return type(folder_config(source["path"]))
+    import transformers
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    owner = importlib.import_module(plan["module"].rpartition(".")[0])
+    if found := getattr(owner, name, None):
+        return found
+    if plan["model_type"] in CONFIG_MAPPING and CONFIG_MAPPING[plan["model_type"]].__name__ == name:
+        return CONFIG_MAPPING[plan["model_type"]]
+    return getattr(transformers, name)
+
+
+def model_class(plan: dict, source: dict) -> type:
+    """The model class that a plan names."""
+    if source["from"] == "folder":
+        return folder_class(source["path"], f"{plan['module']}.{plan['class']}")
+    return getattr(importlib.import_module(plan["module"]), plan["class"])
+
+
+def folder_config(path: str) -> Any:
+    """The configuration of a local folder with its own modelling code."""
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(path, trust_remote_code=True)
+
+
+def folder_class(path: str, reference: str) -> type:
+    """A class of a local folder, by `file_stem.Class`."""
+    from transformers.dynamic_module_utils import get_class_from_dynamic_module
+
+    return get_class_from_dynamic_module(reference, path)
+
+
+def build_config(plan: dict, source: dict) -> Any:
+    """The small configuration: the class's defaults, or the folder's values, with the plan's overrides."""
+    errors.now("configure")
+    cls = config_class(plan, source)
+    overrides = dict(plan.get("config", {}))
+    if source["from"] == "folder":
+        with open(os.path.join(source["path"], "config.json"), encoding="utf-8") as file:
+            values = json.load(file)
+        values.pop("architectures", None)
+        return cls(**_merge(values, overrides))
+    return cls(**_named(cls, overrides))
+
+
+def _named(cls: type, overrides: dict) -> dict:
+    """The overrides, with the `model_type` of each nested configuration that they change."""
+    nested = getattr(cls, "sub_configs", None) or {}
+    changed = [key for key in nested if isinstance(overrides.get(key), dict)]
+    if not changed:
+        return overrides
+    defaults = cls()
+    values = dict(overrides)
+    for key in changed:
+        default = getattr(defaults, key, None)
+        inner = type(default) if default is not None else nested[key]
+        values[key] = _named(inner, overrides[key])
+        if model_type := getattr(inner, "model_type", ""):
+            values[key] = {"model_type": model_type, **values[key]}
+    return values
+
+
+def _merge(values: dict, overrides: dict) -> dict:
+    merged = dict(values)
+    for key, value in overrides.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def load(plan: dict, source: dict, checkpoint: str) -> Any:
+    """The pristine library's model with a checkpoint's weights: eager attention, float32, ready to run."""
+    import torch
+
+    errors.now("load")
+    cls = model_class(plan, source)
+    config = config_class(plan, source).from_pretrained(checkpoint)
+    model, report = cls.from_pretrained(
+        checkpoint, config=config, attn_implementation="eager", dtype=torch.float32, output_loading_info=True
+    )
+    missing = sorted(report.get("missing_keys", ()))
+    if missing:
+        shown = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
+        raise ValueError(
+            f"the checkpoint lacks {len(missing)} weights of {plan['class']}, which would be random: {shown}"
+        )
+    return model.eval()

@@ -1,0 +1,386 @@
+//! The worker: the only process that loads ONNX Runtime. It runs in the cage, one process per attempt, and answers with
+//! measurements and files.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use ort::{
+    environment::Environment,
+    session::{Session, SessionInputValue, builder::GraphOptimizationLevel},
+};
+use portwright_core::{
+    Backend, PortPlan,
+    job::{Execution, Job, JobError, PROTOCOL},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{profile, values};
+use crate::{
+    judge::OUTPUTS_FOLDER,
+    tensor::{self, Tensors},
+};
+
+/// The hidden subcommand that a program's `main` hands to [`worker_main`].
+pub const WORKER: &str = "__ort-worker";
+
+/// The file below the work folder that holds the answer.
+pub const ANSWER: &str = "answer.json";
+
+/// What the worker is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    pub protocol: u32,
+    pub job: Job,
+    /// `libonnxruntime` of the environment's wheel.
+    pub library: PathBuf,
+    pub work: PathBuf,
+    pub tuning: Tuning,
+}
+
+/// How a session is set up, where the runtime's own choice is not wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tuning {
+    /// `disable`, `basic`, `extended` or `all`.
+    pub optimization: Option<String>,
+    /// Threads within a node.
+    pub threads: Option<usize>,
+}
+
+impl Tuning {
+    /// What a plan asks for.
+    pub fn of(plan: &PortPlan) -> Self {
+        let export = plan.export.get(&Backend::Onnxruntime);
+        Self {
+            optimization: export.and_then(|export| export.runtime_optimization.clone()),
+            threads: None,
+        }
+    }
+}
+
+/// What the worker answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    Ok(Execution),
+    Error(JobError),
+}
+
+/// Serves the request in the file at `path` and answers with the process's exit code: 0 when an answer was written.
+///
+/// It is to be called in a process of its own: the runtime it loads can crash, and is never unloaded.
+pub fn worker_main(path: &Path) -> i32 {
+    let request: Request = match fs::read(path)
+        .map_err(|error| error.to_string())
+        .and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string()))
+    {
+        Ok(request) => request,
+        Err(error) => {
+            eprintln!("cannot read the request {}: {error}", path.display());
+            return 2;
+        }
+    };
+    let answer = match serve(&request) {
+        Ok(execution) => Answer::Ok(execution),
+        Err(failure) => Answer::Error(failure.into()),
+    };
+    let written = serde_json::to_vec(&answer)
+        .map_err(|error| error.to_string())
+        .and_then(|text| {
+            fs::write(request.work.join(ANSWER), text).map_err(|error| error.to_string())
+        });
+    match written {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("cannot write the answer: {error}");
+            3
+        }
+    }
+}
+
+/// A failure and what was being done.
+pub(super) struct Failure {
+    pub doing: &'static str,
+    pub exception: &'static str,
+    pub message: String,
+}
+
+impl Failure {
+    pub fn new(doing: &'static str, exception: &'static str, message: impl ToString) -> Self {
+        Self {
+            doing,
+            exception,
+            message: message.to_string(),
+        }
+    }
+}
+
+impl From<Failure> for JobError {
+    fn from(failure: Failure) -> Self {
+        JobError {
+            exception: failure.exception.to_owned(),
+            message: failure.message,
+            doing: failure.doing.to_owned(),
+            ..JobError::default()
+        }
+    }
+}
+
+/// Names the runtime's own errors.
+pub(super) fn runtime(doing: &'static str) -> impl Fn(ort::Error) -> Failure {
+    move |error| Failure::new(doing, "OnnxRuntimeError", error)
+}
+
+fn serve(request: &Request) -> Result<Execution, Failure> {
+    let Job::Execute {
+        artefact: Some(artefact),
+        inputs,
+        repeats,
+        reloads,
+        ..
+    } = &request.job
+    else {
+        return Err(Failure::new(
+            "load",
+            "RequestError",
+            "this worker only executes an artefact",
+        ));
+    };
+    if request.protocol != PROTOCOL {
+        return Err(Failure::new(
+            "load",
+            "RequestError",
+            format!("protocol {} is not {PROTOCOL}", request.protocol),
+        ));
+    }
+    let environment = ort::init_from(&request.library)
+        .map_err(|error| Failure::new("load", "LibraryError", error))?
+        .with_telemetry(false)
+        .build()
+        .map_err(runtime("load"))?;
+    let loader = Loader {
+        environment,
+        artefact: Path::new(artefact),
+        tuning: &request.tuning,
+    };
+    let sets = inputs
+        .iter()
+        .map(|path| Ok((Path::new(path), read_inputs(Path::new(path))?)))
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let Some((_, example)) = sets.first() else {
+        return Err(Failure::new("execute", "RequestError", "no input set"));
+    };
+    let nodes = loader.count_nodes(&request.work, example)?;
+
+    let began = Instant::now();
+    let mut session = loader.load(None)?;
+    let load_seconds = began.elapsed().as_secs_f64();
+    let mut outputs = Vec::with_capacity(sets.len());
+    for (path, inputs) in &sets {
+        outputs.push(write_outputs(
+            &request.work,
+            path,
+            &run(&mut session, inputs)?,
+        )?);
+    }
+    let mut latency_seconds = Vec::new();
+    for _ in 0..*repeats {
+        let feeds = feeds(&session, example)?;
+        let began = Instant::now();
+        session.run(feeds).map_err(runtime("execute"))?;
+        latency_seconds.push(began.elapsed().as_secs_f64());
+    }
+    drop(session);
+
+    let mut reload_resident_bytes = Vec::new();
+    for _ in 0..*reloads {
+        run(&mut loader.load(None)?, example)?;
+        reload_resident_bytes.push(resident_bytes()?);
+    }
+    Ok(Execution {
+        device: super::DEVICE.to_owned(),
+        nodes,
+        versions: BTreeMap::from([("onnxruntime".to_owned(), version(&request.library))]),
+        load_seconds,
+        latency_seconds,
+        reload_resident_bytes,
+        outputs,
+    })
+}
+
+struct Loader<'a> {
+    environment: Environment,
+    artefact: &'a Path,
+    tuning: &'a Tuning,
+}
+
+impl Loader<'_> {
+    fn load(&self, profile: Option<&Path>) -> Result<Session, Failure> {
+        let level = self.tuning.optimization.as_deref();
+        let level = level.map(optimization).transpose()?;
+        let build = || -> ort::Result<Session> {
+            let mut builder = Session::builder(&self.environment)?;
+            if let Some(level) = level {
+                builder = builder.with_optimization_level(level)?;
+            }
+            if let Some(threads) = self.tuning.threads {
+                builder = builder.with_intra_threads(threads)?;
+            }
+            if let Some(profile) = profile {
+                builder = builder.with_profiling(profile)?;
+            }
+            builder.commit_from_file(self.artefact)
+        };
+        build().map_err(runtime("load"))
+    }
+
+    /// Nodes per execution provider, from the runtime's profile of one run. The session is one of its own: profiling would
+    /// be in the measured times.
+    fn count_nodes(&self, work: &Path, inputs: &Tensors) -> Result<BTreeMap<String, u64>, Failure> {
+        let mut session = self.load(Some(&work.join("profile")))?;
+        run(&mut session, inputs)?;
+        let path = session.end_profiling().map_err(runtime("profile"))?;
+        let counted = fs::read(&path)
+            .map_err(|error| error.to_string())
+            .and_then(|text| profile::nodes(&text).map_err(|error| error.to_string()))
+            .map_err(|error| Failure::new("profile", "ProfileError", error))?;
+        fs::remove_file(&path).map_err(|error| Failure::new("profile", "ProfileError", error))?;
+        Ok(counted)
+    }
+}
+
+fn optimization(level: &str) -> Result<GraphOptimizationLevel, Failure> {
+    match level {
+        "disable" => Ok(GraphOptimizationLevel::Disable),
+        "basic" => Ok(GraphOptimizationLevel::Level1),
+        "extended" => Ok(GraphOptimizationLevel::Level2),
+        "all" => Ok(GraphOptimizationLevel::All),
+        other => Err(Failure::new(
+            "load",
+            "RequestError",
+            format!("`{other}` is no optimisation level; they are disable, basic, extended, all"),
+        )),
+    }
+}
+
+/// The inputs that the graph has, by its own names. One that the exporter dropped because nothing uses it is not fed: the
+/// judge sees by its probe whether nothing should have.
+fn feeds<'a>(
+    session: &Session,
+    inputs: &'a Tensors,
+) -> Result<Vec<(String, SessionInputValue<'a>)>, Failure> {
+    session
+        .inputs()
+        .iter()
+        .map(|input| {
+            let name = input.name();
+            let plain = name.strip_prefix("input.").unwrap_or(name);
+            let tensor = inputs.get(plain).ok_or_else(|| {
+                Failure::new(
+                    "execute",
+                    "InputError",
+                    format!("the artefact wants an input `{name}` that the plan does not have"),
+                )
+            })?;
+            Ok((name.to_owned(), values::feed(tensor)?))
+        })
+        .collect()
+}
+
+fn run(session: &mut Session, inputs: &Tensors) -> Result<Tensors, Failure> {
+    let feeds = feeds(session, inputs)?;
+    let outputs = session.run(feeds).map_err(runtime("execute"))?;
+    outputs
+        .iter()
+        .map(|(name, value)| Ok((name.to_owned(), values::fetch(name, &value)?)))
+        .collect()
+}
+
+fn read_inputs(path: &Path) -> Result<Tensors, Failure> {
+    let failed = |error: String| Failure::new("read inputs", "InputError", error);
+    let content = fs::read(path).map_err(|error| failed(format!("{}: {error}", path.display())))?;
+    tensor::parse(&content, path).map_err(|error| failed(error.to_string()))
+}
+
+fn write_outputs(work: &Path, input: &Path, outputs: &Tensors) -> Result<String, Failure> {
+    let failed = |error: String| Failure::new("write outputs", "OutputError", error);
+    let name = input
+        .file_name()
+        .ok_or_else(|| failed(format!("{} names no file", input.display())))?;
+    let relative = Path::new(OUTPUTS_FOLDER).join(name);
+    fs::create_dir_all(work.join(OUTPUTS_FOLDER)).map_err(|error| failed(error.to_string()))?;
+    tensor::write(outputs, &work.join(&relative)).map_err(|error| failed(error.to_string()))?;
+    Ok(relative.to_string_lossy().into_owned())
+}
+
+/// This process's resident memory, after what is unused was given back to the system.
+fn resident_bytes() -> Result<u64, Failure> {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it may be called at any time, takes a number and touches only memory that is free.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+    let failed = |error: String| Failure::new("reload", "MemoryError", error);
+    let text = fs::read_to_string("/proc/self/statm").map_err(|error| failed(error.to_string()))?;
+    let pages: u64 = text
+        .split_whitespace()
+        .nth(1)
+        .and_then(|pages| pages.parse().ok())
+        .ok_or_else(|| failed(format!("`{}` tells no size", text.trim())))?;
+    // SAFETY: a plain question to the C library, without a pointer.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    Ok(pages * u64::try_from(page).unwrap_or(4096))
+}
+
+/// The version that the library carries in its file name, e.g. `1.31.1` in `libonnxruntime.so.1.31.1`.
+fn version(library: &Path) -> String {
+    let path = library
+        .canonicalize()
+        .unwrap_or_else(|_| library.to_owned());
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    match name.find(|c: char| c.is_ascii_digit()) {
+        Some(at) => name[at..].trim_end_matches(".dylib").to_owned(),
+        None => "unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_from_the_librarys_name() {
+        assert_eq!(version(Path::new("/x/libonnxruntime.so.1.31.1")), "1.31.1");
+        assert_eq!(
+            version(Path::new("/x/libonnxruntime.1.31.1.dylib")),
+            "1.31.1"
+        );
+        assert_eq!(version(Path::new("/x/libonnxruntime.so")), "unknown");
+    }
+
+    #[test]
+    fn a_request_that_is_none_is_refused_without_a_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("request.json");
+        assert_eq!(worker_main(&path), 2);
+        fs::write(&path, "{}").unwrap();
+        assert_eq!(worker_main(&path), 2);
+    }
+
+    #[test]
+    fn an_unknown_optimisation_level_names_the_known_ones() {
+        let failure = optimization("turbo").err().unwrap();
+        assert!(failure.message.contains("extended"));
+    }
+
+    #[test]
+    fn resident_memory_is_a_size() {
+        assert!(resident_bytes().is_ok_and(|bytes| bytes > 1 << 16));
+    }
+}

@@ -1,0 +1,281 @@
+//! The eager reference, and whether it is worth comparing with.
+//!
+//! Zero equals zero: a port of a model whose outputs do not vary proves nothing. So a reference is refused unless every
+//! floating output is finite, spreads well beyond the tolerance, and the outputs move when the inputs do.
+
+use std::{collections::BTreeMap, path::Path};
+
+use portwright_core::{Finding, Signature, Stage};
+
+use super::{
+    inputs::InputSet,
+    outputs::{Outputs, role},
+    tolerances::Tolerances,
+};
+use crate::tensor::ElementType;
+
+/// A reference that was found sound.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    pub outputs: Outputs,
+    /// The floating outputs, by name.
+    pub floating: BTreeMap<String, FloatingOutput>,
+    /// How far each probed input moved each floating output.
+    pub moves: Vec<Moves>,
+}
+
+/// What is known of one floating output.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FloatingOutput {
+    pub element: ElementType,
+    pub spread: f64,
+}
+
+/// What a probe moved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moves {
+    pub input: String,
+    /// The place of the probe among the input sets.
+    pub set: usize,
+    /// How far each floating output moved.
+    pub outputs: BTreeMap<String, f64>,
+}
+
+impl Reference {
+    /// Reads the reference from the work folder of its job, which has ended, and checks it.
+    pub fn read(
+        work: &Path,
+        sets: &[InputSet],
+        tolerances: &Tolerances,
+    ) -> Result<Self, Box<Finding>> {
+        let outputs = Outputs::read(work, sets).map_err(|error| {
+            finding(
+                format!("reference outputs: {}", error.phrase()),
+                error.to_string(),
+                error.hint(),
+            )
+        })?;
+        Self::check(outputs, sets, tolerances)
+    }
+
+    /// Checks outputs that were computed on `sets`, the first of which is the example.
+    pub fn check(
+        outputs: Outputs,
+        sets: &[InputSet],
+        tolerances: &Tolerances,
+    ) -> Result<Self, Box<Finding>> {
+        let floating = floating(&outputs, sets)?;
+        finite(&outputs, sets, &floating)?;
+        hollow(&floating, tolerances)?;
+        let moves: Vec<Moves> = moves(&outputs, sets, &floating);
+        moving(&moves, &floating, tolerances)?;
+        Ok(Reference {
+            outputs,
+            floating,
+            moves,
+        })
+    }
+}
+
+/// How far each probe moves each floating output away from the example.
+pub fn moves(
+    outputs: &Outputs,
+    sets: &[InputSet],
+    floating: &BTreeMap<String, FloatingOutput>,
+) -> Vec<Moves> {
+    let probe = |(set, input_set): (usize, &InputSet)| {
+        Some(Moves {
+            input: input_set.probe.clone()?,
+            set,
+            outputs: floating
+                .iter()
+                .map(|(name, output)| (name.clone(), outputs.moved(name, 0, set, output.spread)))
+                .collect(),
+        })
+    };
+    sets.iter().enumerate().filter_map(probe).collect()
+}
+
+fn floating(
+    outputs: &Outputs,
+    sets: &[InputSet],
+) -> Result<BTreeMap<String, FloatingOutput>, Box<Finding>> {
+    let example = outputs.0.first().filter(|example| !example.is_empty());
+    let Some(example) = example else {
+        return Err(finding(
+            "reference has no output",
+            "the model returned no tensor".to_owned(),
+            "choose a class whose `forward` returns tensors",
+        ));
+    };
+    for (set, tensors) in sets.iter().zip(&outputs.0) {
+        let same = tensors.len() == example.len()
+            && tensors.iter().all(|(name, tensor)| {
+                example
+                    .get(name)
+                    .is_some_and(|other| other.element == tensor.element)
+            });
+        if !same {
+            return Err(finding(
+                "reference outputs vary with the inputs",
+                format!(
+                    "the model returned [{}] for set `example` and [{}] for set `{}`",
+                    names(example.keys()),
+                    names(tensors.keys()),
+                    set.name
+                ),
+                "fix the choice with an entry in `call` of the plan",
+            ));
+        }
+    }
+    let floating: BTreeMap<_, _> = example
+        .iter()
+        .filter(|(_, tensor)| tensor.element.is_floating())
+        .map(|(name, tensor)| {
+            let spread = outputs.spread(name);
+            (
+                name.clone(),
+                FloatingOutput {
+                    element: tensor.element,
+                    spread,
+                },
+            )
+        })
+        .collect();
+    if floating.is_empty() {
+        return Err(finding(
+            "reference has no floating output",
+            format!("the model returned only [{}]", names(example.keys())),
+            "choose a class that returns floating tensors",
+        ));
+    }
+    Ok(floating)
+}
+
+fn finite(
+    outputs: &Outputs,
+    sets: &[InputSet],
+    floating: &BTreeMap<String, FloatingOutput>,
+) -> Result<(), Box<Finding>> {
+    for (index, set) in sets.iter().enumerate() {
+        for name in floating.keys() {
+            if !outputs.is_finite(index, name) {
+                return Err(finding(
+                    format!("reference not finite: output {}", role(name)),
+                    format!(
+                        "output `{name}` holds values that are not finite for set `{}`",
+                        set.name
+                    ),
+                    "lower `weights.gain` in the plan, or have no row of a mask empty",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn hollow(
+    floating: &BTreeMap<String, FloatingOutput>,
+    tolerances: &Tolerances,
+) -> Result<(), Box<Finding>> {
+    let hollow: Vec<_> = floating
+        .iter()
+        .filter(|(_, output)| {
+            // A spread that is too wide to subtract is no spread either.
+            let least = tolerances
+                .widest(output.element)
+                .map_or(0.0, |tolerance| tolerance.hollow_below());
+            !(output.spread > least && output.spread.is_finite())
+        })
+        .collect();
+    let Some((first, _)) = hollow.first() else {
+        return Ok(());
+    };
+    let which = if hollow.len() == floating.len() && hollow.len() > 1 {
+        "every output".to_owned()
+    } else {
+        format!("output {}", role(first))
+    };
+    let figures: Vec<String> = hollow
+        .iter()
+        .map(|(name, output)| format!("`{name}` spreads {:.3e}", output.spread))
+        .collect();
+    Err(finding(
+        format!("hollow reference: {which}"),
+        format!(
+            "outputs that hardly vary prove nothing: {}",
+            figures.join(", ")
+        ),
+        "raise `weights.gain` in the plan, or choose a configuration whose signals survive",
+    ))
+}
+
+fn moving(
+    moves: &[Moves],
+    floating: &BTreeMap<String, FloatingOutput>,
+    tolerances: &Tolerances,
+) -> Result<(), Box<Finding>> {
+    let moves_far = |name: &str, moved: f64| {
+        floating.get(name).is_some_and(|output| {
+            tolerances
+                .widest(output.element)
+                .is_some_and(|tolerance| moved > 2.0 * tolerance.allowed(output.spread))
+        })
+    };
+    if moves.is_empty() {
+        return Err(finding(
+            "reference has no input to probe",
+            "every input of the plan is constant".to_owned(),
+            "give at least one input of the plan values that are drawn",
+        ));
+    }
+    for probe in moves {
+        if !probe
+            .outputs
+            .iter()
+            .any(|(name, moved)| moves_far(name, *moved))
+        {
+            let most = probe.outputs.values().copied().fold(0.0, f64::max);
+            return Err(finding(
+                format!("reference ignores input {}", probe.input),
+                format!(
+                    "drawing `{}` anew moves no output beyond the tolerance (by {most:.3e} at most)",
+                    probe.input
+                ),
+                "remove the input from the plan, or choose a configuration that uses it",
+            ));
+        }
+    }
+    for name in floating.keys() {
+        if !moves
+            .iter()
+            .any(|probe| probe.outputs.get(name).is_some_and(|m| moves_far(name, *m)))
+        {
+            return Err(finding(
+                format!("reference moves with no input: output {}", role(name)),
+                format!("no probed input moves output `{name}` beyond the tolerance"),
+                "switch the output off with an entry in `call` of the plan, or raise `weights.gain`",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    names.map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn finding(phrase: impl Into<String>, message: String, hint: &str) -> Box<Finding> {
+    Box::new(Finding {
+        stage: Stage::Reference,
+        backend: None,
+        signature: Signature::phrase(phrase),
+        message,
+        error: None,
+        hint: Some(hint.to_owned()),
+    })
+}
+
+#[cfg(test)]
+#[path = "reference_tests.rs"]
+mod tests;

@@ -1,0 +1,117 @@
+use super::{super::toy, *};
+
+fn check(outputs: Outputs) -> Result<Reference, Box<Finding>> {
+    Reference::check(outputs, &toy::sets(true), &toy::tolerances())
+}
+
+fn refused(change: impl Fn(&InputSet, &mut crate::tensor::Tensors)) -> Finding {
+    *check(toy::changed(&toy::sets(true), change)).unwrap_err()
+}
+
+#[test]
+fn a_model_that_answers_to_its_inputs_is_a_sound_reference() {
+    let reference = check(toy::outputs(&toy::sets(true), toy::run)).unwrap();
+    assert_eq!(
+        reference.floating.keys().collect::<Vec<_>>(),
+        ["state", "total"]
+    );
+    assert_eq!(
+        reference.moves.iter().map(|m| &m.input).collect::<Vec<_>>(),
+        ["x", "mask"]
+    );
+}
+
+#[test]
+fn an_output_that_hardly_varies_is_hollow() {
+    let finding = refused(|_, tensors| toy::map(tensors, "total", |value| value * 1e-7));
+    assert_eq!(finding.signature.0, "hollow reference: output total");
+    assert_eq!(finding.stage, Stage::Reference);
+    assert!(finding.hint.is_some());
+}
+
+#[test]
+fn zero_does_not_equal_zero() {
+    let finding = refused(|_, tensors| {
+        toy::map(tensors, "total", |_| 0.0);
+        toy::map(tensors, "state", |_| 0.0);
+    });
+    assert_eq!(finding.signature.0, "hollow reference: every output");
+}
+
+#[test]
+fn a_reference_that_is_not_finite_is_refused() {
+    for value in [f64::NAN, f64::INFINITY] {
+        let finding = refused(|_, tensors| toy::map(tensors, "state", |_| value));
+        assert_eq!(finding.signature.0, "reference not finite: output state");
+    }
+}
+
+#[test]
+fn an_input_that_moves_nothing_is_named() {
+    let sets = toy::sets(true);
+    let deaf = toy::outputs(&sets, |set| {
+        let mut set = set.clone();
+        if set.probe.as_deref() == Some("mask") {
+            set.tensors = sets[0].tensors.clone();
+        }
+        toy::run(&set)
+    });
+    let finding = check(deaf).unwrap_err();
+    assert_eq!(finding.signature.0, "reference ignores input mask");
+}
+
+#[test]
+fn an_output_that_no_input_moves_is_named() {
+    let finding = refused(|set, tensors| {
+        let values = (0..set.sizes["batch"]).map(|row| row as f64).collect();
+        let total = toy::floats(&[set.sizes["batch"] as usize], values);
+        tensors.insert("total".to_owned(), total);
+    });
+    assert_eq!(
+        finding.signature.0,
+        "reference moves with no input: output total"
+    );
+}
+
+#[test]
+fn a_model_without_floating_outputs_proves_nothing() {
+    let finding = refused(|_, tensors| tensors.retain(|name, _| name == "above"));
+    assert_eq!(finding.signature.0, "reference has no floating output");
+}
+
+#[test]
+fn a_model_without_outputs_proves_nothing() {
+    let finding = refused(|_, tensors| tensors.clear());
+    assert_eq!(finding.signature.0, "reference has no output");
+}
+
+#[test]
+fn outputs_that_come_and_go_are_refused() {
+    let finding = refused(|set, tensors| {
+        if set.name == "other" {
+            tensors.remove("total");
+        }
+    });
+    assert_eq!(
+        finding.signature.0,
+        "reference outputs vary with the inputs"
+    );
+}
+
+#[test]
+fn a_plan_of_constants_cannot_be_judged() {
+    let sets: Vec<InputSet> = toy::sets(true)
+        .into_iter()
+        .filter(|set| set.probe.is_none())
+        .collect();
+    let outputs = toy::outputs(&sets, toy::run);
+    let finding = Reference::check(outputs, &sets, &toy::tolerances()).unwrap_err();
+    assert_eq!(finding.signature.0, "reference has no input to probe");
+}
+
+#[test]
+fn a_missing_reference_file_is_a_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    let finding = Reference::read(folder.path(), &toy::sets(true), &toy::tolerances()).unwrap_err();
+    assert_eq!(finding.signature.0, "reference outputs: file missing");
+}

@@ -1,0 +1,138 @@
+//! The lines that travel between the pool and the Python server.
+
+use std::collections::BTreeMap;
+
+use portwright_core::job::{Job, JobError, PROTOCOL};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::error::WorkerError;
+
+/// A job for the server.
+#[derive(Debug, Serialize)]
+pub(super) struct Request<'a> {
+    protocol: u32,
+    pub id: &'a str,
+    pub job: &'a Job,
+    pub work: &'a str,
+    pub policy: &'a str,
+    pub cage: Option<&'a str>,
+    pub log: &'a str,
+    /// The server reaps the job's supervisor when it is released, so that its pid stays its own while it is watched.
+    hold: bool,
+}
+
+impl<'a> Request<'a> {
+    pub fn new(
+        id: &'a str,
+        job: &'a Job,
+        work: &'a str,
+        policy: &'a str,
+        cage: Option<&'a str>,
+        log: &'a str,
+    ) -> Self {
+        Self {
+            protocol: PROTOCOL,
+            id,
+            job,
+            work,
+            policy,
+            cage,
+            log,
+            hold: true,
+        }
+    }
+}
+
+/// A message as the line that travels.
+pub(super) fn to_line(message: &impl Serialize) -> Result<Vec<u8>, WorkerError> {
+    let mut line =
+        serde_json::to_vec(message).map_err(|error| WorkerError::Refused(error.to_string()))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// The line by which the watchdog lets go of a job.
+pub(super) fn release(id: &str) -> Vec<u8> {
+    format!("{}\n", json!({ "release": id })).into_bytes()
+}
+
+/// What the server says.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(super) enum Event {
+    Ready {
+        protocol: u32,
+        versions: BTreeMap<String, String>,
+    },
+    Started {
+        id: String,
+        pid: i32,
+    },
+    Exited(Exited),
+    /// A request that was none; without an id where it could not be read.
+    Refused {
+        id: Option<String>,
+        error: String,
+    },
+}
+
+/// The end of a job's process.
+#[derive(Debug, Deserialize)]
+pub(super) struct Exited {
+    pub id: String,
+    pub status: Status,
+    /// The walls it stood behind; absent where it never entered them.
+    pub isolation: Option<String>,
+    pub answer: Option<Answer>,
+}
+
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Status {
+    Code(i32),
+    Signal(i32),
+}
+
+/// What a job answered. It was written by a process that ran code nobody has read.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Answer {
+    Ok(Value),
+    Error(Value),
+}
+
+impl Answer {
+    /// The error that a job told, or one that says that it told nonsense.
+    pub fn into_error(told: Value) -> JobError {
+        serde_json::from_value(told).unwrap_or_else(|error| JobError {
+            exception: "MalformedAnswer".to_owned(),
+            message: format!("the job described its error in a form that cannot be read: {error}"),
+            ..JobError::default()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_of_the_server_is_read() {
+        for line in [
+            r#"{"protocol":1,"event":"ready","versions":{"torch":"2"}}"#,
+            r#"{"id":"7","event":"started","pid":12}"#,
+            r#"{"id":"7","event":"exited","status":{"code":0},"isolation":"none","answer":{"ok":{}}}"#,
+            r#"{"id":"7","event":"exited","status":{"signal":9},"isolation":null,"answer":null}"#,
+            r#"{"id":null,"event":"refused","error":"no"}"#,
+        ] {
+            serde_json::from_str::<Event>(line).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_error_in_another_form_is_still_an_error() {
+        let error = Answer::into_error(serde_json::json!({"exception": 3}));
+        assert_eq!(error.exception, "MalformedAnswer");
+    }
+}

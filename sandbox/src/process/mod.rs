@@ -1,0 +1,17 @@
+//! Processes that run jobs: started in the cage, watched as a tree, ended as a tree.
+//!
+//! A job is known by its *supervisor* (see [`crate::isolation`]): the process that entered the cage. Whoever forked it,
+//! [`watch`] follows everything below it and ends it all when a limit is broken. Rust starts a job with
+//! [`CagedCommand`]; for one that the Python fork server forked, [`watch`] takes the pid.
+
+mod caged_main;
+mod command;
+mod limits;
+mod tree;
+#[cfg_attr(not(target_os = "linux"), path = "watch_unsupported.rs")]
+mod watch;
+
+pub use caged_main::{CAGED, caged_main};
+pub use command::{CagedCommand, Finished, ProcessError};
+pub use limits::{Breach, Limits, Outcome, Usage};
+pub use watch::{Watched, end_tree, watch};

@@ -1,0 +1,156 @@
+//! The judge's negative controls, with artefacts that are really executed on every backend: whatever is wrong on purpose
+//! must fail, and for its own reason. Beside them the one positive control: what is right passes.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)]
+
+#[path = "toy/harness.rs"]
+mod harness;
+
+use std::{fs, time::Duration};
+
+use harness::{limits, toy};
+use portwright_core::{Backend, Stage, Verdict, verdict::BackendVerdict};
+use portwright_sandbox::{judge::Expected, pool::Limits};
+
+/// Runs each control on every backend, as a test of its own.
+macro_rules! on_every_backend {
+    ($($control:ident)*) => {
+        mod torch_cpu { $(#[test] fn $control() { super::$control(super::Backend::TorchCpu); })* }
+        mod onnxruntime { $(#[test] fn $control() { super::$control(super::Backend::Onnxruntime); })* }
+        mod openvino { $(#[test] fn $control() { super::$control(super::Backend::Openvino); })* }
+    };
+}
+
+on_every_backend! {
+    what_is_right_passes_with_its_evidence
+    planted_wrong_weights_fail
+    an_artefact_that_ignores_an_input_fails
+    a_constant_output_fails
+    outputs_that_are_all_zero_fail
+    an_artefact_that_returns_the_traced_shape_fails
+    a_fallback_to_another_provider_fails
+    a_fallback_to_another_device_fails
+    an_artefact_that_is_none_fails
+    outputs_replaced_by_rubbish_fail
+}
+
+fn fails(verdict: &BackendVerdict, signature: &str) {
+    assert_eq!(verdict.verdict, Verdict::Fail, "{:?}", verdict.finding);
+    assert!(verdict.evidence.is_none());
+    let finding = verdict.finding.as_ref().unwrap();
+    assert_eq!(finding.signature.0, signature, "{}", finding.message);
+    assert_eq!(finding.backend, Some(verdict.backend));
+}
+
+fn what_is_right_passes_with_its_evidence(backend: Backend) {
+    let verdict = toy().verdict(backend, "right");
+    assert_eq!(verdict.verdict, Verdict::Pass, "{:?}", verdict.finding);
+    let evidence = verdict.evidence.unwrap();
+    assert!(evidence.placement.nodes > 0);
+    assert_eq!(
+        evidence.placement.nodes,
+        evidence.placement.nodes_on_provider
+    );
+    assert_eq!(evidence.outputs.len(), 3);
+    assert_eq!(evidence.input_sets.len(), 4);
+    assert_eq!(evidence.sensitivity.len(), 2);
+    assert!(evidence.memory_slope_bytes.is_some());
+    assert!(evidence.peak_resident_bytes > 0 && !evidence.versions.is_empty());
+    assert!(
+        evidence.isolation.contains("landlock"),
+        "{}",
+        evidence.isolation
+    );
+}
+
+fn planted_wrong_weights_fail(backend: Backend) {
+    let verdict = toy().verdict(backend, "wrong-weights");
+    assert!(
+        verdict.finding.as_ref().is_some_and(|finding| {
+            finding.signature.0.starts_with("values differ") && finding.stage == Stage::Compare
+        }),
+        "{verdict:?}"
+    );
+    assert_eq!(verdict.verdict, Verdict::Fail);
+}
+
+fn an_artefact_that_ignores_an_input_fails(backend: Backend) {
+    fails(
+        &toy().verdict(backend, "ignores-mask"),
+        "ignores an input: mask",
+    );
+}
+
+fn a_constant_output_fails(backend: Backend) {
+    fails(
+        &toy().verdict(backend, "constant"),
+        "output is constant: total",
+    );
+}
+
+fn outputs_that_are_all_zero_fail(backend: Backend) {
+    fails(
+        &toy().verdict(backend, "zeros"),
+        "output is zero everywhere: state",
+    );
+}
+
+fn an_artefact_that_returns_the_traced_shape_fails(backend: Backend) {
+    fails(
+        &toy().verdict(backend, "traced-shape"),
+        "shape differs on other sizes",
+    );
+}
+
+fn a_fallback_to_another_provider_fails(backend: Backend) {
+    let mut executed = toy().execute(backend, "right", limits());
+    executed.expected = Expected {
+        provider: "NpuExecutionProvider",
+        ..executed.expected
+    };
+    fails(&executed.judge(), "fallback to another provider");
+}
+
+fn a_fallback_to_another_device_fails(backend: Backend) {
+    let mut executed = toy().execute(backend, "right", limits());
+    executed.expected = Expected {
+        device: "NPU",
+        ..executed.expected
+    };
+    fails(&executed.judge(), "fallback to another device");
+}
+
+fn an_artefact_that_is_none_fails(backend: Backend) {
+    let verdict = toy().verdict(backend, "broken");
+    assert_eq!(verdict.verdict, Verdict::Fail, "{verdict:?}");
+    let finding = verdict.finding.unwrap();
+    assert!(finding.error.is_some(), "{finding:?}");
+}
+
+fn outputs_replaced_by_rubbish_fail(backend: Backend) {
+    let executed = toy().execute(backend, "right", limits());
+    let path = executed.work.path().join("outputs/other.safetensors");
+    let content = fs::read(&path).unwrap();
+    fs::write(&path, &content[..content.len() / 2]).unwrap();
+    fails(&executed.judge(), "outputs: malformed file");
+}
+
+#[test]
+fn a_graph_that_eats_memory_is_out_of_memory() {
+    let small = Limits {
+        memory_bytes: 500 << 20,
+        ..limits()
+    };
+    let executed = toy().execute(Backend::Onnxruntime, "memory", small);
+    assert_eq!(executed.judge().verdict, Verdict::OutOfMemory);
+}
+
+#[test]
+fn a_graph_that_never_ends_is_timed_out() {
+    let short = Limits {
+        wall: Duration::from_secs(3),
+        ..limits()
+    };
+    let executed = toy().execute(Backend::Onnxruntime, "endless", short);
+    assert_eq!(executed.judge().verdict, Verdict::TimedOut);
+}

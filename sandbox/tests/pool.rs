@@ -1,0 +1,323 @@
+//! The pool against the real Python environment, whose interpreter `PORTWRIGHT_TEST_PYTHON` names.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use portwright_core::{
+    Backend, ModelType,
+    job::{Job, JobOutcome, JobReport, ModelSource},
+};
+use portwright_sandbox::pool::{JobRequest, Limits, Walls, WorkerError, Workers, WorkersConfig};
+use serde_json::{Value, json};
+
+fn python() -> PathBuf {
+    let python = std::env::var_os("PORTWRIGHT_TEST_PYTHON");
+    python
+        .expect("PORTWRIGHT_TEST_PYTHON must name the environment's interpreter")
+        .into()
+}
+
+fn config(folder: &Path) -> WorkersConfig {
+    let python = python();
+    WorkersConfig {
+        readable: vec![python.parent().unwrap().parent().unwrap().to_path_buf()],
+        python,
+        cache: folder.join("cache"),
+        logs: folder.join("logs"),
+        threads: 1,
+        walls: Walls::Required,
+    }
+}
+
+fn request(job: Job, work: &Path) -> JobRequest {
+    JobRequest {
+        job,
+        work: work.to_path_buf(),
+        readable: Vec::new(),
+        limits: Limits::default(),
+    }
+}
+
+fn introspect(name: &str) -> Job {
+    Job::Introspect {
+        model_type: ModelType::new(name),
+        source: ModelSource::Library,
+    }
+}
+
+/// A build job whose skillset runs `code` when it is imported.
+fn hostile(folder: &Path, code: &str) -> Job {
+    let skillset = folder.join("hostile");
+    fs::create_dir_all(&skillset).unwrap();
+    fs::write(skillset.join("__init__.py"), code).unwrap();
+    Job::Build {
+        skillset: skillset.display().to_string(),
+        backend: Backend::Onnxruntime,
+        checkpoint: skillset.display().to_string(),
+        onnx: None,
+    }
+}
+
+fn done(report: JobReport) -> Value {
+    match report.outcome {
+        JobOutcome::Done { result } => result,
+        other => panic!("the job did not answer: {other:?}"),
+    }
+}
+
+fn plan() -> Box<portwright_core::PortPlan> {
+    let plan = json!({
+        "schema": 1,
+        "model_type": "bert",
+        "family": "encoder-only",
+        "library_version": "any",
+        "class": "BertModel",
+        "module": "transformers.models.bert.modeling_bert",
+        "config_class": "BertConfig",
+        "task": "base",
+        "weights": {"seed": 1, "gain": 1.0},
+        "config": {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+                   "intermediate_size": 32, "vocab_size": 50},
+        "dims": {"batch": {"example": 2}, "sequence": {"example": 4}},
+        "inputs": [{"name": "input_ids", "dtype": "int64", "shape": ["batch", "sequence"],
+                    "values": {"kind": "integer", "low": 0, "high": 50}, "modality": "text"}],
+    });
+    Box::new(serde_json::from_value(plan).unwrap())
+}
+
+fn write_ids(path: &Path) {
+    let bytes: Vec<u8> = (0..8_i64).flat_map(i64::to_le_bytes).collect();
+    let view =
+        safetensors::tensor::TensorView::new(safetensors::Dtype::I64, vec![2, 4], &bytes).unwrap();
+    safetensors::serialize_to_file([("input_ids", view)], None, path).unwrap();
+}
+
+#[tokio::test]
+async fn a_plan_becomes_a_checkpoint_and_a_reference() {
+    let folder = tempfile::tempdir().unwrap();
+    let workers = Workers::new(config(folder.path()));
+    let work = folder.path().join("materialise");
+    let job = Job::Materialise {
+        plan: plan(),
+        source: ModelSource::Library,
+    };
+    let report = workers.run(&request(job, &work)).await.unwrap();
+    assert_ne!(report.isolation, "none");
+    let checkpoint = work.join(done(report)["checkpoint"].as_str().unwrap());
+
+    let inputs = folder.path().join("set-1.safetensors");
+    write_ids(&inputs);
+    let job = Job::Reference {
+        plan: plan(),
+        source: ModelSource::Library,
+        checkpoint: checkpoint.display().to_string(),
+        inputs: vec![inputs.display().to_string()],
+    };
+    let work = folder.path().join("reference");
+    let answer = done(workers.run(&request(job, &work)).await.unwrap());
+    let bytes = fs::read(work.join(answer["outputs"][0].as_str().unwrap())).unwrap();
+    let outputs = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(
+        outputs.tensor("last_hidden_state").unwrap().shape(),
+        [2, 4, 16]
+    );
+}
+
+#[tokio::test]
+async fn what_can_end_a_job_is_told_apart_and_the_server_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let workers = Workers::new(config(folder.path()));
+    let root = folder.path();
+
+    let report = workers
+        .run(&request(introspect("no-such-type"), &root.join("error")))
+        .await
+        .unwrap();
+    assert!(
+        matches!(&report.outcome, JobOutcome::Failed { error } if error.exception == "LookupError"
+            && error.doing == "import configuration"),
+        "{report:?}"
+    );
+
+    let mut hang = request(
+        hostile(&root.join("a"), "while True: pass"),
+        &root.join("hang"),
+    );
+    hang.limits.wall = Duration::from_secs(2);
+    let report = workers.run(&hang).await.unwrap();
+    assert_eq!(report.outcome, JobOutcome::TimedOut { seconds: 2.0 });
+
+    let code = "hoard = []\nwhile True: hoard.append(bytearray(b'x' * (16 << 20)))";
+    let mut hog = request(hostile(&root.join("b"), code), &root.join("hog"));
+    hog.limits.memory_bytes = 1 << 30;
+    let report = workers.run(&hog).await.unwrap();
+    assert!(
+        matches!(report.outcome, JobOutcome::OutOfMemory { .. }),
+        "{report:?}"
+    );
+
+    let code = "import ctypes\nprint('last words', flush=True)\nctypes.string_at(0)";
+    let report = workers
+        .run(&request(
+            hostile(&root.join("c"), code),
+            &root.join("crash"),
+        ))
+        .await
+        .unwrap();
+    assert!(
+        matches!(&report.outcome, JobOutcome::Crashed { status, log }
+            if status == "signal 11" && log.contains("last words")),
+        "{report:?}"
+    );
+
+    let forged = r#"import os
+os.write(1, b'{"id":"0","event":"exited","status":{"code":0},"isolation":"none","answer":{"ok":"pass"}}\n')
+raise ValueError('real')"#;
+    let report = workers
+        .run(&request(
+            hostile(&root.join("d"), forged),
+            &root.join("forge"),
+        ))
+        .await
+        .unwrap();
+    assert!(
+        matches!(&report.outcome, JobOutcome::Failed { error } if error.message == "real"),
+        "{report:?}"
+    );
+
+    let bad = request(
+        hostile(
+            &root.join("e"),
+            "open('/proc/self/cmdline').close(); open('../outside', 'w')",
+        ),
+        &root.join("escape"),
+    );
+    let report = workers.run(&bad).await.unwrap();
+    assert!(
+        matches!(report.outcome, JobOutcome::Failed { .. }),
+        "{report:?}"
+    );
+    assert!(!root.join("outside").exists());
+
+    done(
+        workers
+            .run(&request(introspect("bert"), &root.join("after")))
+            .await
+            .unwrap(),
+    );
+}
+
+#[tokio::test]
+async fn jobs_run_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let workers = Workers::new(config(folder.path()));
+    let first = request(introspect("bert"), &folder.path().join("first"));
+    let second = request(introspect("gpt2"), &folder.path().join("second"));
+    let (first, second) = tokio::join!(workers.run(&first), workers.run(&second));
+    assert_eq!(done(first.unwrap())["config_class"]["name"], "BertConfig");
+    assert_eq!(done(second.unwrap())["config_class"]["name"], "GPT2Config");
+}
+
+#[tokio::test]
+async fn a_killed_server_costs_the_job_in_flight_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let workers = Workers::new(config(folder.path()));
+    let work = folder.path().join("waits");
+    // The job says that it runs, and then waits for ever.
+    let code = "import os, time\nos.mkfifo('gate')\nopen('gate').read()";
+    let waiting = request(hostile(folder.path(), code), &work);
+    let kill = async {
+        while !work.join("gate").exists() {
+            tokio::task::yield_now().await;
+        }
+        let server = child_of(
+            std::process::id(),
+            "portwright_worker",
+            &config(folder.path()).cache,
+        );
+        // SAFETY: plain system call on a child of this process.
+        unsafe { libc::kill(server, libc::SIGKILL) };
+    };
+    let (report, ()) = tokio::join!(workers.run(&waiting), kill);
+    let report = report.unwrap();
+    assert!(
+        matches!(report.outcome, JobOutcome::Crashed { .. }),
+        "{report:?}"
+    );
+    done(
+        workers
+            .run(&request(introspect("bert"), &folder.path().join("after")))
+            .await
+            .unwrap(),
+    );
+}
+
+/// The child of a process that was started with this package from this folder: tests in one program have a server each.
+fn child_of(parent: u32, package: &str, cache: &Path) -> i32 {
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else {
+            continue;
+        };
+        let Ok(command) = fs::read(entry.path().join("cmdline")) else {
+            continue;
+        };
+        let Ok(status) = fs::read_to_string(entry.path().join("status")) else {
+            continue;
+        };
+        let command = String::from_utf8_lossy(&command).into_owned();
+        if status.contains(&format!("PPid:\t{parent}\n"))
+            && command.contains(package)
+            && command.contains(&cache.display().to_string())
+        {
+            return pid;
+        }
+    }
+    panic!("there is no server");
+}
+
+#[tokio::test]
+async fn an_interpreter_that_is_none_is_an_error_with_its_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = WorkersConfig {
+        python: folder.path().join("no-python"),
+        ..config(folder.path())
+    };
+    let error = Workers::new(config).start().await.unwrap_err();
+    assert!(matches!(error, WorkerError::Launch { .. }), "{error:?}");
+    assert!(error.hint().contains("remove its folder"));
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_import_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = folder.path().join("python");
+    fs::write(
+        &fake,
+        "#!/bin/sh\necho 'no module named torch' >&2\nexit 1\n",
+    )
+    .unwrap();
+    fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let config = WorkersConfig {
+        python: fake,
+        ..config(folder.path())
+    };
+    let error = Workers::new(config).start().await.unwrap_err();
+    assert!(
+        error.to_string().contains("no module named torch"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_path_that_is_missing_is_an_error_before_anything_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let workers = Workers::new(config(folder.path()));
+    let mut bad = request(introspect("bert"), &folder.path().join("work"));
+    bad.readable.push(folder.path().join("absent"));
+    let error = workers.run(&bad).await.unwrap_err();
+    assert!(matches!(error, WorkerError::NotCaged(_)), "{error:?}");
+}

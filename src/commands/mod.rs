@@ -1,0 +1,6 @@
+//! One subcommand per file.
+
+pub mod config;
+pub mod doctor;
+pub mod run;
+pub mod runs;

@@ -1,0 +1,170 @@
+//! `portwright run`: the main job.
+
+use std::{io::IsTerminal as _, path::PathBuf, sync::Arc, time::Instant};
+
+use clap::Args as ClapArgs;
+use portwright_agents::driver::{self, Outcome, Request};
+use portwright_core::{Backend, PortPlan};
+use portwright_knowledge::propose::ProposeOptions;
+
+use crate::{
+    error::CliError,
+    exit, output,
+    report::{
+        json::{self, RunDocument},
+        live::Live,
+        table::{self, Style},
+    },
+    session,
+    settings::Settings,
+    target,
+};
+
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// A model type (`bert`), a name of the catalogue (`GPT-2`), or a folder with `config.json` and its own modelling code.
+    #[arg(value_name = "TYPE|FOLDER")]
+    pub target: String,
+    /// A backend to port to; repeat for several. All by default.
+    #[arg(short, long = "backend", value_name = "BACKEND")]
+    pub backends: Vec<Backend>,
+    /// The task whose class is ported, e.g. `base` or `causal-lm`; chosen by architecture family without it.
+    #[arg(long)]
+    pub task: Option<String>,
+    /// Use this port plan instead of searching for one.
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// Judge on the real configuration and weights in this folder instead of a small random model.
+    #[arg(long, value_name = "DIR")]
+    pub checkpoint: Option<PathBuf>,
+    /// Use this release of Transformers, in an environment of its own.
+    #[arg(long, value_name = "X.Y.Z")]
+    pub transformers: Option<String>,
+    /// The skillset repository; created if absent.
+    #[arg(long, value_name = "DIR")]
+    pub repo: Option<PathBuf>,
+    /// The ledger's folder.
+    #[arg(long, value_name = "DIR")]
+    pub ledger: Option<PathBuf>,
+    /// Commit nothing.
+    #[arg(long)]
+    pub no_commit: bool,
+    /// Do everything again, even what the ledger holds.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Run without isolation where the kernel allows none; every verdict says so.
+    #[arg(long)]
+    pub no_sandbox: bool,
+    /// The most resident memory of a job's whole process tree, in MiB.
+    #[arg(long, value_name = "MIB")]
+    pub limit_memory: Option<u64>,
+    /// The longest a job may take, in seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub limit_seconds: Option<u64>,
+    /// The most repairs the fixer may propose.
+    #[arg(long)]
+    pub attempts: Option<u32>,
+    /// One JSON document on stdout (docs/reference/json.md).
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub fn run(args: &Args, settings: &Settings, colour: bool) -> Result<u8, CliError> {
+    let began = Instant::now();
+    let plan = args.plan.as_deref().map(read_plan).transpose()?;
+    let live = Arc::new(Live::new(std::io::stderr().is_terminal(), args.json));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(CliError::internal)?;
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            outcome = launch(args, settings, plan, &live) => outcome,
+            _ = tokio::signal::ctrl_c() => Err(CliError::new(
+                exit::INTERRUPTED,
+                "interrupted",
+                Some("the same command goes on where this one stopped".to_owned()),
+            )),
+        }
+    });
+    live.finish();
+    let outcome = ended?;
+    report(args, settings, &outcome, began.elapsed().as_secs_f64(), colour)?;
+    Ok(exit::of_verdicts(&outcome.verdicts))
+}
+
+async fn launch(args: &Args, settings: &Settings, plan: Option<PortPlan>, live: &Arc<Live>) -> Result<Outcome, CliError> {
+    let session = session::open(args, settings, live.clone()).await?;
+    let resolved = target::resolve(&args.target, &session, &settings.environment_options()?.cache_dir).await?;
+    let backends = if args.backends.is_empty() { settings.run.backends.clone() } else { args.backends.clone() };
+    let checkpoint = args.checkpoint.as_deref().map(target::checkpoint).transpose()?;
+    let (checkpoint, checkpoint_digest) = checkpoint.unzip();
+    let request = Request {
+        target: resolved.target,
+        backends: ordered(backends),
+        propose: ProposeOptions { task: args.task.clone(), variant: resolved.overrides, ..ProposeOptions::default() },
+        plan,
+        checkpoint,
+        checkpoint_digest,
+        analyst_budget: settings.run.plans.get(),
+        attempts: args.attempts.unwrap_or(settings.run.attempts.get()),
+        repository: (!args.no_commit).then(|| repository(args, settings)),
+        fresh: args.fresh.then(session::nonce),
+    };
+    let outcome = driver::run(&session, &request).await;
+    session.workers.shutdown().await;
+    Ok(outcome?)
+}
+
+/// Backends once each, in the order in which they are built: a conversion comes after what it converts.
+fn ordered(mut backends: Vec<Backend>) -> Vec<Backend> {
+    backends.sort_unstable();
+    backends.dedup();
+    backends
+}
+
+fn repository(args: &Args, settings: &Settings) -> PathBuf {
+    let folder = args.repo.clone().unwrap_or_else(|| settings.run.repo.clone());
+    // The ledger outlives this process's working folder.
+    std::path::absolute(&folder).unwrap_or(folder)
+}
+
+fn read_plan(path: &std::path::Path) -> Result<PortPlan, CliError> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        CliError::usage(format!("cannot read the plan {}: {error}", path.display()), "check the path given to --plan")
+    })?;
+    PortPlan::from_toml(&text).map_err(|error| CliError::usage(format!("{}: {error}", path.display()), error.hint()))
+}
+
+fn report(args: &Args, settings: &Settings, outcome: &Outcome, seconds: f64, colour: bool) -> Result<(), CliError> {
+    if args.json {
+        return output::json(&RunDocument {
+            schema: json::SCHEMA,
+            run: &outcome.run,
+            model_type: &outcome.model_type,
+            library_version: &outcome.library_version,
+            class: outcome.class.as_deref(),
+            verdicts: &outcome.verdicts,
+            commit: outcome.commit.as_deref(),
+            branch: outcome.branch.as_deref(),
+            reused: outcome.reused,
+            seconds,
+        });
+    }
+    let class = outcome.class.as_deref().unwrap_or("no plan");
+    let reused = if outcome.reused { " · from the ledger, --fresh does it again" } else { "" };
+    output::line(&format!(
+        "\n{} · {class} · Transformers {} · {seconds:.1} s{reused}\n",
+        outcome.model_type, outcome.library_version
+    ))?;
+    output::line(&table::render(&outcome.verdicts, Style { colour }))?;
+    if let (Some(commit), Some(branch)) = (&outcome.commit, &outcome.branch) {
+        let repository = repository(args, settings);
+        output::line(&format!("committed {} on branch {branch}", commit.get(..12).unwrap_or(commit)))?;
+        output::line(&format!("  git -C {} switch {branch}", repository.display()))?;
+    } else if !args.no_commit {
+        output::line("nothing was committed, because nothing passed")?;
+    }
+    Ok(())
+}

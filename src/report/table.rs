@@ -1,0 +1,154 @@
+//! The closing table of a run.
+
+use std::fmt::Write as _;
+
+use portwright_core::{Verdict, verdict::BackendVerdict};
+
+/// Colours, or none where the output is no terminal.
+#[derive(Clone, Copy)]
+pub struct Style {
+    pub colour: bool,
+}
+
+impl Style {
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn verdict(self, verdict: Verdict) -> String {
+        let text = format!("{:<13}", verdict.as_str());
+        match verdict {
+            Verdict::Pass => self.paint("32", &text),
+            Verdict::Converted | Verdict::Unavailable | Verdict::Unsupported => self.paint("33", &text),
+            Verdict::Fail | Verdict::TimedOut | Verdict::Crashed | Verdict::OutOfMemory => self.paint("31", &text),
+        }
+    }
+}
+
+/// The table, one line per backend, and under it the finding of each backend that did not pass.
+pub fn render(verdicts: &[BackendVerdict], style: Style) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "  {:<13} {:<13} {:>9} {:>9} {:>9} {:>10} {:>10} {:>10}",
+        "backend", "verdict", "max diff", "allowed", "nodes", "load", "p50", "memory"
+    );
+    for verdict in verdicts {
+        let _ = write!(out, "  {:<13} {}", verdict.backend.as_str(), style.verdict(verdict.verdict));
+        if let Some(evidence) = &verdict.evidence {
+            let worst = evidence.outputs.iter().max_by(|a, b| a.max_relative.total_cmp(&b.max_relative));
+            let (difference, allowed) = worst.map_or((0.0, 0.0), |o| (o.max_absolute, o.allowed));
+            let nodes = format!("{}/{}", evidence.placement.nodes_on_provider, evidence.placement.nodes);
+            let _ = write!(
+                out,
+                " {:>9} {:>9} {:>9} {:>10} {:>10} {:>10}",
+                scientific(difference),
+                scientific(allowed),
+                nodes,
+                milliseconds(evidence.load_seconds),
+                milliseconds(evidence.latency_p50_seconds),
+                mebibytes(evidence.peak_resident_bytes)
+            );
+        }
+        out.push('\n');
+    }
+    for verdict in verdicts {
+        if let Some(finding) = &verdict.finding {
+            let _ = writeln!(out, "\n  {} failed at {}: {}", verdict.backend, finding.stage, finding.message);
+            if let Some(hint) = &finding.hint {
+                let _ = writeln!(out, "  {} {hint}", style.paint("36", "hint:"));
+            }
+        }
+    }
+    out
+}
+
+fn scientific(value: f64) -> String {
+    if value == 0.0 { "0".to_owned() } else { format!("{value:.1e}") }
+}
+
+fn milliseconds(seconds: f64) -> String {
+    format!("{:.1} ms", seconds * 1e3)
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use portwright_core::{
+        Backend, Digest, Evidence, Finding, Signature, Stage,
+        verdict::{OutputEvidence, Placement},
+    };
+
+    use super::*;
+
+    fn passed() -> BackendVerdict {
+        BackendVerdict {
+            backend: Backend::Onnxruntime,
+            verdict: Verdict::Pass,
+            evidence: Some(Evidence {
+                judge_version: 1,
+                device: "CPU".into(),
+                versions: BTreeMap::new(),
+                placement: Placement {
+                    provider: "CPUExecutionProvider".into(),
+                    nodes_on_provider: 41,
+                    nodes: 41,
+                    by_provider: BTreeMap::new(),
+                },
+                outputs: vec![OutputEvidence {
+                    name: "last_hidden_state".into(),
+                    dtype: "float32".into(),
+                    max_absolute: 2.4e-7,
+                    max_relative: 4e-8,
+                    reference_spread: 6.0,
+                    allowed: 6.01e-3,
+                }],
+                input_sets: vec![],
+                sensitivity: vec![],
+                load_seconds: 0.0123,
+                latency_p50_seconds: 0.0009,
+                latency_p95_seconds: 0.0011,
+                peak_resident_bytes: 120 << 20,
+                memory_slope_bytes: None,
+                artefact: Digest::of("a"),
+                artefact_bytes: 1,
+                plan: Digest::of("p"),
+                isolation: "namespaces+landlock+seccomp".into(),
+                dynamic: true,
+            }),
+            finding: None,
+        }
+    }
+
+    fn failed() -> BackendVerdict {
+        BackendVerdict {
+            backend: Backend::Openvino,
+            verdict: Verdict::Fail,
+            evidence: None,
+            finding: Some(Finding {
+                stage: Stage::Export,
+                backend: Some(Backend::Openvino),
+                signature: Signature::phrase("x"),
+                message: "no conversion for aten::foo".into(),
+                error: None,
+                hint: Some("try another strategy".into()),
+            }),
+        }
+    }
+
+    #[test]
+    fn the_table_shows_evidence_and_findings() {
+        insta::assert_snapshot!(render(&[passed(), failed()], Style { colour: false }));
+    }
+
+    #[test]
+    fn colours_are_used_only_when_asked_for() {
+        assert!(!render(&[passed()], Style { colour: false }).contains('\x1b'));
+        assert!(render(&[passed()], Style { colour: true }).contains("\x1b[32mpass"));
+    }
+}

@@ -1,0 +1,484 @@
+//! What the templates of the code are told.
+
+use std::collections::BTreeMap;
+
+use minijinja::{Value, context};
+use portwright_core::{
+    Backend, Family,
+    plan::{AdaptationKind, Axis, Export, PortPlan, Strategy},
+};
+
+use serde_json::{Map, Value as Json};
+
+use super::{
+    RenderError, inputs,
+    python::{Literal, string, wrap},
+};
+
+/// A local folder's configuration, which may be given beside its modelling files.
+pub const CONFIG_FILE: &str = "config.json";
+
+/// The templates of a family's module and tests.
+pub fn family_templates(family: Family) -> (&'static str, &'static str) {
+    const PLAIN: &str = "family_test/plain.py.j2";
+    match family {
+        Family::EncoderOnly => ("family/encoder_only.py.j2", PLAIN),
+        Family::DecoderOnly => (
+            "family/decoder_only.py.j2",
+            "family_test/decoder_only.py.j2",
+        ),
+        Family::EncoderDecoder => (
+            "family/encoder_decoder.py.j2",
+            "family_test/encoder_decoder.py.j2",
+        ),
+        Family::Vision => ("family/vision.py.j2", PLAIN),
+        Family::Speech => ("family/speech.py.j2", PLAIN),
+        Family::Multimodal => ("family/multimodal.py.j2", PLAIN),
+        Family::TimeSeries => ("family/time_series.py.j2", PLAIN),
+        Family::Component => ("family/component.py.j2", PLAIN),
+    }
+}
+
+/// Whether the plan's classes come from a local folder.
+pub fn is_local(plan: &PortPlan) -> bool {
+    plan.module != "transformers" && !plan.module.starts_with("transformers.")
+}
+
+/// The batch of the traced example.
+pub fn batch(plan: &PortPlan) -> u64 {
+    match (
+        plan.dims.get("batch"),
+        plan.inputs.first().and_then(|input| input.shape.first()),
+    ) {
+        (Some(dim), _) => dim.example,
+        (None, Some(Axis::Fixed(size))) => *size,
+        _ => 1,
+    }
+}
+
+/// The first sentence of the module and of the document.
+pub fn headline(plan: &PortPlan) -> String {
+    let mut names = vec!["PyTorch"];
+    if plan.export.contains_key(&Backend::Onnxruntime) {
+        names.push("ONNX Runtime");
+    }
+    if plan.export.contains_key(&Backend::Openvino) {
+        names.push("OpenVINO");
+    }
+    let last = names.pop().unwrap_or_default();
+    let names = if names.is_empty() {
+        last.to_owned()
+    } else {
+        format!("{} and {last}", names.join(", "))
+    };
+    format!(
+        "`{}` ({}, {}) on {names}.",
+        plan.class, plan.family, plan.task
+    )
+}
+
+/// The backends of the plan: PyTorch always, the others where the plan says how to build them.
+pub fn backends(plan: &PortPlan) -> Vec<Backend> {
+    let built = plan
+        .export
+        .keys()
+        .copied()
+        .filter(|backend| *backend != Backend::TorchCpu);
+    [Backend::TorchCpu].into_iter().chain(built).collect()
+}
+
+/// One adaptation as a phrase.
+pub fn change(kind: &AdaptationKind) -> String {
+    match kind {
+        AdaptationKind::Setting { key } => format!("the plan's `{key}`"),
+        AdaptationKind::ExpertsImplementation { name } => {
+            format!("experts implementation `{name}`")
+        }
+    }
+}
+
+fn check_text(key: &str, text: &str) -> Result<(), RenderError> {
+    if !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_-.+".contains(c))
+    {
+        Ok(())
+    } else {
+        Err(RenderError::Text {
+            key: key.to_owned(),
+            text: text.to_owned(),
+        })
+    }
+}
+
+/// Everything that the templates of the module and of its tests use.
+pub fn code(
+    plan: &PortPlan,
+    modelling: Option<&BTreeMap<String, String>>,
+) -> Result<Value, RenderError> {
+    check_text("model_type", plan.model_type.as_str())?;
+    check_text("task", &plan.task)?;
+    check_text("library_version", &plan.library_version)?;
+    for name in plan.dims.keys() {
+        check_text("dims", name)?;
+    }
+    let config = config(plan, modelling)?;
+    let backends = backends(plan);
+    let exported = backends.len() > 1;
+    let free: Vec<_> = plan
+        .dims
+        .iter()
+        .filter_map(|(name, dim)| Some((name, dim.other?)))
+        .collect();
+    let export = |backend: Backend| {
+        plan.export
+            .get(&backend)
+            .map(|export| export_context(export, !free.is_empty()))
+    };
+    let uses = |strategy: &[Strategy], dynamic: bool| {
+        let found = |export: &Export| {
+            strategy.contains(&export.strategy) && (!dynamic || export.dynamic && !free.is_empty())
+        };
+        plan.export
+            .iter()
+            .any(|(backend, export)| *backend != Backend::TorchCpu && found(export))
+    };
+    let dynamic_shapes = uses(&[Strategy::Transformers, Strategy::TorchDynamo], true);
+    let dynamic_axes = uses(&[Strategy::TorchScript], true);
+    // ONNX written through `torch.export` names the limit itself; the TorchScript exporter knows it.
+    let large = plan.export.iter().any(|(backend, export)| {
+        *backend != Backend::TorchCpu && export.strategy == Strategy::TorchDynamo
+            || *backend == Backend::Onnxruntime && export.strategy == Strategy::Transformers
+    });
+    let batch = batch(plan);
+    let random: Vec<_> = plan
+        .inputs
+        .iter()
+        .filter(|input| inputs::is_random(input, batch))
+        .collect();
+    let token = match plan.family {
+        Family::EncoderDecoder => "decoder_input_ids",
+        _ => "input_ids",
+    };
+    let token_low = plan.input(token).and_then(|input| match input.values {
+        portwright_core::plan::Values::Integer { low, high } if high - low > 1 => Some(low),
+        _ => None,
+    });
+    Ok(context! {
+        model_type => plan.model_type.as_str(),
+        slug => plan.model_type.slug(),
+        family => plan.family.as_str(),
+        task => plan.task.as_str(),
+        class => plan.class.as_str(),
+        config_class => plan.config_class.as_str(),
+        library_version => plan.library_version.as_str(),
+        headline => headline(plan),
+        backends => backends.iter().map(|backend| backend.as_str()).collect::<Vec<_>>(),
+        local => is_local(plan),
+        nested => config.values().any(serde_json::Value::is_object),
+        exported,
+        stdlib_imports => stdlib_imports(exported, !plan.call.is_empty()),
+        class_import => class_import(plan, modelling)?,
+        config_literal => Literal::of_json(&serde_json::Value::Object(config.clone())).after(0, "CONFIG: dict[str, Any] = ", ""),
+        call => !plan.call.is_empty(),
+        call_literal => Literal::of_json(&serde_json::Value::Object(plan.call.clone())).after(0, "CALL: dict[str, Any] = ", ""),
+        inputs_literal => inputs_literal(plan),
+        sizes_literal => sizes_literal("SIZES: dict[str, int] = ", plan.dims.iter().map(|(name, dim)| (name, dim.example))),
+        free_literal => sizes_literal("FREE: dict[str, int] = ", free.iter().copied()),
+        seed => plan.weights.seed,
+        gain => plan.weights.gain,
+        need => context! { free => dynamic_shapes || dynamic_axes, large, dynamic_shapes, dynamic_axes, flat => uses(&[Strategy::TorchDynamo, Strategy::TorchScript], false) },
+        default_batch => batch,
+        inputs => plan.inputs.iter().map(|input| context! { name => input.name.as_str(), dtype => numpy_name(input), axes => inputs::axes(input) }).collect::<Vec<_>>(),
+        example_inputs => inputs::function(plan, batch),
+        adaptations_literal => adaptations_literal(plan),
+        packages_literal => packages_literal(plan, &backends),
+        experts => experts(plan),
+        onnxruntime => export(Backend::Onnxruntime),
+        openvino => export(Backend::Openvino),
+        builders_literal => functions("_BUILDERS = ", "_export_", plan),
+        runners_literal => functions("_RUNNERS = ", "_run_", plan),
+        backends_literal => Literal::List(backends.iter().map(|backend| Literal::text(backend.as_str())).collect()).after(0, "", ""),
+        batches_literal => batches_literal(plan, batch),
+        moved => !random.is_empty(),
+        moved_literal => Literal::List(random.iter().map(|input| Literal::text(&input.name)).collect()).after(0, "MOVED = ", ""),
+        rows => rows_are_independent(plan, batch),
+        row_batch => batch,
+        causal => matches!(plan.task.as_str(), "causal-lm" | "seq2seq-lm") && token_low.is_some(),
+        token_low => token_low.unwrap_or(0),
+    })
+}
+
+/// The configuration's overrides; those of a local folder lie over the folder's own `config.json`.
+fn config(
+    plan: &PortPlan,
+    modelling: Option<&BTreeMap<String, String>>,
+) -> Result<Map<String, Json>, RenderError> {
+    let own = modelling
+        .filter(|_| is_local(plan))
+        .and_then(|files| files.get(CONFIG_FILE));
+    let mut config = match own {
+        Some(text) => serde_json::from_str(text).map_err(RenderError::Config)?,
+        None => Map::new(),
+    };
+    for key in [
+        "architectures",
+        "auto_map",
+        "model_type",
+        "transformers_version",
+    ] {
+        config.shift_remove(key);
+    }
+    merge(&mut config, &plan.config);
+    Ok(config)
+}
+
+fn merge(values: &mut Map<String, Json>, overrides: &Map<String, Json>) {
+    for (key, value) in overrides {
+        match (values.get_mut(key), value) {
+            (Some(Json::Object(old)), Json::Object(new)) => merge(old, new),
+            _ => {
+                values.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+fn stdlib_imports(exported: bool, call: bool) -> Vec<&'static str> {
+    let mut lines = vec!["import copy"];
+    if exported && call {
+        lines.push("import functools");
+    }
+    lines.extend([
+        "import gc",
+        "import importlib.metadata",
+        "import importlib.util",
+    ]);
+    if exported {
+        lines.push("import tempfile");
+    }
+    lines.extend([
+        "from collections.abc import Callable",
+        "from pathlib import Path",
+        "from typing import Any, Self",
+    ]);
+    lines
+}
+
+/// The import of the model's and the configuration's classes. A modelling module of the library imports its configuration's class; in a
+/// local folder the file that defines each class is looked up.
+fn class_import(
+    plan: &PortPlan,
+    modelling: Option<&BTreeMap<String, String>>,
+) -> Result<String, RenderError> {
+    if !is_local(plan) {
+        return Ok(import(&plan.module, &[&plan.config_class, &plan.class]));
+    }
+    let files = modelling
+        .filter(|files| files.contains_key(&format!("{}.py", plan.module)))
+        .ok_or_else(|| RenderError::NoModelling {
+            module: plan.module.clone(),
+        })?;
+    let stem_of = |class: &str| {
+        let definition = [format!("class {class}("), format!("class {class}:")];
+        files
+            .iter()
+            .find(|(_, text)| {
+                text.lines().any(|line| {
+                    definition
+                        .iter()
+                        .any(|start| line.starts_with(start.as_str()))
+                })
+            })
+            .and_then(|(name, _)| name.strip_suffix(".py"))
+            .filter(|stem| inputs::is_word(stem))
+            .ok_or_else(|| RenderError::NoClass {
+                class: class.to_owned(),
+            })
+    };
+    let config = format!(".modeling.{}", stem_of(&plan.config_class)?);
+    let model = format!(".modeling.{}", plan.module);
+    Ok(if config == model {
+        import(&model, &[&plan.config_class, &plan.class])
+    } else {
+        format!(
+            "{}\n{}",
+            import(&config, &[&plan.config_class]),
+            import(&model, &[&plan.class])
+        )
+    })
+}
+
+fn import(module: &str, names: &[&str]) -> String {
+    let line = format!("from {module} import {}", names.join(", "));
+    if line.len() <= 88 {
+        return line;
+    }
+    let names: String = names.iter().map(|name| format!("    {name},\n")).collect();
+    format!("from {module} import (\n{names})")
+}
+
+fn numpy_name(input: &portwright_core::plan::InputSpec) -> String {
+    format!("{:?}", input.dtype).to_lowercase()
+}
+
+fn inputs_literal(plan: &PortPlan) -> String {
+    let axis = |axis: &Axis| match axis {
+        Axis::Fixed(size) => Literal::Source(size.to_string()),
+        Axis::Named(name) => Literal::text(&name.replace(' ', "")),
+    };
+    let items = plan.inputs.iter().map(|input| {
+        let axes = Literal::Tuple(input.shape.iter().map(axis).collect());
+        (
+            string(&input.name),
+            Literal::Tuple(vec![Literal::text(&numpy_name(input)), axes]),
+        )
+    });
+    Literal::Dict(items.collect()).after(
+        0,
+        "INPUTS: dict[str, tuple[str, tuple[int | str, ...]]] = ",
+        "",
+    )
+}
+
+fn sizes_literal<'a>(prefix: &str, sizes: impl Iterator<Item = (&'a String, u64)>) -> String {
+    let items = sizes.map(|(name, size)| (string(name), Literal::Source(size.to_string())));
+    Literal::Dict(items.collect()).after(0, prefix, "")
+}
+
+fn adaptations_literal(plan: &PortPlan) -> String {
+    let items = plan.adaptations.iter().map(|adaptation| {
+        Literal::Dict(vec![
+            (string("change"), Literal::text(&change(&adaptation.kind))),
+            (
+                string("reason"),
+                Literal::text(&adaptation.provenance.reason),
+            ),
+        ])
+    });
+    let prefix = "\"adaptations\": ";
+    Literal::List(items.collect()).after(12, prefix, ",")[prefix.len()..]
+        .trim_end_matches(',')
+        .to_owned()
+}
+
+fn packages_literal(plan: &PortPlan, backends: &[Backend]) -> String {
+    let onnx = |strategy: Strategy| strategy != Strategy::TorchScript;
+    let items = backends.iter().map(|backend| {
+        let strategy = plan.export.get(backend).map(|export| export.strategy);
+        let mut packages = Vec::new();
+        match (backend, strategy) {
+            (Backend::Onnxruntime, Some(strategy)) => {
+                packages.push("onnxruntime");
+                packages.extend(onnx(strategy).then_some("onnxscript"));
+            }
+            (Backend::Openvino, Some(strategy)) => {
+                packages.push("openvino");
+                let from_onnx = plan
+                    .export
+                    .get(&Backend::Onnxruntime)
+                    .map(|export| export.strategy);
+                let source = if strategy == Strategy::FromOnnx {
+                    from_onnx
+                } else {
+                    Some(strategy)
+                };
+                let needs = source.is_some_and(onnx) && strategy != Strategy::Transformers;
+                packages.extend(needs.then_some("onnxscript"));
+            }
+            _ => packages.push("torch"),
+        }
+        (
+            string(backend.as_str()),
+            Literal::List(packages.into_iter().map(Literal::text).collect()),
+        )
+    });
+    let prefix = "packages = ";
+    Literal::Dict(items.collect()).after(4, prefix, "")[prefix.len()..].to_owned()
+}
+
+fn experts(plan: &PortPlan) -> Vec<Value> {
+    let found = plan
+        .adaptations
+        .iter()
+        .filter_map(|adaptation| match &adaptation.kind {
+            AdaptationKind::ExpertsImplementation { name } => {
+                Some(context! { name, comment => wrap(&adaptation.provenance.reason, 82) })
+            }
+            AdaptationKind::Setting { .. } => None,
+        });
+    found.collect()
+}
+
+fn export_context(export: &Export, free: bool) -> Value {
+    let level = export
+        .runtime_optimization
+        .as_deref()
+        .map(|level| match level {
+            "disable" => "ORT_DISABLE_ALL",
+            "basic" => "ORT_ENABLE_BASIC",
+            "extended" => "ORT_ENABLE_EXTENDED",
+            _ => "ORT_ENABLE_ALL",
+        });
+    context! {
+        strategy => export.strategy.as_str(),
+        dynamic => export.dynamic && free,
+        opset => export.opset,
+        optimize => export.optimize,
+        attention => export.attention.as_str(),
+        level,
+    }
+}
+
+fn functions(prefix: &str, function: &str, plan: &PortPlan) -> String {
+    let exported = [Backend::Onnxruntime, Backend::Openvino]
+        .into_iter()
+        .filter(|backend| plan.export.contains_key(backend));
+    let items = exported.map(|backend| {
+        let name = match (backend, function) {
+            (Backend::Onnxruntime, "_export_") => "_export_onnx".to_owned(),
+            _ => format!("{function}{backend}"),
+        };
+        (string(backend.as_str()), Literal::Source(name))
+    });
+    Literal::Dict(items.collect()).after(0, prefix, "")
+}
+
+/// The batch sizes that every backend of the plan takes.
+fn batches_literal(plan: &PortPlan, batch: u64) -> String {
+    let fixed = plan
+        .export
+        .iter()
+        .any(|(backend, export)| *backend != Backend::TorchCpu && !export.dynamic);
+    let other = plan
+        .dims
+        .get("batch")
+        .and_then(|dim| dim.other)
+        .filter(|_| !fixed);
+    let sizes = [Some(batch), other].into_iter().flatten();
+    Literal::List(
+        sizes
+            .map(|size| Literal::Source(size.to_string()))
+            .collect(),
+    )
+    .after(0, "", "")
+}
+
+/// Whether a row of a batch must give alone what it gives among others: models of several modalities may compare rows with each other.
+fn rows_are_independent(plan: &PortPlan, batch: u64) -> bool {
+    let family = !matches!(plan.family, Family::Multimodal | Family::Component);
+    let first_axis =
+        |axis: Option<&Axis>| matches!(axis, Some(Axis::Named(name)) if name == "batch");
+    let free = plan
+        .dims
+        .get("batch")
+        .is_some_and(|dim| dim.other.is_some());
+    family
+        && free
+        && batch > 1
+        && plan
+            .inputs
+            .iter()
+            .all(|input| first_axis(input.shape.first()))
+}

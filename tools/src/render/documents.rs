@@ -1,0 +1,307 @@
+//! The documents of a judged skillset: `README.md` and `manifest.json`.
+
+use std::collections::BTreeMap;
+
+use minijinja::{Value, context};
+use portwright_core::{
+    Backend, Digest, InterfaceCard, Verdict,
+    plan::PortPlan,
+    verdict::{BackendVerdict, Evidence},
+};
+use serde::Serialize;
+
+use super::{Files, RenderError, context, environment, inputs};
+
+/// The version of the manifest's JSON form.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct Manifest<'a> {
+    schema: u32,
+    model_type: &'a str,
+    class: &'a str,
+    family: &'a str,
+    task: &'a str,
+    library_version: &'a str,
+    versions: &'a BTreeMap<String, String>,
+    plan: Digest,
+    files: BTreeMap<&'a str, Digest>,
+    verdicts: &'a [BackendVerdict],
+}
+
+/// Renders the documents of a skillset whose code is `code`. `versions` holds the packages that ran.
+pub fn render_documents(
+    plan: &PortPlan,
+    card: &InterfaceCard,
+    verdicts: &[BackendVerdict],
+    versions: &BTreeMap<String, String>,
+    code: &Files,
+) -> Result<Files, RenderError> {
+    let readme = environment()?
+        .get_template("readme.md.j2")?
+        .render(readme(plan, card, verdicts, versions))?
+        + "\n";
+    let mut files: BTreeMap<&str, Digest> = code
+        .iter()
+        .map(|(path, text)| (path.as_str(), Digest::of(text)))
+        .collect();
+    files.insert("README.md", Digest::of(&readme));
+    let manifest = Manifest {
+        schema: SCHEMA,
+        model_type: plan.model_type.as_str(),
+        class: &plan.class,
+        family: plan.family.as_str(),
+        task: &plan.task,
+        library_version: &plan.library_version,
+        versions,
+        plan: plan.digest()?,
+        files,
+        verdicts,
+    };
+    let manifest = serde_json::to_string_pretty(&manifest)? + "\n";
+    Ok(Files::from([
+        ("README.md".into(), readme),
+        ("manifest.json".into(), manifest),
+    ]))
+}
+
+fn readme(
+    plan: &PortPlan,
+    card: &InterfaceCard,
+    verdicts: &[BackendVerdict],
+    versions: &BTreeMap<String, String>,
+) -> Value {
+    let evidence = verdicts
+        .iter()
+        .find_map(|verdict| verdict.evidence.as_ref());
+    let passed = verdicts
+        .iter()
+        .rev()
+        .find(|verdict| verdict.verdict == Verdict::Pass);
+    context! {
+        model_type => plan.model_type.as_str(),
+        slug => plan.model_type.slug(),
+        headline => context::headline(plan),
+        shown_backend => passed.map_or(Backend::TorchCpu, |verdict| verdict.backend).as_str(),
+        default_batch => context::batch(plan),
+        library_version => plan.library_version.as_str(),
+        inputs => plan.inputs.iter().map(|input| context! {
+            name => input.name.as_str(),
+            dtype => format!("{:?}", input.dtype).to_lowercase(),
+            axes => inputs::axes(input),
+            modality => cell(&input.modality),
+            drawn => inputs::drawn(&input.values),
+        }).collect::<Vec<_>>(),
+        sizes => plan.dims.iter().map(|(name, dim)| context! { name, example => dim.example, other => dim.other }).collect::<Vec<_>>(),
+        outputs => evidence.map_or_else(Vec::new, |evidence| evidence.outputs.iter().map(|output| context! { name => output.name.as_str(), dtype => output.dtype.as_str() }).collect()),
+        declared_outputs => card.class(&plan.class).map(|class| class.outputs.clone()).unwrap_or_default(),
+        verdicts => verdicts.iter().map(verdict_row).collect::<Vec<_>>(),
+        measured => verdicts.iter().filter_map(|verdict| Some(measured_row(verdict, verdict.evidence.as_ref()?))).collect::<Vec<_>>(),
+        versions,
+        adaptations => plan.adaptations.iter().map(|adaptation| context! {
+            change => context::change(&adaptation.kind),
+            source => format!("{:?}", adaptation.provenance.source).to_lowercase(),
+            name => adaptation.provenance.name.as_str(),
+            reason => adaptation.provenance.reason.as_str(),
+        }).collect::<Vec<_>>(),
+        facts => facts(plan, card),
+    }
+}
+
+fn verdict_row(verdict: &BackendVerdict) -> Value {
+    let worst = verdict.evidence.as_ref().and_then(|evidence| {
+        evidence
+            .outputs
+            .iter()
+            .max_by(|a, b| a.max_absolute.total_cmp(&b.max_absolute))
+    });
+    context! {
+        backend => verdict.backend.as_str(),
+        verdict => verdict.verdict.as_str(),
+        device => verdict.evidence.as_ref().map_or("", |evidence| &evidence.device),
+        difference => worst.map_or_else(String::new, |output| format!("{:.1e} (`{}`)", output.max_absolute, output.name)),
+        allowed => worst.map_or_else(String::new, |output| format!("{:.1e}", output.allowed)),
+        why => verdict.finding.as_ref().map_or_else(String::new, |finding| cell(&finding.message)),
+    }
+}
+
+fn measured_row(verdict: &BackendVerdict, evidence: &Evidence) -> Value {
+    let mib = |bytes: f64| format!("{:.1} MiB", bytes / f64::from(1 << 20));
+    let ms = |seconds: f64| format!("{:.2} ms", seconds * 1e3);
+    context! {
+        backend => verdict.backend.as_str(),
+        load => format!("{:.2} s", evidence.load_seconds),
+        p50 => ms(evidence.latency_p50_seconds),
+        p95 => ms(evidence.latency_p95_seconds),
+        memory => mib(evidence.peak_resident_bytes as f64),
+        slope => evidence.memory_slope_bytes.map_or_else(|| "not measured".to_owned(), |bytes| format!("{:.1} KiB", bytes / 1024.0)),
+        artefact => mib(evidence.artefact_bytes as f64),
+    }
+}
+
+/// Where the class, its configuration and the facts that the plan uses were read.
+fn facts(plan: &PortPlan, card: &InterfaceCard) -> Vec<Value> {
+    let mut facts = Vec::new();
+    let mut add = |what: String, source: &portwright_core::card::SourceSpan| {
+        facts.push(context! { what, place => format!("{}:{}", source.file, source.line) });
+    };
+    add(
+        format!("configuration `{}`", card.config_class.name),
+        &card.config_class.source,
+    );
+    if let Some(class) = card.class(&plan.class) {
+        add(format!("class `{}`", class.name), &class.source);
+        for input in &plan.inputs {
+            if let Some(found) = class
+                .inputs
+                .iter()
+                .find(|parameter| parameter.name == input.name)
+            {
+                add(format!("input `{}`", found.name), &found.source);
+            }
+        }
+    }
+    for key in plan.config.keys() {
+        if let Some(source) = card.field(key).and_then(|field| field.source.as_ref()) {
+            add(format!("configuration field `{key}`"), source);
+        }
+    }
+    facts
+}
+
+/// Text that stays in its table cell.
+fn cell(text: &str) -> String {
+    text.split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use portwright_core::{
+        Finding, Signature, Stage,
+        card::{self, ClassFact, SourceSpan},
+        verdict::{OutputEvidence, Placement},
+    };
+
+    use super::*;
+    use crate::render::render_code;
+
+    fn plan() -> PortPlan {
+        PortPlan::from_toml(include_str!("../../tests/plans/bert.toml")).unwrap()
+    }
+
+    fn card(plan: &PortPlan) -> InterfaceCard {
+        InterfaceCard {
+            schema: card::SCHEMA,
+            model_type: plan.model_type.clone(),
+            library_version: plan.library_version.clone(),
+            family: plan.family,
+            config_class: ClassFact {
+                name: plan.config_class.clone(),
+                module: plan.module.clone(),
+                source: SourceSpan {
+                    file: "models/bert/configuration_bert.py".into(),
+                    line: 24,
+                },
+            },
+            config_fields: Vec::new(),
+            attribute_map: BTreeMap::new(),
+            sub_configs: BTreeMap::new(),
+            classes: Vec::new(),
+            modalities: vec!["text".into()],
+        }
+    }
+
+    fn pass(plan: &PortPlan) -> BackendVerdict {
+        let evidence = Evidence {
+            judge_version: 1,
+            device: "CPUExecutionProvider".into(),
+            versions: BTreeMap::new(),
+            placement: Placement {
+                provider: "CPUExecutionProvider".into(),
+                nodes_on_provider: 9,
+                nodes: 9,
+                by_provider: BTreeMap::new(),
+            },
+            outputs: vec![OutputEvidence {
+                name: "last_hidden_state".into(),
+                dtype: "float32".into(),
+                max_absolute: 4.1e-7,
+                max_relative: 1e-7,
+                reference_spread: 4.0,
+                allowed: 4e-3,
+            }],
+            input_sets: Vec::new(),
+            sensitivity: Vec::new(),
+            load_seconds: 0.25,
+            latency_p50_seconds: 0.0012,
+            latency_p95_seconds: 0.0031,
+            peak_resident_bytes: 300 << 20,
+            memory_slope_bytes: Some(2048.0),
+            artefact: Digest::of("artefact"),
+            artefact_bytes: 1 << 19,
+            plan: plan.digest().unwrap(),
+            isolation: "namespaces+landlock+seccomp".into(),
+            dynamic: true,
+        };
+        BackendVerdict {
+            backend: Backend::Onnxruntime,
+            verdict: Verdict::Pass,
+            evidence: Some(evidence),
+            finding: None,
+        }
+    }
+
+    fn failure() -> BackendVerdict {
+        BackendVerdict {
+            backend: Backend::Openvino,
+            verdict: Verdict::Fail,
+            evidence: None,
+            finding: Some(Finding {
+                stage: Stage::Compare,
+                backend: Some(Backend::Openvino),
+                signature: Signature::phrase("differs"),
+                message: "`logits` | differs by 0.4".into(),
+                error: None,
+                hint: None,
+            }),
+        }
+    }
+
+    #[test]
+    fn a_pass_shows_its_evidence_and_a_failure_its_reason() {
+        let plan = plan();
+        let code = render_code(&plan, None).unwrap();
+        let versions = BTreeMap::from([("torch".to_owned(), "2.13.0".to_owned())]);
+        let files = render_documents(&plan, &card(&plan), &[pass(&plan), failure()], &versions, &code).unwrap();
+        let readme = &files["README.md"];
+        assert!(readme.contains("| openvino | fail |"), "{readme}");
+        assert!(readme.contains("with load(\"onnxruntime\")"), "{readme}");
+        assert!(readme.contains(r"`logits` \| differs by 0.4"), "{readme}");
+        assert!(
+            readme.contains("`models/bert/configuration_bert.py:24`"),
+            "{readme}"
+        );
+        assert!(readme.contains("| torch | 2.13.0 |"), "{readme}");
+        insta::assert_snapshot!("readme", readme);
+        let manifest: serde_json::Value = serde_json::from_str(&files["manifest.json"]).unwrap();
+        assert_eq!(manifest["verdicts"][0]["evidence"]["device"], "CPUExecutionProvider");
+        assert_eq!(manifest["verdicts"][1]["verdict"], "fail");
+    }
+
+    #[test]
+    fn the_manifest_names_every_other_file_by_its_digest() {
+        let plan = plan();
+        let code = render_code(&plan, None).unwrap();
+        let files = render_documents(&plan, &card(&plan), &[], &BTreeMap::new(), &code).unwrap();
+        let manifest: serde_json::Value = serde_json::from_str(&files["manifest.json"]).unwrap();
+        for (path, text) in code.iter().chain(files.get_key_value("README.md")) {
+            assert_eq!(
+                manifest["files"][path],
+                serde_json::to_value(Digest::of(text)).unwrap()
+            );
+        }
+    }
+}

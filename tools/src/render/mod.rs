@@ -1,0 +1,127 @@
+//! Skillsets rendered from plans: the Python that a user imports, and the documents beside it.
+//!
+//! Templates are in `tools/templates`: one base for the module and one for its tests, and a small child of each per architecture
+//! family. What depends on the plan is laid out here as `ruff format` lays it out, so that nothing has to run a formatter.
+
+mod context;
+mod documents;
+mod inputs;
+mod python;
+
+use std::collections::BTreeMap;
+
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use portwright_core::plan::{PlanError, PortPlan};
+use thiserror::Error;
+
+pub use documents::render_documents;
+
+/// Contents by path, relative to the skillset's folder.
+pub type Files = BTreeMap<String, String>;
+
+/// Why a skillset cannot be rendered.
+#[derive(Debug, Error)]
+pub enum RenderError {
+    #[error("the plan cannot be rendered: {0}")]
+    Plan(#[from] PlanError),
+    #[error("`{key}` of the plan holds `{text}`, which cannot stand in source text")]
+    Text { key: String, text: String },
+    #[error(
+        "the plan's module `{module}` is in a local folder, and the folder has no file `{module}.py`"
+    )]
+    NoModelling { module: String },
+    #[error("no file of the local folder defines the class `{class}`")]
+    NoClass { class: String },
+    #[error("the local folder's config.json is no JSON object: {0}")]
+    Config(serde_json::Error),
+    #[error("a template failed: {0}")]
+    Template(#[from] minijinja::Error),
+    #[error("the manifest cannot be written: {0}")]
+    Manifest(#[from] serde_json::Error),
+}
+
+impl RenderError {
+    /// What to do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            RenderError::Plan(error) => error.hint(),
+            RenderError::Text { .. } => "use letters, digits, `_`, `-` and `.` for this key",
+            RenderError::NoModelling { .. } => {
+                "name the file's stem in the plan's `module` key, and pass the folder's files"
+            }
+            RenderError::NoClass { .. } => {
+                "check the plan's `class` and `config_class` against the folder's files"
+            }
+            RenderError::Config(_) => "repair the folder's config.json",
+            RenderError::Template(_) | RenderError::Manifest(_) => {
+                "this is a defect in Portwright: please report it with the plan"
+            }
+        }
+    }
+}
+
+macro_rules! templates {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../templates/", $name)))),*]
+    };
+}
+
+const TEMPLATES: &[(&str, &str)] = templates![
+    "skillset.py.j2",
+    "weights.py.j2",
+    "export.py.j2",
+    "init.py.j2",
+    "test_skillset.py.j2",
+    "readme.md.j2",
+    "family/encoder_only.py.j2",
+    "family/decoder_only.py.j2",
+    "family/encoder_decoder.py.j2",
+    "family/vision.py.j2",
+    "family/speech.py.j2",
+    "family/multimodal.py.j2",
+    "family/time_series.py.j2",
+    "family/component.py.j2",
+    "family_test/plain.py.j2",
+    "family_test/decoder_only.py.j2",
+    "family_test/encoder_decoder.py.j2",
+];
+
+fn environment() -> Result<Environment<'static>, RenderError> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.add_filter("py", python::filter);
+    for (name, source) in TEMPLATES {
+        environment.add_template(name, source)?;
+    }
+    Ok(environment)
+}
+
+/// Renders the module, its tests and the plan. `modelling` holds the Python files of a local folder by name; they go into `modeling/`.
+pub fn render_code(
+    plan: &PortPlan,
+    modelling: Option<&BTreeMap<String, String>>,
+) -> Result<Files, RenderError> {
+    plan.validate()?;
+    let environment = environment()?;
+    let context = context::code(plan, modelling)?;
+    let render = |template: &str| -> Result<String, RenderError> {
+        Ok(environment.get_template(template)?.render(&context)? + "\n")
+    };
+    let (module, tests) = context::family_templates(plan.family);
+    let mut files = Files::from([
+        ("__init__.py".into(), render("init.py.j2")?),
+        ("skillset.py".into(), render(module)?),
+        ("weights.py".into(), render("weights.py.j2")?),
+        ("test_skillset.py".into(), render(tests)?),
+        ("plan.toml".into(), plan.to_toml()?),
+    ]);
+    if context::is_local(plan) {
+        let own = modelling.into_iter().flatten();
+        for (name, text) in own.filter(|(name, _)| *name != context::CONFIG_FILE) {
+            files.insert(format!("modeling/{name}"), text.clone());
+        }
+        files.entry("modeling/__init__.py".into()).or_default();
+    }
+    Ok(files)
+}

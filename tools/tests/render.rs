@@ -1,0 +1,263 @@
+//! What the rendered skillsets look like, checked by the tools that their readers use.
+#![allow(clippy::unwrap_used)]
+
+use std::{collections::BTreeMap, ffi::OsString, fs, path::Path, process::Command};
+
+use portwright_core::{
+    PortPlan,
+    plan::{Adaptation, AdaptationKind, Provenance, Source, Strategy},
+};
+use portwright_tools::render::{Files, RenderError, render_code};
+
+fn plans() -> Vec<PortPlan> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans");
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    paths
+        .iter()
+        .map(|path| PortPlan::from_toml(&fs::read_to_string(path).unwrap()).unwrap())
+        .collect()
+}
+
+fn plan(model_type: &str) -> PortPlan {
+    plans()
+        .into_iter()
+        .find(|plan| plan.model_type.as_str() == model_type)
+        .unwrap()
+}
+
+fn write(files: &Files, folder: &Path) {
+    for (path, text) in files {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+/// The Python of the test environment, which holds the locked packages, pytest and ruff.
+fn python() -> OsString {
+    std::env::var_os("PORTWRIGHT_TEST_PYTHON")
+        .expect("PORTWRIGHT_TEST_PYTHON must name the Python of the locked environment")
+}
+
+fn run(arguments: &[&str], folder: &Path) {
+    let output = Command::new(python())
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+}
+
+/// Every plan of the fixtures, and each of them with every strategy, static and dynamic.
+fn variants() -> Vec<PortPlan> {
+    let mut variants = Vec::new();
+    for plan in plans() {
+        for strategy in [
+            Strategy::Transformers,
+            Strategy::TorchDynamo,
+            Strategy::TorchScript,
+        ] {
+            for dynamic in [true, false] {
+                let mut variant = plan.clone();
+                for export in variant.export.values_mut() {
+                    export.dynamic = dynamic;
+                    export.strategy = strategy;
+                    export.opset = (!dynamic).then_some(20);
+                }
+                variants.push(variant);
+            }
+        }
+        let mut variant = plan.clone();
+        variant.export.clear();
+        variants.push(variant);
+        let mut variant = plan.clone();
+        variant.class = "TimeSeriesTransformerForConditionalGeneration".into();
+        variant.config_class = "TimeSeriesTransformerConfig".into();
+        variant.inputs[0].name = "static_categorical_feature_values".into();
+        variant.adaptations = vec![Adaptation {
+            kind: AdaptationKind::ExpertsImplementation {
+                name: "batched_mm".into(),
+            },
+            provenance: Provenance {
+                source: Source::Rule,
+                name: "experts".into(),
+                answers: "RuntimeError: no such operator".into(),
+                reason: "The exporter has no \"grouped\" product, so each expert's product is one of a batch.".into(),
+            },
+        }];
+        variants.push(variant);
+        variants.push(plan);
+    }
+    variants
+}
+
+#[test]
+fn ruff_has_nothing_to_say_about_any_family_or_strategy() {
+    let folder = tempfile::tempdir().unwrap();
+    for (index, plan) in variants().iter().enumerate() {
+        let name = format!("{}_{index}", plan.model_type.slug());
+        write(&render_code(plan, None).unwrap(), &folder.path().join(name));
+    }
+    run(
+        &["-m", "ruff", "check", "--isolated", "--no-cache", "."],
+        folder.path(),
+    );
+    run(
+        &[
+            "-m",
+            "ruff",
+            "format",
+            "--isolated",
+            "--no-cache",
+            "--check",
+            "--diff",
+            ".",
+        ],
+        folder.path(),
+    );
+}
+
+#[test]
+fn the_module_draws_the_weights_that_the_worker_draws() {
+    let folder = tempfile::tempdir().unwrap();
+    write(&render_code(&plan("bert"), None).unwrap(), folder.path());
+    let worker = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../sandbox/python/portwright_worker/weights.py");
+    fs::copy(worker, folder.path().join("of_the_worker.py")).unwrap();
+    let script = "
+import torch
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+import of_the_worker, weights
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(9, 4)
+        self.layers = nn.Sequential(nn.Linear(4, 6), nn.LayerNorm(6), Conv1D(3, 6), nn.Conv1d(2, 4, 3), nn.BatchNorm1d(4))
+        self.table = nn.Parameter(torch.randn(1, 5, 4))
+        self.scale = nn.Parameter(1e-6 * torch.ones(4))
+        self.decay = nn.Parameter(torch.arange(1.0, 7.0))
+        self.fixed = nn.Parameter(torch.randn(3, 3), requires_grad=False)
+
+def model():
+    torch.manual_seed(1)
+    return Model()
+
+theirs, ours = model(), model()
+of_the_worker.draw(theirs, 7, 1.5)
+weights.draw_weights(ours, 7, 1.5)
+theirs, ours = theirs.state_dict(), ours.state_dict()
+assert theirs.keys() == ours.keys()
+assert all(torch.equal(theirs[name], ours[name]) for name in ours)
+assert not torch.equal(ours['words.weight'], model().state_dict()['words.weight'])
+";
+    run(&["-c", script], folder.path());
+}
+
+#[test]
+fn a_module_holds_only_what_its_plan_needs() {
+    let mut plan = plan("bert");
+    assert!(render_code(&plan, None).unwrap()["skillset.py"].contains("openvino"));
+    plan.export.clear();
+    let module = &render_code(&plan, None).unwrap()["skillset.py"];
+    for word in [
+        "openvino",
+        "onnxruntime",
+        "_traced",
+        "tempfile",
+        "functools",
+    ] {
+        assert!(!module.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn no_part_of_portwright_is_named_in_the_code() {
+    for plan in plans() {
+        for (path, text) in render_code(&plan, None).unwrap() {
+            assert!(
+                !text.to_lowercase().contains("portwright"),
+                "{path} of {}",
+                plan.model_type
+            );
+        }
+    }
+}
+
+#[test]
+fn the_plan_beside_the_module_is_the_plan_it_was_rendered_from() {
+    let plan = plan("clip");
+    let files = render_code(&plan, None).unwrap();
+    assert_eq!(PortPlan::from_toml(&files["plan.toml"]).unwrap(), plan);
+}
+
+#[test]
+fn code_hidden_in_a_text_of_the_plan_is_refused() {
+    let mut plan = plan("bert");
+    plan.task = "base\"\"\"\nimport os".into();
+    let error = render_code(&plan, None).unwrap_err();
+    assert!(
+        matches!(&error, RenderError::Text { key, .. } if key == "task"),
+        "{error}"
+    );
+}
+
+fn local_files() -> BTreeMap<String, String> {
+    [
+        ("configuration_palm.py", "class PalmConfig(PreTrainedConfig):\n    pass\n"),
+        ("modeling_palm.py", "from .configuration_palm import PalmConfig\n\n\nclass PalmForCausalLM(PreTrainedModel):\n    pass\n"),
+        ("config.json", r#"{"model_type": "palm", "depth": 3, "hidden_size": 64, "auto_map": {}}"#),
+    ]
+    .map(|(name, text)| (name.to_owned(), text.to_owned()))
+    .into()
+}
+
+fn local_plan() -> PortPlan {
+    let mut plan = plan("llama");
+    plan.module = "modeling_palm".into();
+    plan.class = "PalmForCausalLM".into();
+    plan.config_class = "PalmConfig".into();
+    plan
+}
+
+#[test]
+fn a_local_folders_files_come_along_and_its_configuration_lies_below_the_plans() {
+    let files = render_code(&local_plan(), Some(&local_files())).unwrap();
+    let module = &files["skillset.py"];
+    assert!(module.contains("from .modeling.configuration_palm import PalmConfig\n"));
+    assert!(module.contains("from .modeling.modeling_palm import PalmForCausalLM\n"));
+    assert!(module.contains("\"depth\": 3,") && module.contains("\"hidden_size\": 32,"));
+    assert!(!module.contains("auto_map"));
+    assert!(
+        files.contains_key("modeling/modeling_palm.py")
+            && files.contains_key("modeling/__init__.py")
+    );
+}
+
+#[test]
+fn a_local_plan_without_its_files_says_what_is_missing() {
+    let error = render_code(&local_plan(), None).unwrap_err();
+    assert!(matches!(error, RenderError::NoModelling { .. }), "{error}");
+    let mut files = local_files();
+    files.remove("configuration_palm.py");
+    let error = render_code(&local_plan(), Some(&files)).unwrap_err();
+    assert!(matches!(error, RenderError::NoClass { .. }), "{error}");
+}
+
+#[test]
+fn the_module_and_tests_of_bert() {
+    let files = render_code(&plan("bert"), None).unwrap();
+    insta::assert_snapshot!("bert_skillset", files["skillset.py"]);
+    insta::assert_snapshot!("bert_test_skillset", files["test_skillset.py"]);
+}
