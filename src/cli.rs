@@ -8,7 +8,12 @@ use crate::commands;
 
 /// Ports Hugging Face model types to hardware backends, and proves it.
 #[derive(Debug, Parser)]
-#[command(name = "portwright", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "portwright",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -57,7 +62,5 @@ pub enum Command {
     /// List runs, or show what happened in one.
     Runs(commands::runs::Args),
     /// Print a completion script for a shell.
-    Completions {
-        shell: clap_complete::Shell,
-    },
+    Completions { shell: clap_complete::Shell },
 }

@@ -18,7 +18,11 @@ pub struct CliError {
 
 impl CliError {
     pub fn new(code: u8, message: impl Display, hint: impl Into<Option<String>>) -> Self {
-        Self { message: message.to_string(), hint: hint.into(), code }
+        Self {
+            message: message.to_string(),
+            hint: hint.into(),
+            code,
+        }
     }
 
     pub fn usage(message: impl Display, hint: impl Into<String>) -> Self {
@@ -26,11 +30,19 @@ impl CliError {
     }
 
     pub fn internal(message: impl Display) -> Self {
-        Self::new(exit::INTERNAL, message, Some("this is a defect in Portwright: please report it".to_owned()))
+        Self::new(
+            exit::INTERNAL,
+            message,
+            Some("this is a defect in Portwright: please report it".to_owned()),
+        )
     }
 
     pub fn stdout(error: std::io::Error) -> Self {
-        Self::new(exit::STORAGE, format!("cannot write to stdout: {error}"), None)
+        Self::new(
+            exit::STORAGE,
+            format!("cannot write to stdout: {error}"),
+            None,
+        )
     }
 }
 

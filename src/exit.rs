@@ -32,13 +32,21 @@ mod tests {
     use super::*;
 
     fn verdict(verdict: Verdict) -> BackendVerdict {
-        BackendVerdict { backend: Backend::TorchCpu, verdict, evidence: None, finding: None }
+        BackendVerdict {
+            backend: Backend::TorchCpu,
+            verdict,
+            evidence: None,
+            finding: None,
+        }
     }
 
     #[test]
     fn only_a_pass_on_every_backend_is_success() {
         assert_eq!(of_verdicts(&[verdict(Verdict::Pass)]), PASSED);
-        assert_eq!(of_verdicts(&[verdict(Verdict::Pass), verdict(Verdict::Converted)]), NOT_PASSED);
+        assert_eq!(
+            of_verdicts(&[verdict(Verdict::Pass), verdict(Verdict::Converted)]),
+            NOT_PASSED
+        );
     }
 
     #[test]

@@ -19,13 +19,24 @@ pub fn start(options: &cli::Global, settings: &Settings) -> Result<(), CliError>
     let filter = EnvFilter::builder()
         .with_default_directive(level.into())
         .from_env()
-        .map_err(|error| CliError::usage(format!("RUST_LOG is not a filter: {error}"), "for example RUST_LOG=portwright=debug"))?;
+        .map_err(|error| {
+            CliError::usage(
+                format!("RUST_LOG is not a filter: {error}"),
+                "for example RUST_LOG=portwright=debug",
+            )
+        })?;
     let json = match options.log_format {
         Some(format) => format == cli::LogFormat::Json,
         None => settings.log.format == LogFormat::Json,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if json { builder.json().init() } else { builder.with_target(false).init() }
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if json {
+        builder.json().init()
+    } else {
+        builder.with_target(false).init()
+    }
     Ok(())
 }
 

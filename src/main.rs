@@ -29,7 +29,10 @@ fn main() -> ExitCode {
     match dispatch(&cli) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            show(&error, colour(cli.global.color, std::io::stderr().is_terminal()));
+            show(
+                &error,
+                colour(cli.global.color, std::io::stderr().is_terminal()),
+            );
             ExitCode::from(error.code)
         }
     }
@@ -50,7 +53,12 @@ fn worker() -> Option<ExitCode> {
 
 fn dispatch(cli: &Cli) -> Result<u8, CliError> {
     if let Command::Completions { shell } = cli.command {
-        clap_complete::generate(shell, &mut Cli::command(), "portwright", &mut std::io::stdout());
+        clap_complete::generate(
+            shell,
+            &mut Cli::command(),
+            "portwright",
+            &mut std::io::stdout(),
+        );
         return Ok(exit::PASSED);
     }
     let loaded = settings::Loaded::read(&settings::Places::of_process(cli.global.config.clone()))?;
@@ -71,12 +79,18 @@ fn colour(when: Color, terminal: bool) -> bool {
     match when {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        Color::Auto => {
+            terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
     }
 }
 
 fn show(error: &CliError, colour: bool) {
-    let (red, cyan, reset) = if colour { ("\x1b[31m", "\x1b[36m", "\x1b[0m") } else { ("", "", "") };
+    let (red, cyan, reset) = if colour {
+        ("\x1b[31m", "\x1b[36m", "\x1b[0m")
+    } else {
+        ("", "", "")
+    };
     eprintln!("{red}error:{reset} {}", error.message);
     if let Some(hint) = &error.hint {
         eprintln!("{cyan}hint:{reset} {hint}");

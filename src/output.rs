@@ -30,7 +30,9 @@ pub fn describe(event: &Event) -> String {
         Event::RunStarted { target, .. } => format!("started for {target}"),
         Event::RunResumed => "resumed".to_owned(),
         Event::StepStarted { step, .. } => format!("{step} …"),
-        Event::StepFinished { step, reused: true, .. } => format!("{step}: found finished"),
+        Event::StepFinished {
+            step, reused: true, ..
+        } => format!("{step}: found finished"),
         Event::StepFinished { step, seconds, .. } => format!("{step}: done in {seconds:.1} s"),
         Event::Decided { agent, what } => format!("{agent}: {what}"),
         Event::VerdictReached { verdict, fresh } => {

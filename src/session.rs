@@ -38,7 +38,11 @@ pub async fn open(args: &Args, settings: &Settings, live: Arc<Live>) -> Result<S
     let limits = limits(args, settings);
     let ledger = Ledger::open(args.ledger.as_deref().unwrap_or(&settings.ledger.dir))?;
     let identity = identity(&environment, &limits, unprotected)?;
-    let walls = if unprotected { Walls::Optional } else { Walls::Required };
+    let walls = if unprotected {
+        Walls::Optional
+    } else {
+        Walls::Required
+    };
     let workers = Workers::new(WorkersConfig {
         python: environment.python.clone(),
         readable: environment.readable.clone(),
@@ -61,7 +65,11 @@ pub async fn open(args: &Args, settings: &Settings, live: Arc<Live>) -> Result<S
 }
 
 /// The Python environment, built where it is not there yet.
-async fn environment(args: &Args, settings: &Settings, live: Arc<Live>) -> Result<Environment, CliError> {
+async fn environment(
+    args: &Args,
+    settings: &Settings,
+    live: Arc<Live>,
+) -> Result<Environment, CliError> {
     let options = settings.environment_options()?;
     let spec = settings.environment_spec(args.transformers.as_deref())?;
     if let Some(built) = Environment::open(&spec, &options)? {
@@ -69,7 +77,9 @@ async fn environment(args: &Args, settings: &Settings, live: Arc<Live>) -> Resul
     }
     live.line("building the Python environment, once for this machine (about 5 GB)");
     let built = tokio::task::spawn_blocking(move || {
-        Environment::ensure(&spec, &options, &mut |progress| live.doing(&progress.to_string()))
+        Environment::ensure(&spec, &options, &mut |progress| {
+            live.doing(&progress.to_string())
+        })
     });
     Ok(built.await.map_err(CliError::internal)??)
 }
@@ -85,8 +95,14 @@ fn limits(args: &Args, settings: &Settings) -> Limits {
 }
 
 /// Everything outside a request that can change a result: this program (its rules, templates, judge), the environment, the isolation, the limits.
-fn identity(environment: &Environment, limits: &Limits, unprotected: bool) -> Result<Digest, CliError> {
-    let program = std::env::current_exe().and_then(fs::read).map_err(CliError::internal)?;
+fn identity(
+    environment: &Environment,
+    limits: &Limits,
+    unprotected: bool,
+) -> Result<Digest, CliError> {
+    let program = std::env::current_exe()
+        .and_then(fs::read)
+        .map_err(CliError::internal)?;
     let parts = (
         Digest::of(program),
         &environment.key,
@@ -100,25 +116,40 @@ fn identity(environment: &Environment, limits: &Limits, unprotected: bool) -> Re
 
 /// The model types of the environment's library: asked of the library once, and kept beside the environment.
 pub async fn catalogue(session: &Session, cache: &Path) -> Result<Vec<String>, CliError> {
-    let file = cache.join("catalogues").join(format!("{}.json", session.environment.key));
+    let file = cache
+        .join("catalogues")
+        .join(format!("{}.json", session.environment.key));
     if let Ok(text) = fs::read_to_string(&file)
         && let Ok(known) = serde_json::from_str::<Vec<String>>(&text)
     {
         return Ok(known);
     }
-    let work = session.ledger.folder().join("work").join(format!("catalogue-{}", std::process::id()));
+    let work = session
+        .ledger
+        .folder()
+        .join("work")
+        .join(format!("catalogue-{}", std::process::id()));
     fs::create_dir_all(&work).map_err(|error| storage(&work, &error))?;
-    let job = JobRequest { job: Job::Catalogue, work: work.clone(), readable: Vec::new(), limits: session.limits };
+    let job = JobRequest {
+        job: Job::Catalogue,
+        work: work.clone(),
+        readable: Vec::new(),
+        limits: session.limits,
+    };
     let report = session.workers.run(&job).await;
     fs::remove_dir_all(&work).map_err(|error| storage(&work, &error))?;
-    let known = names(&report.map_err(portwright_agents::driver::DriverError::from)?.outcome)?;
+    let known = names(
+        &report
+            .map_err(portwright_agents::driver::DriverError::from)?
+            .outcome,
+    )?;
     keep(&file, &known)?;
     Ok(known)
 }
 
 #[derive(Deserialize)]
 struct Listed {
-    model_types: Vec<Entry>,
+    types: Vec<Entry>,
 }
 
 #[derive(Deserialize)]
@@ -129,8 +160,13 @@ struct Entry {
 fn names(outcome: &JobOutcome) -> Result<Vec<String>, CliError> {
     match outcome {
         JobOutcome::Done { result } => {
-            let listed: Listed = serde_json::from_value(result.clone()).map_err(CliError::internal)?;
-            Ok(listed.model_types.into_iter().map(|entry| entry.model_type).collect())
+            let listed: Listed =
+                serde_json::from_value(result.clone()).map_err(CliError::internal)?;
+            Ok(listed
+                .types
+                .into_iter()
+                .map(|entry| entry.model_type)
+                .collect())
         }
         other => Err(CliError::new(
             exit::ENVIRONMENT,
@@ -146,7 +182,9 @@ fn keep(file: &PathBuf, known: &[String]) -> Result<(), CliError> {
     fs::create_dir_all(parent).map_err(|error| storage(parent, &error))?;
     let half = file.with_extension(format!("{}.part", std::process::id()));
     let text = serde_json::to_vec(known).map_err(CliError::internal)?;
-    fs::write(&half, text).and_then(|()| fs::rename(&half, file)).map_err(|error| storage(file, &error))
+    fs::write(&half, text)
+        .and_then(|()| fs::rename(&half, file))
+        .map_err(|error| storage(file, &error))
 }
 
 fn storage(path: &Path, error: &std::io::Error) -> CliError {
@@ -159,5 +197,7 @@ fn storage(path: &Path, error: &std::io::Error) -> CliError {
 
 /// A number that no other launch has, for `--fresh`.
 pub fn nonce() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_micros() as u64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_micros() as u64)
 }

@@ -26,7 +26,8 @@ pub async fn resolve(text: &str, session: &Session, cache: &Path) -> Result<Reso
         return folder(text, path);
     }
     let known = session::catalogue(session, cache).await?;
-    let resolved = catalogue::resolve(text, &known).map_err(|error| CliError::usage(&error, error.hint()))?;
+    let resolved =
+        catalogue::resolve(text, &known).map_err(|error| CliError::usage(&error, error.hint()))?;
     Ok(Resolved {
         target: Target {
             name: text.to_owned(),
@@ -41,19 +42,37 @@ pub async fn resolve(text: &str, session: &Session, cache: &Path) -> Result<Reso
 
 fn folder(text: &str, path: &Path) -> Result<Resolved, CliError> {
     let hint = "a local folder holds config.json, with `model_type` and `auto_map`, beside its modelling code";
-    let root = path
-        .canonicalize()
-        .map_err(|error| CliError::usage(format!("cannot open the folder {text}: {error}"), hint))?;
+    let root = path.canonicalize().map_err(|error| {
+        CliError::usage(format!("cannot open the folder {text}: {error}"), hint)
+    })?;
     let config_path = root.join("config.json");
-    let config = fs::read_to_string(&config_path)
-        .map_err(|error| CliError::usage(format!("cannot read {}: {error}", config_path.display()), hint))?;
-    let config: Map<String, Value> = serde_json::from_str(&config)
-        .map_err(|error| CliError::usage(format!("{} is not a JSON object: {error}", config_path.display()), hint))?;
-    let Some(model_type) = config.get("model_type").and_then(Value::as_str).filter(|name| !name.is_empty()) else {
-        return Err(CliError::usage(format!("{} names no `model_type`", config_path.display()), hint));
+    let config = fs::read_to_string(&config_path).map_err(|error| {
+        CliError::usage(
+            format!("cannot read {}: {error}", config_path.display()),
+            hint,
+        )
+    })?;
+    let config: Map<String, Value> = serde_json::from_str(&config).map_err(|error| {
+        CliError::usage(
+            format!("{} is not a JSON object: {error}", config_path.display()),
+            hint,
+        )
+    })?;
+    let Some(model_type) = config
+        .get("model_type")
+        .and_then(Value::as_str)
+        .filter(|name| !name.is_empty())
+    else {
+        return Err(CliError::usage(
+            format!("{} names no `model_type`", config_path.display()),
+            hint,
+        ));
     };
     if !config.get("auto_map").is_some_and(Value::is_object) {
-        return Err(CliError::usage(format!("{} has no `auto_map`", config_path.display()), hint));
+        return Err(CliError::usage(
+            format!("{} has no `auto_map`", config_path.display()),
+            hint,
+        ));
     }
     let files = files(&root)?;
     let modelling = files
@@ -62,14 +81,18 @@ fn folder(text: &str, path: &Path) -> Result<Resolved, CliError> {
         .map(|(name, content)| {
             String::from_utf8(content.clone())
                 .map(|text| (name.clone(), text))
-                .map_err(|_| CliError::usage(format!("{name} is not UTF-8 text"), "save it as UTF-8"))
+                .map_err(|_| {
+                    CliError::usage(format!("{name} is not UTF-8 text"), "save it as UTF-8")
+                })
         })
         .collect::<Result<BTreeMap<_, _>, _>>()?;
     Ok(Resolved {
         target: Target {
             name: text.to_owned(),
             model_type: ModelType::new(model_type),
-            source: ModelSource::Folder { path: root.to_string_lossy().into_owned() },
+            source: ModelSource::Folder {
+                path: root.to_string_lossy().into_owned(),
+            },
             source_digest: Some(digest(&files)?),
             modelling: Some(modelling),
         },
@@ -79,12 +102,19 @@ fn folder(text: &str, path: &Path) -> Result<Resolved, CliError> {
 
 /// A checkpoint folder with its digest.
 pub fn checkpoint(path: &Path) -> Result<(PathBuf, Digest), CliError> {
-    let hint = "a checkpoint folder holds config.json and the weights, as `save_pretrained` writes them";
-    let root = path
-        .canonicalize()
-        .map_err(|error| CliError::usage(format!("cannot open the checkpoint {}: {error}", path.display()), hint))?;
+    let hint =
+        "a checkpoint folder holds config.json and the weights, as `save_pretrained` writes them";
+    let root = path.canonicalize().map_err(|error| {
+        CliError::usage(
+            format!("cannot open the checkpoint {}: {error}", path.display()),
+            hint,
+        )
+    })?;
     if !root.join("config.json").is_file() {
-        return Err(CliError::usage(format!("{} has no config.json", root.display()), hint));
+        return Err(CliError::usage(
+            format!("{} has no config.json", root.display()),
+            hint,
+        ));
     }
     let digest = digest(&files(&root)?)?;
     Ok((root, digest))
@@ -93,19 +123,28 @@ pub fn checkpoint(path: &Path) -> Result<(PathBuf, Digest), CliError> {
 /// The folder's own files, by name; subfolders are not part of a model's code.
 fn files(root: &Path) -> Result<BTreeMap<String, Vec<u8>>, CliError> {
     let read = |error: std::io::Error| {
-        CliError::usage(format!("cannot read {}: {error}", root.display()), "check its permissions")
+        CliError::usage(
+            format!("cannot read {}: {error}", root.display()),
+            "check its permissions",
+        )
     };
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(root).map_err(read)? {
         let entry = entry.map_err(read)?;
         if entry.path().is_file() {
-            files.insert(entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path()).map_err(read)?);
+            files.insert(
+                entry.file_name().to_string_lossy().into_owned(),
+                fs::read(entry.path()).map_err(read)?,
+            );
         }
     }
     Ok(files)
 }
 
 fn digest(files: &BTreeMap<String, Vec<u8>>) -> Result<Digest, CliError> {
-    let digests: BTreeMap<_, _> = files.iter().map(|(name, content)| (name, Digest::of(content))).collect();
+    let digests: BTreeMap<_, _> = files
+        .iter()
+        .map(|(name, content)| (name, Digest::of(content)))
+        .collect();
     Digest::of_json(&digests).map_err(CliError::internal)
 }

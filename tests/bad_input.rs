@@ -37,23 +37,41 @@ fn a_name_without_an_implementation_says_to_give_its_folder() {
 
 #[test]
 fn an_unknown_backend_names_the_known_ones() {
-    let output = Place::new().command().args(["run", "bert", "--backend", "tpu"]).output().unwrap();
+    let output = Place::new()
+        .command()
+        .args(["run", "bert", "--backend", "tpu"])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("onnxruntime"), "{}", text(&output));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("onnxruntime"),
+        "{}",
+        text(&output)
+    );
 }
 
 #[test]
 fn a_plan_that_does_not_parse_names_the_line() {
     let place = Place::new();
     fs::write(place.path("plan.toml"), "schema = [").unwrap();
-    assert_error(&place, &["run", "bert", "--plan", "plan.toml"], 2, &["plan.toml", "TOML"]);
+    assert_error(
+        &place,
+        &["run", "bert", "--plan", "plan.toml"],
+        2,
+        &["plan.toml", "TOML"],
+    );
 }
 
 #[test]
 fn a_plan_with_an_unknown_key_names_it() {
     let place = Place::new();
     fs::write(place.path("plan.toml"), "schema = 1\ncolour = \"red\"\n").unwrap();
-    assert_error(&place, &["run", "bert", "--plan", "plan.toml"], 2, &["colour"]);
+    assert_error(
+        &place,
+        &["run", "bert", "--plan", "plan.toml"],
+        2,
+        &["colour"],
+    );
 }
 
 #[test]
@@ -78,7 +96,11 @@ fn a_corrupt_ledger_is_named_and_left_as_it_is() {
     let file = ledger.join("ledger.sqlite");
     fs::write(&file, "this is not a database, however long it is").unwrap();
     assert_error(&place, &["run", "bert"], 5, &["ledger.sqlite"]);
-    assert!(fs::read_to_string(&file).unwrap().starts_with("this is not"));
+    assert!(
+        fs::read_to_string(&file)
+            .unwrap()
+            .starts_with("this is not")
+    );
 }
 
 #[test]
@@ -108,7 +130,16 @@ fn modelling_code_that_raises_at_import_is_a_finding() {
     for verdict in document["verdicts"].as_array().unwrap() {
         assert_eq!(verdict["verdict"], "fail");
         assert_eq!(verdict["finding"]["stage"], "analyse");
-        assert!(verdict["finding"]["message"].as_str().unwrap().contains("no such luck"), "{verdict:#}");
+        assert!(
+            verdict["finding"]["message"]
+                .as_str()
+                .unwrap()
+                .contains("no such luck"),
+            "{verdict:#}"
+        );
     }
-    assert!(!place.path("skillsets").exists(), "nothing passed, so nothing is committed");
+    assert!(
+        !place.path("skillsets").exists(),
+        "nothing passed, so nothing is committed"
+    );
 }

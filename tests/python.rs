@@ -22,16 +22,45 @@ fn python(args: &[&str]) {
 
 #[test]
 fn the_worker_keeps_its_protocol() {
-    python(&["-m", "pytest", "-q", "-p", "no:cacheprovider", "sandbox/python/tests"]);
+    python(&[
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "sandbox/python/tests",
+    ]);
 }
 
 #[test]
 fn the_palm_example_is_a_causal_decoder() {
-    python(&["-m", "pytest", "-q", "-p", "no:cacheprovider", "evals/models"]);
+    python(&[
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "evals/models",
+    ]);
 }
 
 #[test]
 fn the_python_sources_are_formatted_and_free_of_lint() {
-    python(&["-m", "ruff", "check", "--no-cache", "sandbox/python", "evals"]);
-    python(&["-m", "ruff", "format", "--check", "--no-cache", "sandbox/python", "evals"]);
+    python(&[
+        "-m",
+        "ruff",
+        "check",
+        "--no-cache",
+        "sandbox/python",
+        "evals",
+    ]);
+    python(&[
+        "-m",
+        "ruff",
+        "format",
+        "--check",
+        "--no-cache",
+        "sandbox/python",
+        "evals",
+    ]);
 }

@@ -16,8 +16,17 @@ fn bert_passes_everywhere_and_its_skillset_is_committed() {
 
     let branch = document["branch"].as_str().unwrap();
     let files = place.git("skillsets", &["ls-tree", "-r", "--name-only", branch]);
-    for file in ["skillset.py", "test_skillset.py", "manifest.json", "plan.toml", "README.md"] {
-        assert!(files.lines().any(|line| line == format!("bert/{file}")), "{file} is not in\n{files}");
+    for file in [
+        "skillset.py",
+        "test_skillset.py",
+        "manifest.json",
+        "plan.toml",
+        "README.md",
+    ] {
+        assert!(
+            files.lines().any(|line| line == format!("bert/{file}")),
+            "{file} is not in\n{files}"
+        );
     }
 
     // The same command again is answered from the ledger.

@@ -76,7 +76,10 @@ impl Analyst {
     }
 
     fn next_plan(&mut self, finding: Box<Finding>) -> Action<<Self as Agent>::Finished> {
-        let first = self.first_finding.get_or_insert_with(|| finding.clone()).clone();
+        let first = self
+            .first_finding
+            .get_or_insert_with(|| finding.clone())
+            .clone();
         let (Some(card), Some(current)) = (&self.card, &self.current) else {
             // Introspection itself failed: there is nothing to vary.
             return Action::Finish(Err(finding));
@@ -84,7 +87,9 @@ impl Analyst {
         if self.given.is_some() || self.tried.len() as u32 >= self.budget {
             return Action::Finish(Err(first));
         }
-        let next = search::candidates(card, current, &finding, &self.tried).into_iter().next();
+        let next = search::candidates(card, current, &finding, &self.tried)
+            .into_iter()
+            .next();
         match next {
             Some(candidate) => self.probe(Box::new(candidate.plan)),
             None => Action::Finish(Err(first)),
@@ -102,9 +107,11 @@ impl Agent for Analyst {
             Observation::Introspected { introspection } => Action::ReadSource { introspection },
             Observation::SourceRead { card } => self.first_plan(card),
             Observation::Sound => match (self.card.take(), self.current.take()) {
-                (Some(card), Some(plan)) => {
-                    Action::Finish(Ok(Analysis { card, plan, tries: self.tried.len() as u32 }))
-                }
+                (Some(card), Some(plan)) => Action::Finish(Ok(Analysis {
+                    card,
+                    plan,
+                    tries: self.tried.len() as u32,
+                })),
                 _ => Action::Finish(Err(Box::new(unexpected(Self::NAME, &Observation::Sound)))),
             },
             Observation::Failed { finding, .. } => self.next_plan(finding),

@@ -26,7 +26,12 @@ pub struct Fixer {
 
 impl Fixer {
     pub fn new(card: InterfaceCard, budget: u32) -> Self {
-        Self { card: Box::new(card), tried: Vec::new(), budget, proposed: 0 }
+        Self {
+            card: Box::new(card),
+            tried: Vec::new(),
+            budget,
+            proposed: 0,
+        }
     }
 }
 
@@ -45,22 +50,30 @@ impl Agent for Fixer {
             self.tried.push(digest);
         }
         if self.proposed >= self.budget {
-            let reason = format!("the budget of {} repairs is spent (`run.attempts`)", self.budget);
+            let reason = format!(
+                "the budget of {} repairs is spent (`run.attempts`)",
+                self.budget
+            );
             return Action::Finish(Err(GaveUp { reason }));
         }
         let by_rule = rules::candidates(&self.card, &plan, &finding);
         let by_search = search::candidates(&self.card, &plan, &finding, &self.tried);
-        let next = by_rule
-            .into_iter()
-            .chain(by_search)
-            .find(|candidate| candidate.plan.digest().is_ok_and(|digest| !self.tried.contains(&digest)));
+        let next = by_rule.into_iter().chain(by_search).find(|candidate| {
+            candidate
+                .plan
+                .digest()
+                .is_ok_and(|digest| !self.tried.contains(&digest))
+        });
         match next {
             Some(candidate) => {
                 self.proposed += 1;
                 if let Ok(digest) = candidate.plan.digest() {
                     self.tried.push(digest);
                 }
-                Action::Finish(Ok(Proposal { plan: Box::new(candidate.plan), adaptation: candidate.adaptation }))
+                Action::Finish(Ok(Proposal {
+                    plan: Box::new(candidate.plan),
+                    adaptation: candidate.adaptation,
+                }))
             }
             None => Action::Finish(Err(GaveUp {
                 reason: "no rule answers this finding and the search is exhausted".to_owned(),

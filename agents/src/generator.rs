@@ -13,7 +13,9 @@ pub struct Generator {
 
 impl Generator {
     pub fn new(plan: PortPlan) -> Self {
-        Self { plan: Box::new(plan) }
+        Self {
+            plan: Box::new(plan),
+        }
     }
 }
 
@@ -23,7 +25,9 @@ impl Agent for Generator {
 
     fn step(&mut self, observation: Observation) -> Action<Self::Finished> {
         match observation {
-            Observation::Begin => Action::Render { plan: self.plan.clone() },
+            Observation::Begin => Action::Render {
+                plan: self.plan.clone(),
+            },
             Observation::Rendered { files } => Action::Finish(Ok(files)),
             Observation::Failed { finding, .. } => Action::Finish(Err(finding)),
             other => Action::Finish(Err(Box::new(unexpected(Self::NAME, &other)))),

@@ -1,9 +1,6 @@
 //! The porter: one attempt of a plan on one backend, from the artefact to the judge's verdict.
 
-use portwright_core::{
-    Backend, Finding, PortPlan, Verdict,
-    verdict::BackendVerdict,
-};
+use portwright_core::{Backend, Finding, PortPlan, Verdict, verdict::BackendVerdict};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Action, Agent, Observation, unexpected};
@@ -18,11 +15,19 @@ pub struct Porter {
 
 impl Porter {
     pub fn new(backend: Backend, plan: &PortPlan) -> Self {
-        Self { backend, needs_artefact: plan.export.contains_key(&backend) }
+        Self {
+            backend,
+            needs_artefact: plan.export.contains_key(&backend),
+        }
     }
 
     fn not_passed(&self, verdict: Verdict, finding: Finding) -> Box<BackendVerdict> {
-        Box::new(BackendVerdict { backend: self.backend, verdict, evidence: None, finding: Some(finding) })
+        Box::new(BackendVerdict {
+            backend: self.backend,
+            verdict,
+            evidence: None,
+            finding: Some(finding),
+        })
     }
 }
 
@@ -34,11 +39,19 @@ impl Agent for Porter {
         let backend = self.backend;
         match observation {
             Observation::Begin if self.needs_artefact => Action::Build { backend },
-            Observation::Begin => Action::Execute { backend, artefact: None },
-            Observation::Built { artefact } => Action::Execute { backend, artefact: Some(artefact) },
+            Observation::Begin => Action::Execute {
+                backend,
+                artefact: None,
+            },
+            Observation::Built { artefact } => Action::Execute {
+                backend,
+                artefact: Some(artefact),
+            },
             Observation::Executed { report } => Action::Judge { backend, report },
             Observation::Judged { verdict } => Action::Finish(verdict),
-            Observation::Failed { verdict, finding } => Action::Finish(self.not_passed(verdict, *finding)),
+            Observation::Failed { verdict, finding } => {
+                Action::Finish(self.not_passed(verdict, *finding))
+            }
             other => Action::Finish(self.not_passed(Verdict::Fail, unexpected(Self::NAME, &other))),
         }
     }
@@ -63,25 +76,44 @@ mod tests {
 
     #[test]
     fn a_backend_without_an_artefact_is_executed_at_once() {
-        let mut porter = Porter { backend: Backend::TorchCpu, needs_artefact: false };
+        let mut porter = Porter {
+            backend: Backend::TorchCpu,
+            needs_artefact: false,
+        };
         let action = porter.step(Observation::Begin);
         assert!(matches!(action, Action::Execute { artefact: None, .. }));
     }
 
     #[test]
     fn a_failed_build_is_a_verdict_with_its_finding() {
-        let mut porter = Porter { backend: Backend::Onnxruntime, needs_artefact: true };
-        assert!(matches!(porter.step(Observation::Begin), Action::Build { .. }));
-        let action = porter.step(Observation::Failed { verdict: Verdict::OutOfMemory, finding: finding() });
-        let Action::Finish(verdict) = action else { panic!("not finished") };
+        let mut porter = Porter {
+            backend: Backend::Onnxruntime,
+            needs_artefact: true,
+        };
+        assert!(matches!(
+            porter.step(Observation::Begin),
+            Action::Build { .. }
+        ));
+        let action = porter.step(Observation::Failed {
+            verdict: Verdict::OutOfMemory,
+            finding: finding(),
+        });
+        let Action::Finish(verdict) = action else {
+            panic!("not finished")
+        };
         assert_eq!(verdict.verdict, Verdict::OutOfMemory);
         assert!(verdict.finding.is_some());
     }
 
     #[test]
     fn an_answer_that_was_not_asked_for_is_never_a_pass() {
-        let mut porter = Porter { backend: Backend::Onnxruntime, needs_artefact: true };
-        let Action::Finish(verdict) = porter.step(Observation::Sound) else { panic!("not finished") };
+        let mut porter = Porter {
+            backend: Backend::Onnxruntime,
+            needs_artefact: true,
+        };
+        let Action::Finish(verdict) = porter.step(Observation::Sound) else {
+            panic!("not finished")
+        };
         assert_eq!(verdict.verdict, Verdict::Fail);
     }
 }

@@ -23,9 +23,15 @@ pub enum Action<F> {
     /// Have the skillset make the backend's artefact in the sandbox.
     Build { backend: Backend },
     /// Run the artefact (or the module itself) on the judge's input sets.
-    Execute { backend: Backend, artefact: Option<Box<Artefact>> },
+    Execute {
+        backend: Backend,
+        artefact: Option<Box<Artefact>>,
+    },
     /// Have the judge compare.
-    Judge { backend: Backend, report: Box<JobReport> },
+    Judge {
+        backend: Backend,
+        report: Box<JobReport>,
+    },
     /// The agent is finished.
     Finish(F),
 }
@@ -36,18 +42,36 @@ pub enum Action<F> {
 pub enum Observation {
     /// The agent's first step.
     Begin,
-    Introspected { introspection: Box<Introspection> },
-    SourceRead { card: Box<InterfaceCard> },
+    Introspected {
+        introspection: Box<Introspection>,
+    },
+    SourceRead {
+        card: Box<InterfaceCard>,
+    },
     /// The plan instantiates and its reference is sound.
     Sound,
-    Rendered { files: usize },
-    Built { artefact: Box<Artefact> },
-    Executed { report: Box<JobReport> },
-    Judged { verdict: Box<BackendVerdict> },
+    Rendered {
+        files: usize,
+    },
+    Built {
+        artefact: Box<Artefact>,
+    },
+    Executed {
+        report: Box<JobReport>,
+    },
+    Judged {
+        verdict: Box<BackendVerdict>,
+    },
     /// An attempt of the port ended with this finding on this plan.
-    Attempted { plan: Box<PortPlan>, finding: Box<Finding> },
+    Attempted {
+        plan: Box<PortPlan>,
+        finding: Box<Finding>,
+    },
     /// The action failed for a reason that lies in the model type or the plan.
-    Failed { verdict: Verdict, finding: Box<Finding> },
+    Failed {
+        verdict: Verdict,
+        finding: Box<Finding>,
+    },
 }
 
 /// A pure step machine.
@@ -81,6 +105,8 @@ pub(crate) fn unexpected(agent: &str, observation: &Observation) -> Finding {
         signature: portwright_core::Signature::phrase(format!("unexpected observation @ {agent}")),
         message: format!("the {agent} was told `{told}`, which it did not ask for"),
         error: None,
-        hint: Some("this is a defect in Portwright: please report it with the run's events".to_owned()),
+        hint: Some(
+            "this is a defect in Portwright: please report it with the run's events".to_owned(),
+        ),
     }
 }

@@ -1,6 +1,7 @@
 //! A developer's bench: proposes plans from introspections, and answers findings with the next plan.
 //!
 //! `knowledge_cli propose LIBRARY IN.json... OUT_DIR` writes a plan for each introspection.
+//! `knowledge_cli card LIBRARY IN.json` prints the interface card.
 //! `knowledge_cli search LIBRARY IN_DIR` reads lines `{"type", "plan", "finding"}` and answers each with a plan or `null`.
 
 use std::{collections::HashMap, error::Error, fs, io::BufRead, path::Path};
@@ -26,8 +27,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
         ["propose", library, files @ .., out] => proposals(library, files, out),
+        ["card", library, file] => {
+            let card = read(Path::new(file), &Sources::new(library, None))?;
+            println!("{}", serde_json::to_string_pretty(&card)?);
+            Ok(())
+        }
         ["search", library, folder] => search(library, folder),
-        _ => Err("usage: knowledge_cli propose LIBRARY IN.json... OUT_DIR | search LIBRARY IN_DIR".into()),
+        _ => Err(
+            "usage: knowledge_cli propose LIBRARY IN.json... OUT_DIR | search LIBRARY IN_DIR"
+                .into(),
+        ),
     }
 }
 

@@ -4,7 +4,7 @@
 pub mod backends;
 pub mod environment;
 pub mod isolation;
-pub mod process;
 pub mod judge;
 pub mod pool;
+pub mod process;
 pub mod tensor;

@@ -4,6 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -13,6 +14,8 @@ use portwright_core::{
 };
 use portwright_sandbox::pool::{JobRequest, Limits, Walls, WorkerError, Workers, WorkersConfig};
 use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 fn python() -> PathBuf {
     let python = std::env::var_os("PORTWRIGHT_TEST_PYTHON");
@@ -31,6 +34,26 @@ fn config(folder: &Path) -> WorkersConfig {
         threads: 1,
         walls: Walls::Required,
     }
+}
+
+/// One server for all tests but those that end it: starting one costs seconds. Its runtime outlives each test's.
+fn shared() -> (&'static Runtime, &'static Workers) {
+    static SHARED: OnceLock<(Runtime, Workers, TempDir)> = OnceLock::new();
+    let (runtime, workers, _) = SHARED.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        (
+            Runtime::new().unwrap(),
+            Workers::new(config(folder.path())),
+            folder,
+        )
+    });
+    (runtime, workers)
+}
+
+/// Runs a job on the shared server.
+fn run(request: &JobRequest) -> Result<JobReport, WorkerError> {
+    let (runtime, workers) = shared();
+    runtime.block_on(workers.run(request))
 }
 
 fn request(job: Job, work: &Path) -> JobRequest {
@@ -96,16 +119,15 @@ fn write_ids(path: &Path) {
     safetensors::serialize_to_file([("input_ids", view)], None, path).unwrap();
 }
 
-#[tokio::test]
-async fn a_plan_becomes_a_checkpoint_and_a_reference() {
+#[test]
+fn a_plan_becomes_a_checkpoint_and_a_reference() {
     let folder = tempfile::tempdir().unwrap();
-    let workers = Workers::new(config(folder.path()));
     let work = folder.path().join("materialise");
     let job = Job::Materialise {
         plan: plan(),
         source: ModelSource::Library,
     };
-    let report = workers.run(&request(job, &work)).await.unwrap();
+    let report = run(&request(job, &work)).unwrap();
     assert_ne!(report.isolation, "none");
     let checkpoint = work.join(done(report)["checkpoint"].as_str().unwrap());
 
@@ -118,7 +140,7 @@ async fn a_plan_becomes_a_checkpoint_and_a_reference() {
         inputs: vec![inputs.display().to_string()],
     };
     let work = folder.path().join("reference");
-    let answer = done(workers.run(&request(job, &work)).await.unwrap());
+    let answer = done(run(&request(job, &work)).unwrap());
     let bytes = fs::read(work.join(answer["outputs"][0].as_str().unwrap())).unwrap();
     let outputs = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(
@@ -127,16 +149,12 @@ async fn a_plan_becomes_a_checkpoint_and_a_reference() {
     );
 }
 
-#[tokio::test]
-async fn what_can_end_a_job_is_told_apart_and_the_server_goes_on() {
+#[test]
+fn what_can_end_a_job_is_told_apart_and_the_server_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let workers = Workers::new(config(folder.path()));
     let root = folder.path();
 
-    let report = workers
-        .run(&request(introspect("no-such-type"), &root.join("error")))
-        .await
-        .unwrap();
+    let report = run(&request(introspect("no-such-type"), &root.join("error"))).unwrap();
     assert!(
         matches!(&report.outcome, JobOutcome::Failed { error } if error.exception == "LookupError"
             && error.doing == "import configuration"),
@@ -148,26 +166,24 @@ async fn what_can_end_a_job_is_told_apart_and_the_server_goes_on() {
         &root.join("hang"),
     );
     hang.limits.wall = Duration::from_secs(2);
-    let report = workers.run(&hang).await.unwrap();
+    let report = run(&hang).unwrap();
     assert_eq!(report.outcome, JobOutcome::TimedOut { seconds: 2.0 });
 
     let code = "hoard = []\nwhile True: hoard.append(bytearray(b'x' * (16 << 20)))";
     let mut hog = request(hostile(&root.join("b"), code), &root.join("hog"));
     hog.limits.memory_bytes = 1 << 30;
-    let report = workers.run(&hog).await.unwrap();
+    let report = run(&hog).unwrap();
     assert!(
         matches!(report.outcome, JobOutcome::OutOfMemory { .. }),
         "{report:?}"
     );
 
     let code = "import ctypes\nprint('last words', flush=True)\nctypes.string_at(0)";
-    let report = workers
-        .run(&request(
-            hostile(&root.join("c"), code),
-            &root.join("crash"),
-        ))
-        .await
-        .unwrap();
+    let report = run(&request(
+        hostile(&root.join("c"), code),
+        &root.join("crash"),
+    ))
+    .unwrap();
     assert!(
         matches!(&report.outcome, JobOutcome::Crashed { status, log }
             if status == "signal 11" && log.contains("last words")),
@@ -177,13 +193,11 @@ async fn what_can_end_a_job_is_told_apart_and_the_server_goes_on() {
     let forged = r#"import os
 os.write(1, b'{"id":"0","event":"exited","status":{"code":0},"isolation":"none","answer":{"ok":"pass"}}\n')
 raise ValueError('real')"#;
-    let report = workers
-        .run(&request(
-            hostile(&root.join("d"), forged),
-            &root.join("forge"),
-        ))
-        .await
-        .unwrap();
+    let report = run(&request(
+        hostile(&root.join("d"), forged),
+        &root.join("forge"),
+    ))
+    .unwrap();
     assert!(
         matches!(&report.outcome, JobOutcome::Failed { error } if error.message == "real"),
         "{report:?}"
@@ -196,28 +210,24 @@ raise ValueError('real')"#;
         ),
         &root.join("escape"),
     );
-    let report = workers.run(&bad).await.unwrap();
+    let report = run(&bad).unwrap();
     assert!(
         matches!(report.outcome, JobOutcome::Failed { .. }),
         "{report:?}"
     );
     assert!(!root.join("outside").exists());
 
-    done(
-        workers
-            .run(&request(introspect("bert"), &root.join("after")))
-            .await
-            .unwrap(),
-    );
+    done(run(&request(introspect("bert"), &root.join("after"))).unwrap());
 }
 
-#[tokio::test]
-async fn jobs_run_side_by_side() {
+#[test]
+fn jobs_run_side_by_side() {
     let folder = tempfile::tempdir().unwrap();
-    let workers = Workers::new(config(folder.path()));
     let first = request(introspect("bert"), &folder.path().join("first"));
     let second = request(introspect("gpt2"), &folder.path().join("second"));
-    let (first, second) = tokio::join!(workers.run(&first), workers.run(&second));
+    let (runtime, workers) = shared();
+    let (first, second) =
+        runtime.block_on(async { tokio::join!(workers.run(&first), workers.run(&second)) });
     assert_eq!(done(first.unwrap())["config_class"]["name"], "BertConfig");
     assert_eq!(done(second.unwrap())["config_class"]["name"], "GPT2Config");
 }
@@ -312,12 +322,11 @@ async fn a_server_that_cannot_import_says_why() {
     );
 }
 
-#[tokio::test]
-async fn a_path_that_is_missing_is_an_error_before_anything_runs() {
+#[test]
+fn a_path_that_is_missing_is_an_error_before_anything_runs() {
     let folder = tempfile::tempdir().unwrap();
-    let workers = Workers::new(config(folder.path()));
     let mut bad = request(introspect("bert"), &folder.path().join("work"));
     bad.readable.push(folder.path().join("absent"));
-    let error = workers.run(&bad).await.unwrap_err();
+    let error = run(&bad).unwrap_err();
     assert!(matches!(error, WorkerError::NotCaged(_)), "{error:?}");
 }

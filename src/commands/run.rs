@@ -90,20 +90,48 @@ pub fn run(args: &Args, settings: &Settings, colour: bool) -> Result<u8, CliErro
     });
     live.finish();
     let outcome = ended?;
-    report(args, settings, &outcome, began.elapsed().as_secs_f64(), colour)?;
+    report(
+        args,
+        settings,
+        &outcome,
+        began.elapsed().as_secs_f64(),
+        colour,
+    )?;
     Ok(exit::of_verdicts(&outcome.verdicts))
 }
 
-async fn launch(args: &Args, settings: &Settings, plan: Option<PortPlan>, live: &Arc<Live>) -> Result<Outcome, CliError> {
+async fn launch(
+    args: &Args,
+    settings: &Settings,
+    plan: Option<PortPlan>,
+    live: &Arc<Live>,
+) -> Result<Outcome, CliError> {
     let session = session::open(args, settings, live.clone()).await?;
-    let resolved = target::resolve(&args.target, &session, &settings.environment_options()?.cache_dir).await?;
-    let backends = if args.backends.is_empty() { settings.run.backends.clone() } else { args.backends.clone() };
-    let checkpoint = args.checkpoint.as_deref().map(target::checkpoint).transpose()?;
+    let resolved = target::resolve(
+        &args.target,
+        &session,
+        &settings.environment_options()?.cache_dir,
+    )
+    .await?;
+    let backends = if args.backends.is_empty() {
+        settings.run.backends.clone()
+    } else {
+        args.backends.clone()
+    };
+    let checkpoint = args
+        .checkpoint
+        .as_deref()
+        .map(target::checkpoint)
+        .transpose()?;
     let (checkpoint, checkpoint_digest) = checkpoint.unzip();
     let request = Request {
         target: resolved.target,
         backends: ordered(backends),
-        propose: ProposeOptions { task: args.task.clone(), variant: resolved.overrides, ..ProposeOptions::default() },
+        propose: ProposeOptions {
+            task: args.task.clone(),
+            variant: resolved.overrides,
+            ..ProposeOptions::default()
+        },
         plan,
         checkpoint,
         checkpoint_digest,
@@ -125,19 +153,32 @@ fn ordered(mut backends: Vec<Backend>) -> Vec<Backend> {
 }
 
 fn repository(args: &Args, settings: &Settings) -> PathBuf {
-    let folder = args.repo.clone().unwrap_or_else(|| settings.run.repo.clone());
+    let folder = args
+        .repo
+        .clone()
+        .unwrap_or_else(|| settings.run.repo.clone());
     // The ledger outlives this process's working folder.
     std::path::absolute(&folder).unwrap_or(folder)
 }
 
 fn read_plan(path: &std::path::Path) -> Result<PortPlan, CliError> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        CliError::usage(format!("cannot read the plan {}: {error}", path.display()), "check the path given to --plan")
+        CliError::usage(
+            format!("cannot read the plan {}: {error}", path.display()),
+            "check the path given to --plan",
+        )
     })?;
-    PortPlan::from_toml(&text).map_err(|error| CliError::usage(format!("{}: {error}", path.display()), error.hint()))
+    PortPlan::from_toml(&text)
+        .map_err(|error| CliError::usage(format!("{}: {error}", path.display()), error.hint()))
 }
 
-fn report(args: &Args, settings: &Settings, outcome: &Outcome, seconds: f64, colour: bool) -> Result<(), CliError> {
+fn report(
+    args: &Args,
+    settings: &Settings,
+    outcome: &Outcome,
+    seconds: f64,
+    colour: bool,
+) -> Result<(), CliError> {
     if args.json {
         return output::json(&RunDocument {
             schema: json::SCHEMA,
@@ -153,7 +194,11 @@ fn report(args: &Args, settings: &Settings, outcome: &Outcome, seconds: f64, col
         });
     }
     let class = outcome.class.as_deref().unwrap_or("no plan");
-    let reused = if outcome.reused { " · from the ledger, --fresh does it again" } else { "" };
+    let reused = if outcome.reused {
+        " · from the ledger, --fresh does it again"
+    } else {
+        ""
+    };
     output::line(&format!(
         "\n{} · {class} · Transformers {} · {seconds:.1} s{reused}\n",
         outcome.model_type, outcome.library_version
@@ -161,8 +206,14 @@ fn report(args: &Args, settings: &Settings, outcome: &Outcome, seconds: f64, col
     output::line(&table::render(&outcome.verdicts, Style { colour }))?;
     if let (Some(commit), Some(branch)) = (&outcome.commit, &outcome.branch) {
         let repository = repository(args, settings);
-        output::line(&format!("committed {} on branch {branch}", commit.get(..12).unwrap_or(commit)))?;
-        output::line(&format!("  git -C {} switch {branch}", repository.display()))?;
+        output::line(&format!(
+            "committed {} on branch {branch}",
+            commit.get(..12).unwrap_or(commit)
+        ))?;
+        output::line(&format!(
+            "  git -C {} switch {branch}",
+            repository.display()
+        ))?;
     } else if !args.no_commit {
         output::line("nothing was committed, because nothing passed")?;
     }

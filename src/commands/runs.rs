@@ -38,7 +38,12 @@ fn list(ledger: &Ledger, as_json: bool) -> Result<u8, CliError> {
         output::line("no runs yet; start one with `portwright run bert`")?;
     } else {
         for run in &runs {
-            output::line(&format!("{:<44} {:<12} {}", run.id.as_str(), state(run), run.target))?;
+            output::line(&format!(
+                "{:<44} {:<12} {}",
+                run.id.as_str(),
+                state(run),
+                run.target
+            ))?;
         }
     }
     Ok(exit::PASSED)
@@ -54,13 +59,21 @@ fn show(ledger: &Ledger, id: &RunId, as_json: bool) -> Result<u8, CliError> {
     let events = ledger.events(id)?;
     if as_json {
         let verdicts = ledger.verdicts(id)?;
-        let verdicts: Vec<_> = verdicts.iter().map(|v| json!({ "fresh": v.fresh, "verdict": v.verdict })).collect();
-        output::json(&json!({ "schema": 1, "run": document(&run), "events": events, "verdicts": verdicts }))?;
+        let verdicts: Vec<_> = verdicts
+            .iter()
+            .map(|v| json!({ "fresh": v.fresh, "verdict": v.verdict }))
+            .collect();
+        output::json(
+            &json!({ "schema": 1, "run": document(&run), "events": events, "verdicts": verdicts }),
+        )?;
     } else {
         output::line(&format!("{} {} {}", run.id, state(&run), run.target))?;
         for record in &events {
             let seconds = record.unix_ms.saturating_sub(run.started_ms) as f64 / 1e3;
-            output::line(&format!("{seconds:>9.3}s  {}", output::describe(&record.event)))?;
+            output::line(&format!(
+                "{seconds:>9.3}s  {}",
+                output::describe(&record.event)
+            ))?;
         }
     }
     Ok(exit::PASSED)

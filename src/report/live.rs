@@ -28,7 +28,12 @@ impl Live {
         if terminal && !quiet {
             bar.enable_steady_tick(Duration::from_millis(100));
         }
-        Self { bar, terminal, quiet, current: Mutex::new(String::new()) }
+        Self {
+            bar,
+            terminal,
+            quiet,
+            current: Mutex::new(String::new()),
+        }
     }
 
     /// One line that stays.
@@ -65,24 +70,40 @@ impl Live {
 impl Observer for Live {
     fn event(&self, record: &Record) {
         match &record.event {
-            Event::RunStarted { target, .. } => self.line(&format!("run {} of {target}", record.run)),
+            Event::RunStarted { target, .. } => {
+                self.line(&format!("run {} of {target}", record.run))
+            }
             Event::RunResumed => self.line(&format!("run {} goes on where it stopped", record.run)),
             Event::StepStarted { step, .. } => self.doing(step),
-            Event::StepFinished { step, seconds, reused: false, .. } => {
+            Event::StepFinished {
+                step,
+                seconds,
+                reused: false,
+                ..
+            } => {
                 tracing::info!(step, seconds, "step finished");
             }
-            Event::StepFinished { step, reused: true, .. } => tracing::info!(step, "step reused"),
+            Event::StepFinished {
+                step, reused: true, ..
+            } => tracing::info!(step, "step reused"),
             Event::Decided { agent, what } => self.line(&format!("  {agent}: {what}")),
             Event::VerdictReached { verdict, fresh } => {
                 let how = if *fresh { ", afresh" } else { "" };
-                self.line(&format!("  {}: {}{how}", verdict.backend, verdict.verdict.as_str()));
+                self.line(&format!(
+                    "  {}: {}{how}",
+                    verdict.backend,
+                    verdict.verdict.as_str()
+                ));
             }
             Event::Committed { .. } | Event::RunFinished { .. } => {}
         }
     }
 
     fn waiting(&self, pid: Option<u32>) {
-        let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+        let who = pid.map_or_else(
+            || "another process".to_owned(),
+            |pid| format!("process {pid}"),
+        );
         self.line(&format!("{who} works on the same run; waiting for it"));
     }
 }

@@ -12,15 +12,23 @@ pub struct Style {
 
 impl Style {
     fn paint(self, code: &str, text: &str) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     fn verdict(self, verdict: Verdict) -> String {
         let text = format!("{:<13}", verdict.as_str());
         match verdict {
             Verdict::Pass => self.paint("32", &text),
-            Verdict::Converted | Verdict::Unavailable | Verdict::Unsupported => self.paint("33", &text),
-            Verdict::Fail | Verdict::TimedOut | Verdict::Crashed | Verdict::OutOfMemory => self.paint("31", &text),
+            Verdict::Converted | Verdict::Unavailable | Verdict::Unsupported => {
+                self.paint("33", &text)
+            }
+            Verdict::Fail | Verdict::TimedOut | Verdict::Crashed | Verdict::OutOfMemory => {
+                self.paint("31", &text)
+            }
         }
     }
 }
@@ -34,11 +42,22 @@ pub fn render(verdicts: &[BackendVerdict], style: Style) -> String {
         "backend", "verdict", "max diff", "allowed", "nodes", "load", "p50", "memory"
     );
     for verdict in verdicts {
-        let _ = write!(out, "  {:<13} {}", verdict.backend.as_str(), style.verdict(verdict.verdict));
+        let _ = write!(
+            out,
+            "  {:<13} {}",
+            verdict.backend.as_str(),
+            style.verdict(verdict.verdict)
+        );
         if let Some(evidence) = &verdict.evidence {
-            let worst = evidence.outputs.iter().max_by(|a, b| a.max_relative.total_cmp(&b.max_relative));
+            let worst = evidence
+                .outputs
+                .iter()
+                .max_by(|a, b| a.max_relative.total_cmp(&b.max_relative));
             let (difference, allowed) = worst.map_or((0.0, 0.0), |o| (o.max_absolute, o.allowed));
-            let nodes = format!("{}/{}", evidence.placement.nodes_on_provider, evidence.placement.nodes);
+            let nodes = format!(
+                "{}/{}",
+                evidence.placement.nodes_on_provider, evidence.placement.nodes
+            );
             let _ = write!(
                 out,
                 " {:>9} {:>9} {:>9} {:>10} {:>10} {:>10}",
@@ -54,7 +73,11 @@ pub fn render(verdicts: &[BackendVerdict], style: Style) -> String {
     }
     for verdict in verdicts {
         if let Some(finding) = &verdict.finding {
-            let _ = writeln!(out, "\n  {} failed at {}: {}", verdict.backend, finding.stage, finding.message);
+            let _ = writeln!(
+                out,
+                "\n  {} failed at {}: {}",
+                verdict.backend, finding.stage, finding.message
+            );
             if let Some(hint) = &finding.hint {
                 let _ = writeln!(out, "  {} {hint}", style.paint("36", "hint:"));
             }
@@ -64,7 +87,11 @@ pub fn render(verdicts: &[BackendVerdict], style: Style) -> String {
 }
 
 fn scientific(value: f64) -> String {
-    if value == 0.0 { "0".to_owned() } else { format!("{value:.1e}") }
+    if value == 0.0 {
+        "0".to_owned()
+    } else {
+        format!("{value:.1e}")
+    }
 }
 
 fn milliseconds(seconds: f64) -> String {

@@ -24,7 +24,9 @@ pub struct Place {
 
 impl Place {
     pub fn new() -> Self {
-        Self { root: tempfile::tempdir().unwrap() }
+        Self {
+            root: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -34,13 +36,22 @@ impl Place {
     /// The binary, with this folder as its working folder.
     pub fn command(&self) -> Command {
         let mut command = Command::cargo_bin("portwright").unwrap();
-        command.current_dir(self.root.path()).env_remove("RUST_LOG").env("NO_COLOR", "1");
+        command
+            .current_dir(self.root.path())
+            .env_remove("RUST_LOG")
+            .env("NO_COLOR", "1");
         command
     }
 
     /// `portwright run` with `--json`; answers with the exit code and the document.
     pub fn run(&self, args: &[&str]) -> (i32, Value) {
-        let output = self.command().arg("run").args(args).arg("--json").output().unwrap();
+        let output = self
+            .command()
+            .arg("run")
+            .args(args)
+            .arg("--json")
+            .output()
+            .unwrap();
         let document = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|_| panic!("no JSON document on stdout\n{}", text(&output)));
         (output.status.code().unwrap(), document)
@@ -54,7 +65,11 @@ impl Place {
             .args(args)
             .output()
             .unwrap();
-        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "git {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 }
@@ -65,7 +80,12 @@ pub fn verdicts(document: &Value) -> Vec<(String, String)> {
         .as_array()
         .unwrap()
         .iter()
-        .map(|v| (v["backend"].as_str().unwrap().to_owned(), v["verdict"].as_str().unwrap().to_owned()))
+        .map(|v| {
+            (
+                v["backend"].as_str().unwrap().to_owned(),
+                v["verdict"].as_str().unwrap().to_owned(),
+            )
+        })
         .collect()
 }
 
@@ -74,11 +94,23 @@ pub fn assert_all_pass(document: &Value) {
     for verdict in document["verdicts"].as_array().unwrap() {
         assert_eq!(verdict["verdict"], "pass", "{verdict:#}");
         let placement = &verdict["evidence"]["placement"];
-        assert_eq!(placement["nodes"], placement["nodes_on_provider"], "{placement}");
-        assert!(!verdict["evidence"]["outputs"].as_array().unwrap().is_empty());
+        assert_eq!(
+            placement["nodes"], placement["nodes_on_provider"],
+            "{placement}"
+        );
+        assert!(
+            !verdict["evidence"]["outputs"]
+                .as_array()
+                .unwrap()
+                .is_empty()
+        );
         assert_ne!(verdict["evidence"]["isolation"], "none");
     }
-    assert_eq!(document["verdicts"].as_array().unwrap().len(), 3, "{document:#}");
+    assert_eq!(
+        document["verdicts"].as_array().unwrap().len(),
+        3,
+        "{document:#}"
+    );
 }
 
 pub fn text(output: &Output) -> String {

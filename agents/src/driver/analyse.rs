@@ -22,8 +22,15 @@ use super::{
 };
 
 /// Drives the analyst until it has a sound plan or gives up.
-pub async fn analyse(steps: &Steps<'_>, request: &Request) -> Result<Result<Analysis, Failure>, DriverError> {
-    let mut analyst = Analyst::new(request.propose.clone(), request.plan.clone(), request.analyst_budget);
+pub async fn analyse(
+    steps: &Steps<'_>,
+    request: &Request,
+) -> Result<Result<Analysis, Failure>, DriverError> {
+    let mut analyst = Analyst::new(
+        request.propose.clone(),
+        request.plan.clone(),
+        request.analyst_budget,
+    );
     let mut action = analyst.step(Observation::Begin);
     loop {
         let observation = match action {
@@ -33,7 +40,13 @@ pub async fn analyse(steps: &Steps<'_>, request: &Request) -> Result<Result<Anal
                 match prepare(steps, request, &plan, Phase::Search, true, None).await? {
                     Ok(_) => Observation::Sound,
                     Err(failure) => {
-                        steps.decided(Analyst::NAME, format!("a plan fails at {}: {}", failure.finding.stage, failure.finding.message))?;
+                        steps.decided(
+                            Analyst::NAME,
+                            format!(
+                                "a plan fails at {}: {}",
+                                failure.finding.stage, failure.finding.message
+                            ),
+                        )?;
                         failed(failure)
                     }
                 }
@@ -51,7 +64,10 @@ async fn introspect(steps: &Steps<'_>, request: &Request) -> Result<Observation,
     let target = &request.target;
     let step = steps
         .step("introspect", &target, async |folder| {
-            let job = Job::Introspect { model_type: target.model_type.clone(), source: target.source.clone() };
+            let job = Job::Introspect {
+                model_type: target.model_type.clone(),
+                source: target.source.clone(),
+            };
             job_in(steps, request, job, folder, Vec::new()).await
         })
         .await?;
@@ -59,8 +75,14 @@ async fn introspect(steps: &Steps<'_>, request: &Request) -> Result<Observation,
         return Ok(failed(failure));
     }
     Ok(match answer::<Introspection>(&step.value) {
-        Ok(introspection) => Observation::Introspected { introspection: Box::new(introspection) },
-        Err(error) => failed(Failure::fail(analyse_finding("introspection is malformed", error.to_string(), None))),
+        Ok(introspection) => Observation::Introspected {
+            introspection: Box::new(introspection),
+        },
+        Err(error) => failed(Failure::fail(analyse_finding(
+            "introspection is malformed",
+            error.to_string(),
+            None,
+        ))),
     })
 }
 
@@ -72,10 +94,16 @@ fn read_source(steps: &Steps<'_>, request: &Request, introspection: &Introspecti
     };
     let sources = Sources::new(library, folder);
     match card::assemble(introspection, &sources) {
-        Ok(card) => Observation::SourceRead { card: Box::new(card) },
+        Ok(card) => Observation::SourceRead {
+            card: Box::new(card),
+        },
         Err(error) => {
             let hint = error.hint().to_owned();
-            failed(Failure::fail(analyse_finding("the source cannot be read", error.to_string(), Some(hint))))
+            failed(Failure::fail(analyse_finding(
+                "the source cannot be read",
+                error.to_string(),
+                Some(hint),
+            )))
         }
     }
 }
@@ -99,7 +127,11 @@ pub async fn generate(
             }
             Action::Finish(Ok(_)) => {
                 return Ok(folder.ok_or_else(|| {
-                    Failure::fail(analyse_finding("nothing was rendered", "the generator finished without rendering".to_owned(), None))
+                    Failure::fail(analyse_finding(
+                        "nothing was rendered",
+                        "the generator finished without rendering".to_owned(),
+                        None,
+                    ))
                 }));
             }
             Action::Finish(Err(finding)) => return Ok(Err(Failure::fail(finding))),
@@ -124,7 +156,8 @@ async fn render_into(
             for (name, text) in &files {
                 let path = root.join(name);
                 if let Some(parent) = path.parent() {
-                    fs::create_dir_all(parent).map_err(|source| DriverError::folder(parent, source))?;
+                    fs::create_dir_all(parent)
+                        .map_err(|source| DriverError::folder(parent, source))?;
                 }
                 fs::write(&path, text).map_err(|source| DriverError::folder(&path, source))?;
             }
@@ -134,7 +167,9 @@ async fn render_into(
 }
 
 /// The typed answer of a job.
-pub fn answer<T: serde::de::DeserializeOwned>(report: &portwright_core::job::JobReport) -> Result<T, serde_json::Error> {
+pub fn answer<T: serde::de::DeserializeOwned>(
+    report: &portwright_core::job::JobReport,
+) -> Result<T, serde_json::Error> {
     match &report.outcome {
         portwright_core::job::JobOutcome::Done { result } => serde_json::from_value(result.clone()),
         _ => serde_json::from_value(serde_json::Value::Null),
@@ -142,10 +177,17 @@ pub fn answer<T: serde::de::DeserializeOwned>(report: &portwright_core::job::Job
 }
 
 pub fn failed(failure: Failure) -> Observation {
-    Observation::Failed { verdict: failure.verdict, finding: failure.finding }
+    Observation::Failed {
+        verdict: failure.verdict,
+        finding: failure.finding,
+    }
 }
 
-fn analyse_finding(phrase: &str, message: String, hint: Option<String>) -> Box<portwright_core::Finding> {
+fn analyse_finding(
+    phrase: &str,
+    message: String,
+    hint: Option<String>,
+) -> Box<portwright_core::Finding> {
     Box::new(portwright_core::Finding {
         stage: Stage::Analyse,
         backend: None,

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use portwright_core::{
     Backend, Digest, Finding, PortPlan, Signature, Stage, Verdict,
-    event::Event,
     job::{Artefact, Job, JobReport},
+    plan::Strategy,
     verdict::BackendVerdict,
 };
 use portwright_sandbox::{
-    backends,
+    backends::{self, Host, onnxruntime::Tuning},
     judge::{self, Case},
+    pool::JobRequest,
 };
 use serde_json::json;
 
@@ -23,7 +24,6 @@ use super::{
     DriverError, Request,
     analyse::{answer, failed, generate},
     ground::{Failure, Ground, Phase, job_in, path_text, prepare},
-    runtime::run_backend,
     steps::{Steps, subfolder},
 };
 
@@ -33,14 +33,17 @@ const REPEATS: u32 = 20;
 const RELOADS: u32 = 5;
 
 /// An attempt's verdicts, in the order of the requested backends, and the skillset's folder where there is one.
-pub struct Attempt {
+pub struct Attempted {
     pub verdicts: Vec<BackendVerdict>,
     pub skillset: Option<PathBuf>,
 }
 
-impl Attempt {
+impl Attempted {
     pub fn passes(&self) -> usize {
-        self.verdicts.iter().filter(|v| v.verdict == Verdict::Pass).count()
+        self.verdicts
+            .iter()
+            .filter(|v| v.verdict == Verdict::Pass)
+            .count()
     }
 }
 
@@ -51,178 +54,235 @@ pub async fn attempt(
     plan: &PortPlan,
     backends: &[Backend],
     phase: Phase,
-) -> Result<Attempt, DriverError> {
+) -> Result<Attempted, DriverError> {
     let skillset = match generate(steps, request, plan, phase).await? {
         Ok(folder) => folder,
-        Err(failure) => return Ok(Attempt { verdicts: all(backends, &failure), skillset: None }),
+        Err(failure) => {
+            return Ok(Attempted {
+                verdicts: all(backends, &failure),
+                skillset: None,
+            });
+        }
+    };
+    let mut attempt = Attempt {
+        steps,
+        request,
+        plan,
+        phase,
+        skillset,
+        onnx: None,
     };
     let mut verdicts = Vec::with_capacity(backends.len());
-    let mut artefacts = Artefacts::default();
     for &backend in backends {
-        let verdict = port(steps, request, plan, backend, phase, &skillset, &mut artefacts).await?;
-        let fresh = phase == Phase::Fresh;
-        steps.session.ledger.record_verdict(&steps.run, &verdict, fresh)?;
-        steps.event(Event::VerdictReached { verdict: Box::new(verdict.clone()), fresh })?;
+        let verdict = attempt.port(backend).await?;
+        let record =
+            steps
+                .session
+                .ledger
+                .record_verdict(&steps.run, &verdict, phase == Phase::Fresh)?;
+        steps.session.observer.event(&record);
         verdicts.push(verdict);
     }
-    Ok(Attempt { verdicts, skillset: Some(skillset) })
+    Ok(Attempted {
+        verdicts,
+        skillset: Some(attempt.skillset),
+    })
 }
 
-/// Where the artefacts of this attempt lie, for backends that convert another backend's artefact.
-#[derive(Default)]
-struct Artefacts {
+/// One plan on its way to every backend.
+struct Attempt<'a> {
+    steps: &'a Steps<'a>,
+    request: &'a Request,
+    plan: &'a PortPlan,
+    phase: Phase,
+    /// The rendered skillset's folder.
+    skillset: PathBuf,
+    /// The ONNX file that this attempt has made, for backends that convert it.
     onnx: Option<PathBuf>,
 }
 
-/// Drives the porter of one backend.
-async fn port(
-    steps: &Steps<'_>,
-    request: &Request,
-    plan: &PortPlan,
+/// What one backend's porter has so far.
+struct Port {
     backend: Backend,
-    phase: Phase,
-    skillset: &Path,
-    artefacts: &mut Artefacts,
-) -> Result<BackendVerdict, DriverError> {
-    // A backend that runs the module itself takes every size the model takes.
-    let dynamic = plan.export.get(&backend).is_none_or(|export| export.dynamic);
-    let checkpoint = request.checkpoint.as_deref();
-    let ground = match prepare(steps, request, plan, phase, dynamic, checkpoint).await? {
-        Ok(ground) => ground,
-        Err(failure) => return Ok(not_passed(backend, &failure)),
-    };
-    let mut porter = Porter::new(backend, plan);
-    let mut place = Place { skillset: skillset.to_owned(), work: PathBuf::new(), build: None };
-    let mut action = porter.step(Observation::Begin);
-    loop {
-        let observation = match action {
-            Action::Build { backend } => build(steps, request, plan, backend, phase, &ground, &mut place, artefacts).await?,
-            Action::Execute { backend, artefact } => {
-                execute(steps, request, plan, backend, phase, &ground, &mut place, artefact.as_deref()).await?
-            }
-            Action::Judge { backend, report } => {
-                let verdict = judged(steps, plan, backend, dynamic, &ground, &place, &report)?;
-                Observation::Judged { verdict: Box::new(verdict) }
-            }
-            Action::Finish(verdict) => return Ok(*verdict),
-            // The porter asks for nothing else; told what it did not ask for, it ends with a finding.
-            _ => Observation::Sound,
-        };
-        action = porter.step(observation);
-    }
-}
-
-/// Where an attempt's files lie.
-struct Place {
-    skillset: PathBuf,
-    /// The work folder of the job that executed.
-    work: PathBuf,
+    /// Whether axes stay free; a backend that runs the module itself takes every size that the model takes.
+    dynamic: bool,
+    ground: Ground,
     /// The work folder of the job that built, and what it built.
     build: Option<(PathBuf, Artefact)>,
+    /// The work folder of the job that executed.
+    work: PathBuf,
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is a part of what makes the artefact, and is in the key")]
-async fn build(
-    steps: &Steps<'_>,
-    request: &Request,
-    plan: &PortPlan,
-    backend: Backend,
-    phase: Phase,
-    ground: &Ground,
-    place: &mut Place,
-    artefacts: &mut Artefacts,
-) -> Result<Observation, DriverError> {
-    let key = json!([phase, backend, plan, ground.checkpoint, artefacts.onnx]);
-    let step = steps
-        .step(&format!("build {backend}"), &key, async |folder| {
-            let job = Job::Build {
-                skillset: path_text(&place.skillset),
-                backend,
-                checkpoint: path_text(&ground.checkpoint),
-                onnx: artefacts.onnx.as_deref().map(path_text),
+impl Attempt<'_> {
+    /// Drives the porter of one backend.
+    async fn port(&mut self, backend: Backend) -> Result<BackendVerdict, DriverError> {
+        let dynamic = self
+            .plan
+            .export
+            .get(&backend)
+            .is_none_or(|export| export.dynamic);
+        let checkpoint = self.request.checkpoint.as_deref();
+        let ground = match prepare(
+            self.steps,
+            self.request,
+            self.plan,
+            self.phase,
+            dynamic,
+            checkpoint,
+        )
+        .await?
+        {
+            Ok(ground) => ground,
+            Err(failure) => return Ok(not_passed(backend, &failure)),
+        };
+        let mut port = Port {
+            backend,
+            dynamic,
+            ground,
+            build: None,
+            work: PathBuf::new(),
+        };
+        let mut porter = Porter::new(backend, self.plan);
+        let mut action = porter.step(Observation::Begin);
+        loop {
+            let observation = match action {
+                Action::Build { .. } => self.build(&mut port).await?,
+                Action::Execute { .. } => self.execute(&mut port).await?,
+                Action::Judge { report, .. } => Observation::Judged {
+                    verdict: Box::new(self.judge(&port, &report)?),
+                },
+                Action::Finish(verdict) => return Ok(*verdict),
+                // The porter asks for nothing else; told what it did not ask for, it ends with a finding.
+                _ => Observation::Sound,
             };
-            let mut readable = vec![place.skillset.clone(), ground.checkpoint.clone()];
-            readable.extend(artefacts.onnx.as_deref().and_then(Path::parent).map(Path::to_owned));
-            job_in(steps, request, job, folder, readable).await
-        })
-        .await?;
-    if let Some(failure) = Failure::of_report(Stage::Export, &step.value) {
-        return Ok(failed(on(backend, failure)));
+            action = porter.step(observation);
+        }
     }
-    let artefact: Artefact = match answer(&step.value) {
-        Ok(artefact) => artefact,
-        Err(error) => return Ok(failed(malformed(backend, &error.to_string()))),
-    };
-    if backend == Backend::Onnxruntime {
-        artefacts.onnx = Some(step.folder.join(&artefact.main));
-    }
-    place.build = Some((step.folder, artefact.clone()));
-    Ok(Observation::Built { artefact: Box::new(artefact) })
-}
 
-#[expect(clippy::too_many_arguments, reason = "each is a part of what is executed, and is in the key")]
-async fn execute(
-    steps: &Steps<'_>,
-    request: &Request,
-    plan: &PortPlan,
-    backend: Backend,
-    phase: Phase,
-    ground: &Ground,
-    place: &mut Place,
-    artefact: Option<&Artefact>,
-) -> Result<Observation, DriverError> {
-    let key = json!([phase, backend, plan, ground.checkpoint, ground.input_folder, artefact]);
-    let session = steps.session;
-    let step = steps
-        .step(&format!("run {backend}"), &key, async |folder| {
-            let work = subfolder(folder, "job")?;
-            let artefact = place.build.as_ref().map(|(folder, artefact)| folder.join(&artefact.main));
-            let job = Job::Execute {
-                backend,
-                skillset: artefact.is_none().then(|| path_text(&place.skillset)),
-                artefact: artefact.as_deref().map(path_text),
-                checkpoint: path_text(&ground.checkpoint),
-                inputs: ground.inputs.iter().map(|file| path_text(file)).collect(),
-                repeats: REPEATS,
-                reloads: RELOADS,
-            };
-            // The artefact's folder: its weights may lie in files beside it.
-            let beside = artefact.as_deref().and_then(Path::parent).unwrap_or(&place.skillset).to_owned();
-            let readable = vec![beside, ground.checkpoint.clone(), ground.input_folder.clone()];
-            let tuning = plan.export.get(&backend).and_then(|export| export.runtime_optimization.clone());
-            run_backend(session, backend, job, work, readable, tuning).await
+    async fn build(&mut self, port: &mut Port) -> Result<Observation, DriverError> {
+        let backend = port.backend;
+        let converts = self
+            .plan
+            .export
+            .get(&backend)
+            .is_some_and(|export| export.strategy == Strategy::FromOnnx);
+        let onnx = self.onnx.as_deref().filter(|_| converts).map(path_text);
+        let key = json!([self.phase, backend, self.plan, port.ground.checkpoint, onnx]);
+        let step = self
+            .steps
+            .step(&format!("build {backend}"), &key, async |folder| {
+                let job = Job::Build {
+                    skillset: path_text(&self.skillset),
+                    backend,
+                    checkpoint: path_text(&port.ground.checkpoint),
+                    onnx,
+                };
+                job_in(self.steps, self.request, job, folder, Vec::new()).await
+            })
+            .await?;
+        if let Some(failure) = Failure::of_report(Stage::Export, &step.value) {
+            return Ok(failed(on(backend, failure)));
+        }
+        let artefact: Artefact = match answer(&step.value) {
+            Ok(artefact) => artefact,
+            Err(error) => return Ok(failed(malformed(backend, &error.to_string()))),
+        };
+        if backend == Backend::Onnxruntime {
+            self.onnx = Some(step.folder.join(&artefact.main));
+        }
+        port.build = Some((step.folder, artefact.clone()));
+        Ok(Observation::Built {
+            artefact: Box::new(artefact),
         })
-        .await?;
-    place.work = step.folder.join("job");
-    Ok(Observation::Executed { report: Box::new(step.value) })
-}
+    }
 
-fn judged(
-    steps: &Steps<'_>,
-    plan: &PortPlan,
-    backend: Backend,
-    dynamic: bool,
-    ground: &Ground,
-    place: &Place,
-    report: &JobReport,
-) -> Result<BackendVerdict, DriverError> {
-    let (artefact, artefact_bytes) = match &place.build {
-        Some((folder, artefact)) => digest_files(folder, &artefact.files)?,
-        None => digest_files(&place.skillset, &["skillset.py".to_owned()])?,
-    };
-    Ok(judge::judge(&Case {
-        backend,
-        expected: backends::of(backend).expected(),
-        tolerances: &steps.session.tolerances,
-        sets: &ground.sets,
-        reference: &ground.reference,
-        report,
-        work: &place.work,
-        artefact: &artefact,
-        artefact_bytes,
-        plan: &plan.digest()?,
-        dynamic,
-    }))
+    async fn execute(&self, port: &mut Port) -> Result<Observation, DriverError> {
+        let backend = port.backend;
+        let session = self.steps.session;
+        let artefact = port
+            .build
+            .as_ref()
+            .map(|(folder, artefact)| folder.join(&artefact.main));
+        let key = json!([
+            self.phase,
+            backend,
+            self.plan,
+            port.ground.checkpoint,
+            port.ground.input_folder,
+            artefact
+        ]);
+        let step = self
+            .steps
+            .step(&format!("run {backend}"), &key, async |folder| {
+                let job = Job::Execute {
+                    backend,
+                    skillset: artefact.is_none().then(|| path_text(&self.skillset)),
+                    artefact: artefact.as_deref().map(path_text),
+                    checkpoint: path_text(&port.ground.checkpoint),
+                    inputs: port
+                        .ground
+                        .inputs
+                        .iter()
+                        .map(|file| path_text(file))
+                        .collect(),
+                    repeats: REPEATS,
+                    reloads: RELOADS,
+                };
+                // The artefact's folder: its weights may lie in files beside it. Never the folder of the reference.
+                let beside = artefact
+                    .as_deref()
+                    .and_then(Path::parent)
+                    .unwrap_or(&self.skillset)
+                    .to_owned();
+                let readable = vec![
+                    beside,
+                    port.ground.checkpoint.clone(),
+                    port.ground.input_folder.clone(),
+                ];
+                let host = Host {
+                    environment: &session.environment,
+                    launcher: &session.launcher,
+                    walls: session.walls,
+                    workers: &session.workers,
+                };
+                let work = subfolder(folder, "job")?;
+                let attempt = backends::Attempt {
+                    request: JobRequest {
+                        job,
+                        work,
+                        readable,
+                        limits: session.limits,
+                    },
+                    tuning: Tuning::of(self.plan),
+                };
+                Ok(backends::of(backend).execute(&host, &attempt).await?)
+            })
+            .await?;
+        port.work = step.folder.join("job");
+        Ok(Observation::Executed {
+            report: Box::new(step.value),
+        })
+    }
+
+    fn judge(&self, port: &Port, report: &JobReport) -> Result<BackendVerdict, DriverError> {
+        let (artefact, artefact_bytes) = match &port.build {
+            Some((folder, artefact)) => digest_files(folder, &artefact.files)?,
+            None => digest_files(&self.skillset, &["skillset.py".to_owned()])?,
+        };
+        Ok(judge::judge(&Case {
+            backend: port.backend,
+            expected: backends::of(port.backend).expected(),
+            tolerances: &self.steps.session.tolerances,
+            sets: &port.ground.sets,
+            reference: &port.ground.reference,
+            report,
+            work: &port.work,
+            artefact: &artefact,
+            artefact_bytes,
+            plan: &self.plan.digest()?,
+            dynamic: port.dynamic,
+        }))
+    }
 }
 
 /// The digest of one file, or of the list of the digests of several; and their bytes.
@@ -257,7 +317,7 @@ fn on(backend: Backend, mut failure: Failure) -> Failure {
     failure
 }
 
-pub fn not_passed(backend: Backend, failure: &Failure) -> BackendVerdict {
+fn not_passed(backend: Backend, failure: &Failure) -> BackendVerdict {
     BackendVerdict {
         backend,
         verdict: failure.verdict,
@@ -266,6 +326,10 @@ pub fn not_passed(backend: Backend, failure: &Failure) -> BackendVerdict {
     }
 }
 
+/// One failure as the verdict on every backend.
 pub fn all(backends: &[Backend], failure: &Failure) -> Vec<BackendVerdict> {
-    backends.iter().map(|&backend| not_passed(backend, failure)).collect()
+    backends
+        .iter()
+        .map(|&backend| not_passed(backend, failure))
+        .collect()
 }

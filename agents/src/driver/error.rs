@@ -43,14 +43,19 @@ pub enum Blame {
 
 impl DriverError {
     pub(crate) fn folder(path: &Path, source: io::Error) -> Self {
-        DriverError::Folder { path: path.to_owned(), source }
+        DriverError::Folder {
+            path: path.to_owned(),
+            source,
+        }
     }
 
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         match self {
             DriverError::Folder { source, .. } => Some(match source.kind() {
-                io::ErrorKind::StorageFull => "free some space, or choose another folder with `ledger.dir`".to_owned(),
+                io::ErrorKind::StorageFull => {
+                    "free some space, or choose another folder with `ledger.dir`".to_owned()
+                }
                 _ => "check that the folder exists and that you may write to it".to_owned(),
             }),
             DriverError::Ledger(error) => Some(error.hint()),
@@ -58,18 +63,22 @@ impl DriverError {
             DriverError::Backend(error) => Some(error.hint().to_owned()),
             DriverError::Repository(error) => Some(error.hint().to_string()),
             DriverError::Plan(error) => Some(error.hint().to_owned()),
-            DriverError::Render(_) | DriverError::Json(_) | DriverError::Inputs(_) => {
-                Some("this is a defect in Portwright: please report it with the run's events".to_owned())
-            }
+            DriverError::Render(_) | DriverError::Json(_) | DriverError::Inputs(_) => Some(
+                "this is a defect in Portwright: please report it with the run's events".to_owned(),
+            ),
         }
     }
 
     pub fn blame(&self) -> Blame {
         match self {
-            DriverError::Folder { .. } | DriverError::Ledger(_) | DriverError::Repository(_) => Blame::Storage,
+            DriverError::Folder { .. } | DriverError::Ledger(_) | DriverError::Repository(_) => {
+                Blame::Storage
+            }
             DriverError::Worker(_) | DriverError::Backend(_) => Blame::Environment,
             DriverError::Plan(_) => Blame::Usage,
-            DriverError::Render(_) | DriverError::Json(_) | DriverError::Inputs(_) => Blame::Internal,
+            DriverError::Render(_) | DriverError::Json(_) | DriverError::Inputs(_) => {
+                Blame::Internal
+            }
         }
     }
 }

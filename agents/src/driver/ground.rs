@@ -46,7 +46,10 @@ pub struct Failure {
 
 impl Failure {
     pub fn fail(finding: Box<Finding>) -> Self {
-        Self { verdict: Verdict::Fail, finding }
+        Self {
+            verdict: Verdict::Fail,
+            finding,
+        }
     }
 
     /// The failure of a job that did not answer.
@@ -57,7 +60,10 @@ impl Failure {
         };
         let finding = Finding::of_outcome(stage, None, &report.outcome)?;
         let verdict = Verdict::of_outcome(&report.outcome)?;
-        Some(Self { verdict, finding: Box::new(finding) })
+        Some(Self {
+            verdict,
+            finding: Box::new(finding),
+        })
     }
 }
 
@@ -99,7 +105,14 @@ async fn materialise(
     phase: Phase,
 ) -> Result<Result<PathBuf, Failure>, DriverError> {
     // Only what makes the weights is part of the key: a plan that exports in another way has the same checkpoint.
-    let inputs = json!([phase, plan.class, plan.module, plan.config_class, plan.config, plan.weights]);
+    let inputs = json!([
+        phase,
+        plan.class,
+        plan.module,
+        plan.config_class,
+        plan.config,
+        plan.weights
+    ]);
     let step = steps
         .step("materialise", &inputs, async |folder| {
             let job = Job::Materialise {
@@ -124,12 +137,24 @@ async fn reference(
     checkpoint: PathBuf,
 ) -> Result<Result<Ground, Failure>, DriverError> {
     let seed = hidden_seed(steps, phase)?;
-    let sets = inputs::draw(plan, dynamic, seed).map_err(|error| DriverError::Inputs(error.to_string()))?;
-    let key = json!([phase, dynamic, checkpoint, plan.class, plan.call, plan.config, plan.weights, plan.dims, plan.inputs]);
+    let sets = inputs::draw(plan, dynamic, seed)
+        .map_err(|error| DriverError::Inputs(error.to_string()))?;
+    let key = json!([
+        phase,
+        dynamic,
+        checkpoint,
+        plan.class,
+        plan.call,
+        plan.config,
+        plan.weights,
+        plan.dims,
+        plan.inputs
+    ]);
     let step = steps
         .step("reference", &key, async |folder| {
             let input_folder = subfolder(folder, "inputs")?;
-            let files = inputs::write(&sets, &input_folder).map_err(|error| DriverError::Inputs(error.to_string()))?;
+            let files = inputs::write(&sets, &input_folder)
+                .map_err(|error| DriverError::Inputs(error.to_string()))?;
             let work = subfolder(folder, "job")?;
             let job = Job::Reference {
                 plan: Box::new(plan.clone()),
@@ -137,18 +162,36 @@ async fn reference(
                 checkpoint: path_text(&checkpoint),
                 inputs: files.iter().map(|file| path_text(file)).collect(),
             };
-            job_in(steps, request, job, &work, vec![checkpoint.clone(), input_folder]).await
+            job_in(
+                steps,
+                request,
+                job,
+                &work,
+                vec![checkpoint.clone(), input_folder],
+            )
+            .await
         })
         .await?;
     if let Some(failure) = Failure::of_report(Stage::Forward, &step.value) {
         return Ok(Err(failure));
     }
     let input_folder = step.folder.join("inputs");
-    let files = sets.iter().map(|set| input_folder.join(set.file_name())).collect();
-    Ok(match Reference::read(&step.folder.join("job"), &sets, &steps.session.tolerances) {
-        Ok(reference) => Ok(Ground { checkpoint, input_folder, inputs: files, sets, reference }),
-        Err(finding) => Err(Failure::fail(finding)),
-    })
+    let files = sets
+        .iter()
+        .map(|set| input_folder.join(set.file_name()))
+        .collect();
+    Ok(
+        match Reference::read(&step.folder.join("job"), &sets, &steps.session.tolerances) {
+            Ok(reference) => Ok(Ground {
+                checkpoint,
+                input_folder,
+                inputs: files,
+                sets,
+                reference,
+            }),
+            Err(finding) => Err(Failure::fail(finding)),
+        },
+    )
 }
 
 /// Runs a job in the sandbox with the model's own source readable where it is a local folder.
@@ -162,17 +205,23 @@ pub async fn job_in(
     if let portwright_core::job::ModelSource::Folder { path } = &request.target.source {
         readable.push(PathBuf::from(path));
     }
-    let job = JobRequest { job, work: work.to_owned(), readable, limits: steps.session.limits };
+    let job = JobRequest {
+        job,
+        work: work.to_owned(),
+        readable,
+        limits: steps.session.limits,
+    };
     Ok(steps.session.workers.run(&job).await?)
 }
 
 /// The judge's seed for a phase of this run: drawn once, kept in the ledger, and shown to nobody before the verdict.
 fn hidden_seed(steps: &Steps<'_>, phase: Phase) -> Result<u64, DriverError> {
-    let seeds: [u64; 2] = serde_json::from_value(steps.session.ledger.seeds_for_judge(&steps.run, || {
-        // Below 2^53, so that the seed survives readers of JSON that hold every number as a double.
-        let mut draw = || rand::rng().random_range(0..1_u64 << 53);
-        json!([draw(), draw()])
-    })?)?;
+    let seeds: [u64; 2] =
+        serde_json::from_value(steps.session.ledger.seeds_for_judge(&steps.run, || {
+            // Below 2^53, so that the seed survives readers of JSON that hold every number as a double.
+            let draw = || rand::rng().random_range(0..1_u64 << 53);
+            json!([draw(), draw()])
+        })?)?;
     Ok(match phase {
         Phase::Search => seeds[0],
         Phase::Fresh => seeds[1],

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use portwright_core::{
-    Backend, Digest, PortPlan, RunId, Verdict,
-    event::Event,
-    plan::Strategy,
+    Backend, Digest, PortPlan, RunId, Verdict, event::Event, plan::Strategy,
     verdict::BackendVerdict,
 };
 use portwright_ledger::{NewRun, NewStep, RunLock};
@@ -20,8 +18,8 @@ use crate::{
 use super::{
     DriverError, Outcome, Request, Session,
     analyse::analyse,
-    attempt::{Attempt, all, attempt},
-    ground::{Failure, Phase},
+    attempt::{Attempted, all, attempt},
+    ground::Phase,
     publish,
     steps::Steps,
 };
@@ -48,21 +46,36 @@ pub async fn run(session: &Session, request: &Request) -> Result<Outcome, Driver
 }
 
 /// The outcome of a run with this key that has ended and whose commit, if it made one, is still there.
-fn finished(session: &Session, request: &Request, key: &Digest) -> Result<Option<Outcome>, DriverError> {
-    let Some(run) = session.ledger.find_run_by_key(key)? else { return Ok(None) };
+fn finished(
+    session: &Session,
+    request: &Request,
+    key: &Digest,
+) -> Result<Option<Outcome>, DriverError> {
+    let Some(run) = session.ledger.find_run_by_key(key)? else {
+        return Ok(None);
+    };
     if run.finished_ms.is_none() {
         return Ok(None);
     }
-    let Some(kept) = session.ledger.step_result(&outcome_key(&run.id)?)? else { return Ok(None) };
+    let Some(kept) = session.ledger.step_result(&outcome_key(&run.id)?)? else {
+        return Ok(None);
+    };
     let outcome: Outcome = serde_json::from_value(kept.result)?;
     let there = match (&outcome.commit, &request.repository) {
         (Some(commit), Some(repository)) => repository::contains(repository, commit)?,
         _ => true,
     };
-    Ok(there.then_some(Outcome { reused: true, ..outcome }))
+    Ok(there.then_some(Outcome {
+        reused: true,
+        ..outcome
+    }))
 }
 
-fn begin<'a>(session: &'a Session, request: &Request, key: &Digest) -> Result<Steps<'a>, DriverError> {
+fn begin<'a>(
+    session: &'a Session,
+    request: &Request,
+    key: &Digest,
+) -> Result<Steps<'a>, DriverError> {
     if let Some(run) = session.ledger.find_run_by_key(key)?
         && run.finished_ms.is_none()
     {
@@ -92,10 +105,21 @@ async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverErr
     };
     steps.decided(
         Analyst::NAME,
-        format!("{} ({}, {}), found in {} {}", analysis.plan.class, analysis.plan.task, analysis.plan.family, analysis.tries, if analysis.tries == 1 { "try" } else { "tries" }),
+        format!(
+            "{} ({}, {}), found in {} {}",
+            analysis.plan.class,
+            analysis.plan.task,
+            analysis.plan.family,
+            analysis.tries,
+            if analysis.tries == 1 { "try" } else { "tries" }
+        ),
     )?;
     let (plan, searched) = repair(steps, request, &analysis).await?;
-    let passing: Vec<Backend> = searched.iter().filter(|v| v.verdict == Verdict::Pass).map(|v| v.backend).collect();
+    let passing: Vec<Backend> = searched
+        .iter()
+        .filter(|v| v.verdict == Verdict::Pass)
+        .map(|v| v.backend)
+        .collect();
     if passing.is_empty() {
         return Ok(outcome(steps, request, Some(&plan), searched, None));
     }
@@ -103,7 +127,8 @@ async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverErr
     let plan = trimmed(&plan, &passing);
     let fresh = attempt(steps, request, &plan, &passing, Phase::Fresh).await?;
     let fresh = tested(steps, request, fresh).await?;
-    let committed = publish::publish(steps, request, &analysis.card, &plan, &fresh.verdicts).await?;
+    let committed =
+        publish::publish(steps, request, &analysis.card, &plan, &fresh.verdicts).await?;
     let verdicts = merged(searched, fresh.verdicts);
     Ok(outcome(steps, request, Some(&plan), verdicts, committed))
 }
@@ -116,16 +141,24 @@ async fn repair(
 ) -> Result<(PortPlan, Vec<BackendVerdict>), DriverError> {
     let mut fixer = Fixer::new((*analysis.card).clone(), request.attempts);
     let mut plan = (*analysis.plan).clone();
-    let mut best = attempt(steps, request, &plan, &request.backends, Phase::Search).await?.verdicts;
+    let mut best = attempt(steps, request, &plan, &request.backends, Phase::Search)
+        .await?
+        .verdicts;
     let mut given_up = BTreeSet::new();
-    while let Some(failing) = best.iter().position(|v| v.verdict != Verdict::Pass && !given_up.contains(&v.backend)) {
+    while let Some(failing) = best
+        .iter()
+        .position(|v| v.verdict != Verdict::Pass && !given_up.contains(&v.backend))
+    {
         let backend = best[failing].backend;
         let Some(finding) = best[failing].finding.clone() else {
             given_up.insert(backend);
             continue;
         };
         let stage = finding.stage;
-        let observation = Observation::Attempted { plan: Box::new(plan.clone()), finding: Box::new(finding) };
+        let observation = Observation::Attempted {
+            plan: Box::new(plan.clone()),
+            finding: Box::new(finding),
+        };
         let Action::Finish(decision) = fixer.step(observation) else {
             given_up.insert(backend);
             continue;
@@ -133,23 +166,46 @@ async fn repair(
         let proposal = match decision {
             Ok(proposal) => proposal,
             Err(gave_up) => {
-                steps.decided(Fixer::NAME, format!("gives up on {backend}: {}", gave_up.reason))?;
+                steps.decided(
+                    Fixer::NAME,
+                    format!("gives up on {backend}: {}", gave_up.reason),
+                )?;
                 given_up.insert(backend);
                 continue;
             }
         };
-        steps.decided(Fixer::NAME, format!("{backend}: {}", proposal.adaptation.provenance.reason))?;
-        let next = attempt(steps, request, &proposal.plan, &[backend], Phase::Search).await?.verdicts;
-        let Some(verdict) = next.into_iter().next() else { continue };
+        steps.decided(
+            Fixer::NAME,
+            format!("{backend}: {}", proposal.adaptation.provenance.reason),
+        )?;
+        let next = attempt(steps, request, &proposal.plan, &[backend], Phase::Search)
+            .await?
+            .verdicts;
+        let Some(verdict) = next.into_iter().next() else {
+            continue;
+        };
         if verdict.verdict == Verdict::Pass {
             // A repair of one backend may break another: the whole row is judged on the repaired plan.
-            let row = attempt(steps, request, &proposal.plan, &request.backends, Phase::Search).await?.verdicts;
-            let passes = |row: &[BackendVerdict]| row.iter().filter(|v| v.verdict == Verdict::Pass).count();
+            let row = attempt(
+                steps,
+                request,
+                &proposal.plan,
+                &request.backends,
+                Phase::Search,
+            )
+            .await?
+            .verdicts;
+            let passes =
+                |row: &[BackendVerdict]| row.iter().filter(|v| v.verdict == Verdict::Pass).count();
             if passes(&row) > passes(&best) {
                 plan = *proposal.plan;
                 best = row;
             }
-        } else if verdict.finding.as_ref().is_some_and(|finding| finding.stage > stage) {
+        } else if verdict
+            .finding
+            .as_ref()
+            .is_some_and(|finding| finding.stage > stage)
+        {
             // It still fails, but later: the next repair starts from here.
             plan = *proposal.plan;
             best[failing] = verdict;
@@ -165,12 +221,18 @@ fn trimmed(plan: &PortPlan, passing: &[Backend]) -> PortPlan {
         .iter()
         .filter_map(|backend| plan.export.get(backend))
         .any(|export| export.strategy == Strategy::FromOnnx);
-    plan.export.retain(|backend, _| passing.contains(backend) || (from_onnx && *backend == Backend::Onnxruntime));
+    plan.export.retain(|backend, _| {
+        passing.contains(backend) || (from_onnx && *backend == Backend::Onnxruntime)
+    });
     plan
 }
 
 /// The fresh attempt with its skillset's own tests run: a skillset whose tests fail passes nowhere.
-async fn tested(steps: &Steps<'_>, request: &Request, mut fresh: Attempt) -> Result<Attempt, DriverError> {
+async fn tested(
+    steps: &Steps<'_>,
+    request: &Request,
+    mut fresh: Attempted,
+) -> Result<Attempted, DriverError> {
     if let Some(skillset) = &fresh.skillset
         && fresh.passes() > 0
         && let Some(failure) = publish::test(steps, request, skillset).await?
@@ -185,7 +247,13 @@ async fn tested(steps: &Steps<'_>, request: &Request, mut fresh: Attempt) -> Res
 fn merged(searched: Vec<BackendVerdict>, fresh: Vec<BackendVerdict>) -> Vec<BackendVerdict> {
     searched
         .into_iter()
-        .map(|old| fresh.iter().find(|new| new.backend == old.backend).cloned().unwrap_or(old))
+        .map(|old| {
+            fresh
+                .iter()
+                .find(|new| new.backend == old.backend)
+                .cloned()
+                .unwrap_or(old)
+        })
         .collect()
 }
 
@@ -200,7 +268,12 @@ fn outcome(
     Outcome {
         run: steps.run.clone(),
         model_type: request.target.model_type.clone(),
-        library_version: steps.session.environment.transformers().unwrap_or_default().to_owned(),
+        library_version: steps
+            .session
+            .environment
+            .transformers()
+            .unwrap_or_default()
+            .to_owned(),
         class: plan.map(|plan| plan.class.clone()),
         verdicts,
         branch,
@@ -216,7 +289,10 @@ fn outcome_key(run: &RunId) -> Result<Digest, DriverError> {
 /// Keeps the outcome, so that the same command is answered from the ledger.
 fn keep(steps: &Steps<'_>, outcome: &Outcome) -> Result<(), DriverError> {
     if let (Some(branch), Some(commit)) = (&outcome.branch, &outcome.commit) {
-        steps.event(Event::Committed { branch: branch.clone(), commit: commit.clone() })?;
+        steps.event(Event::Committed {
+            branch: branch.clone(),
+            commit: commit.clone(),
+        })?;
     }
     steps.session.ledger.record_step(&NewStep {
         key: &outcome_key(&steps.run)?,

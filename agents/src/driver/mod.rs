@@ -9,16 +9,13 @@ mod error;
 mod ground;
 mod launch;
 mod publish;
-mod runtime;
 mod session;
 mod steps;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use portwright_core::{
-    Backend, Digest, ModelType, PortPlan, RunId,
-    event::Record,
-    job::ModelSource,
+    Backend, Digest, ModelType, PortPlan, RunId, event::Record, job::ModelSource,
     verdict::BackendVerdict,
 };
 use portwright_knowledge::propose::ProposeOptions;

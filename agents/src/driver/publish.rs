@@ -19,11 +19,19 @@ use super::{
 };
 
 /// Runs the skillset's own tests in the sandbox; the failure of any is the failure of the skillset.
-pub async fn test(steps: &Steps<'_>, request: &Request, skillset: &Path) -> Result<Option<Failure>, DriverError> {
+pub async fn test(
+    steps: &Steps<'_>,
+    request: &Request,
+    skillset: &Path,
+) -> Result<Option<Failure>, DriverError> {
     let step = steps
         .step("test the skillset", &json!([skillset]), async |folder| {
-            let job = Job::Pytest { skillset: path_text(skillset) };
-            job_in(steps, request, job, folder, vec![skillset.to_owned()]).await
+            let job = Job::Pytest {
+                skillset: path_text(skillset),
+            };
+            // Pytest imports the skillset as a package, by listing the folder that holds it.
+            let holder = skillset.parent().unwrap_or(skillset).to_owned();
+            job_in(steps, request, job, folder, vec![holder]).await
         })
         .await?;
     if let Some(failure) = Failure::of_report(Stage::Test, &step.value) {
@@ -64,28 +72,45 @@ pub async fn publish(
     plan: &PortPlan,
     verdicts: &[BackendVerdict],
 ) -> Result<Option<Commit>, DriverError> {
-    let Some(repository) = &request.repository else { return Ok(None) };
-    if !verdicts.iter().any(|verdict| verdict.verdict == Verdict::Pass) {
+    let Some(repository) = &request.repository else {
+        return Ok(None);
+    };
+    if !verdicts
+        .iter()
+        .any(|verdict| verdict.verdict == Verdict::Pass)
+    {
         return Ok(None);
     }
     let step = steps
-        .step("commit", &json!([repository, plan, verdicts]), async |_folder| {
-            let versions = &steps.session.environment.versions;
-            let mut files = render::render_code(plan, request.target.modelling.as_ref())?;
-            files.extend(render::render_documents(plan, card, verdicts, versions, &files)?);
-            let files = files.into_iter().map(|(name, text)| (name, text.into_bytes())).collect();
-            let message = repository::message(&repository::Summary {
-                model_type: &plan.model_type,
-                run: &steps.run,
-                plan: &plan.digest()?,
-                library_version: &plan.library_version,
-                verdicts,
-            });
-            let branch = format!("portwright/{}", steps.run);
-            let slug = plan.model_type.slug();
-            let made = repository::commit(repository, &branch, &slug, &files, &message, None)?;
-            Ok(Commit { branch: made.branch, commit: made.commit })
-        })
+        .step(
+            "commit",
+            &json!([repository, plan, verdicts]),
+            async |_folder| {
+                let versions = &steps.session.environment.versions;
+                let mut files = render::render_code(plan, request.target.modelling.as_ref())?;
+                files.extend(render::render_documents(
+                    plan, card, verdicts, versions, &files,
+                )?);
+                let files = files
+                    .into_iter()
+                    .map(|(name, text)| (name, text.into_bytes()))
+                    .collect();
+                let message = repository::message(&repository::Summary {
+                    model_type: &plan.model_type,
+                    run: &steps.run,
+                    plan: &plan.digest()?,
+                    library_version: &plan.library_version,
+                    verdicts,
+                });
+                let branch = format!("portwright/{}", steps.run);
+                let slug = plan.model_type.slug();
+                let made = repository::commit(repository, &branch, &slug, &files, &message, None)?;
+                Ok(Commit {
+                    branch: made.branch,
+                    commit: made.commit,
+                })
+            },
+        )
         .await?;
     Ok(Some(step.value))
 }

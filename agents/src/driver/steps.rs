@@ -23,14 +23,17 @@ pub struct Steps<'a> {
 pub struct Finished<T> {
     pub value: T,
     pub folder: PathBuf,
-    pub key: Digest,
 }
 
 impl<'a> Steps<'a> {
     pub fn new(session: &'a Session, run: RunId) -> Result<Self, DriverError> {
         let folder = session.work_folder(&run);
         fs::create_dir_all(&folder).map_err(|source| DriverError::folder(&folder, source))?;
-        Ok(Self { session, run, folder })
+        Ok(Self {
+            session,
+            run,
+            folder,
+        })
     }
 
     /// Removes the files of every step; their results stay in the ledger.
@@ -40,7 +43,12 @@ impl<'a> Steps<'a> {
 
     /// Does a step, or finds it finished. `inputs` must hold everything that can change the result and is not the same for the whole run; `work` is
     /// given an empty folder of its own.
-    pub async fn step<T, F>(&self, name: &str, inputs: &impl Serialize, work: F) -> Result<Finished<T>, DriverError>
+    pub async fn step<T, F>(
+        &self,
+        name: &str,
+        inputs: &impl Serialize,
+        work: F,
+    ) -> Result<Finished<T>, DriverError>
     where
         T: Serialize + DeserializeOwned,
         F: AsyncFnOnce(&Path) -> Result<T, DriverError>,
@@ -50,10 +58,21 @@ impl<'a> Steps<'a> {
         if let Some(done) = self.session.ledger.step_result(&key)?
             && folder.is_dir()
         {
-            self.event(Event::StepFinished { step: name.to_owned(), key: key.clone(), reused: true, seconds: 0.0 })?;
-            return Ok(Finished { value: serde_json::from_value(done.result)?, folder, key });
+            self.event(Event::StepFinished {
+                step: name.to_owned(),
+                key: key.clone(),
+                reused: true,
+                seconds: 0.0,
+            })?;
+            return Ok(Finished {
+                value: serde_json::from_value(done.result)?,
+                folder,
+            });
         }
-        self.event(Event::StepStarted { step: name.to_owned(), key: key.clone() })?;
+        self.event(Event::StepStarted {
+            step: name.to_owned(),
+            key: key.clone(),
+        })?;
         let began = Instant::now();
         // What a killed try at this step left is removed: only a recorded step's files are trusted.
         remove_folder(&folder)?;
@@ -68,7 +87,7 @@ impl<'a> Steps<'a> {
             seconds: began.elapsed().as_secs_f64(),
         })?;
         self.session.observer.event(&record);
-        Ok(Finished { value, folder, key })
+        Ok(Finished { value, folder })
     }
 
     /// Records an event and shows it.
@@ -80,7 +99,10 @@ impl<'a> Steps<'a> {
 
     /// Says what an agent decided.
     pub fn decided(&self, agent: &str, what: impl Into<String>) -> Result<(), DriverError> {
-        self.event(Event::Decided { agent: agent.to_owned(), what: what.into() })
+        self.event(Event::Decided {
+            agent: agent.to_owned(),
+            what: what.into(),
+        })
     }
 }
 
@@ -93,7 +115,9 @@ pub fn subfolder(folder: &Path, name: &str) -> Result<PathBuf, DriverError> {
 
 fn remove_folder(folder: &Path) -> Result<(), DriverError> {
     match fs::remove_dir_all(folder) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(DriverError::folder(folder, source)),
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(DriverError::folder(folder, source))
+        }
         _ => Ok(()),
     }
 }

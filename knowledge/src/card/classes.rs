@@ -1,7 +1,5 @@
 //! Model classes: what their `forward` takes and gives, with the lines.
 
-use std::path::Path;
-
 use portwright_core::{
     card::{InputParam, ModelClass, SourceSpan},
     job::IntrospectedModel,
@@ -30,7 +28,7 @@ pub fn classes(
 }
 
 fn model_class(class: &IntrospectedModel, sources: &Sources) -> Result<ModelClass, TraceError> {
-    let path = Path::new(&class.file);
+    let path = &sources.locate(&class.file);
     let lineage = sources.lineage(path, &class.name)?;
     let own_line = lineage.first().map_or(1, |found| found.class().line);
     let own = SourceSpan {
@@ -45,7 +43,10 @@ fn model_class(class: &IntrospectedModel, sources: &Sources) -> Result<ModelClas
         .iter()
         .map(|parameter| {
             let written = forward.and_then(|(located, function)| {
-                let written = function.parameters.iter().find(|p| p.name == parameter.name)?;
+                let written = function
+                    .parameters
+                    .iter()
+                    .find(|p| p.name == parameter.name)?;
                 Some((located, written))
             });
             InputParam {
@@ -104,7 +105,12 @@ fn outputs(
     for name in names.filter(|name| name.ends_with("Output") || name.contains("OutputWith")) {
         let mut fields: Vec<String> = Vec::new();
         for found in sources.lineage(&located.path, name)? {
-            for field in found.class().fields.iter().filter(|f| f.annotation.is_some()) {
+            for field in found
+                .class()
+                .fields
+                .iter()
+                .filter(|f| f.annotation.is_some())
+            {
                 if !fields.contains(&field.name) {
                     fields.push(field.name.clone());
                 }

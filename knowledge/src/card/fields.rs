@@ -87,13 +87,22 @@ pub fn sub_configs(
     for (name, value) in &seen.defaults {
         let known = seen.sub_configs.get(name);
         let nested = value.as_object().or(known.map(|known| &known.defaults));
-        let Some(nested) = nested.filter(|nested| known.is_some() || nested.contains_key("model_type"))
+        let Some(nested) =
+            nested.filter(|nested| known.is_some() || nested.contains_key("model_type"))
         else {
             continue;
         };
         let class = known.map_or("AutoConfig", |known| known.class.as_str());
         let attribute_map = known.map(|known| known.attribute_map.clone());
-        nest(name, class, nested, attribute_map, sources, DEPTH, &mut found)?;
+        nest(
+            name,
+            class,
+            nested,
+            attribute_map,
+            sources,
+            DEPTH,
+            &mut found,
+        )?;
     }
     Ok(found)
 }

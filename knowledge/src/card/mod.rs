@@ -3,8 +3,6 @@
 mod classes;
 mod fields;
 
-use std::path::Path;
-
 use portwright_core::{
     card::{ClassFact, InterfaceCard, SCHEMA, SourceSpan},
     job::Introspection,
@@ -44,7 +42,7 @@ pub fn assemble(seen: &Introspection, sources: &Sources) -> Result<InterfaceCard
             model_type: seen.model_type.to_string(),
         });
     }
-    let config_file = Path::new(&seen.config_class.file);
+    let config_file = &sources.locate(&seen.config_class.file);
     let lineage = sources.lineage(config_file, &seen.config_class.name)?;
     let config_line = lineage.first().map_or(1, |found| found.class().line);
     let classes = classes::classes(&seen.classes, sources)?;

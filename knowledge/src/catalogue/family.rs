@@ -13,7 +13,10 @@ pub fn family(classes: &[IntrospectedModel], defaults: &Map<String, Value>) -> F
         return Family::Component;
     };
     let takes = |class: &IntrospectedModel, name: &str| {
-        class.parameters.iter().any(|parameter| parameter.name == name)
+        class
+            .parameters
+            .iter()
+            .any(|parameter| parameter.name == name)
     };
     let any_serves = |auto: &str| classes.iter().any(|class| serves(class, auto));
     let flag = |name: &str| defaults.get(name).and_then(Value::as_bool).unwrap_or(false);

@@ -36,7 +36,9 @@ pub enum ResolveError {
     },
     #[error("the library has no implementation of {name} ({reason})")]
     OutOfTree { name: String, reason: String },
-    #[error("{name} is the model type `{model_type}`, which this release of the library does not have")]
+    #[error(
+        "{name} is the model type `{model_type}`, which this release of the library does not have"
+    )]
     Absent { name: String, model_type: String },
     #[error("the embedded catalogue does not parse: {0}")]
     Catalogue(#[from] toml::de::Error),
@@ -94,7 +96,10 @@ pub fn resolve<S: AsRef<str>>(name: &str, known_types: &[S]) -> Result<Resolved,
         });
     }
     if let Some(seed) = seed {
-        let Some(model_type) = seed.model_type.as_ref().filter(|_| seed.via != Via::OutOfTree)
+        let Some(model_type) = seed
+            .model_type
+            .as_ref()
+            .filter(|_| seed.via != Via::OutOfTree)
         else {
             return Err(ResolveError::OutOfTree {
                 name: seed.name.clone(),
@@ -110,7 +115,11 @@ pub fn resolve<S: AsRef<str>>(name: &str, known_types: &[S]) -> Result<Resolved,
         return Ok(Resolved {
             model_type: ModelType::new(model_type.as_str()),
             name: Some(seed.name.clone()),
-            also: seed.also.iter().map(|also| ModelType::new(also.as_str())).collect(),
+            also: seed
+                .also
+                .iter()
+                .map(|also| ModelType::new(also.as_str()))
+                .collect(),
             variant: seed.config.clone(),
             reason: seed.reason.clone(),
         });

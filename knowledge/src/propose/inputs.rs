@@ -81,23 +81,56 @@ fn add(
     match name {
         "input_ids" => {
             inputs.dims.insert("sequence".into(), dim(8, Some(11)));
-            inputs.push(name, Dtype::Int64, &["batch", "sequence"], token_values(small), "text");
+            inputs.push(
+                name,
+                Dtype::Int64,
+                &["batch", "sequence"],
+                token_values(small),
+                "text",
+            );
         }
         "decoder_input_ids" => {
             inputs.dims.insert("target".into(), dim(6, Some(9)));
-            inputs.push(name, Dtype::Int64, &["batch", "target"], token_values(small), "text");
+            inputs.push(
+                name,
+                Dtype::Int64,
+                &["batch", "target"],
+                token_values(small),
+                "text",
+            );
         }
         "attention_mask" if takes("input_ids") => {
-            inputs.push(name, Dtype::Int64, &["batch", "sequence"], Values::Mask, "control");
+            inputs.push(
+                name,
+                Dtype::Int64,
+                &["batch", "sequence"],
+                Values::Mask,
+                "control",
+            );
         }
         "decoder_attention_mask" if takes("decoder_input_ids") => {
-            inputs.push(name, Dtype::Int64, &["batch", "target"], Values::Mask, "control");
+            inputs.push(
+                name,
+                Dtype::Int64,
+                &["batch", "target"],
+                Values::Mask,
+                "control",
+            );
         }
         "token_type_ids" if takes("input_ids") => {
             let kinds = small.number(&["type_vocab_size"]).unwrap_or(0);
             if kinds >= 2 {
-                let values = Values::Integer { low: 0, high: signed(kinds) };
-                inputs.push(name, Dtype::Int64, &["batch", "sequence"], values, "control");
+                let values = Values::Integer {
+                    low: 0,
+                    high: signed(kinds),
+                };
+                inputs.push(
+                    name,
+                    Dtype::Int64,
+                    &["batch", "sequence"],
+                    values,
+                    "control",
+                );
             }
         }
         "bbox" => {
@@ -139,7 +172,9 @@ impl Inputs {
     fn wave(&mut self, name: &str, small: &Small) {
         let mel = small.number(&["num_mel_bins"]);
         let shape = match (mel, small.number(&["max_length"])) {
-            (Some(mel), Some(frames)) => vec![named("batch"), Axis::Fixed(frames), Axis::Fixed(mel)],
+            (Some(mel), Some(frames)) => {
+                vec![named("batch"), Axis::Fixed(frames), Axis::Fixed(mel)]
+            }
             _ => {
                 // Long enough for the strides of a feature encoder to leave several frames.
                 self.dims.insert("samples".into(), dim(4000, Some(5000)));
@@ -155,7 +190,12 @@ impl Inputs {
     /// A spectrogram; its frames are twice the encoder's positions where the encoder halves them.
     fn spectrogram(&mut self, name: &str, small: &Small) {
         let mel = small
-            .number(&["num_mel_bins", "feature_size", "input_feat_per_channel", "n_mels"])
+            .number(&[
+                "num_mel_bins",
+                "feature_size",
+                "input_feat_per_channel",
+                "n_mels",
+            ])
             .unwrap_or(80);
         let shape = match small.number(&["max_source_positions"]) {
             Some(positions) => vec![named("batch"), Axis::Fixed(mel), Axis::Fixed(2 * positions)],
@@ -176,7 +216,9 @@ impl Inputs {
             Some(Value::Array(lags)) => lags.iter().filter_map(Value::as_u64).max().unwrap_or(0),
             _ => 0,
         };
-        let channels = small.number(&["num_input_channels", "input_size"]).unwrap_or(1);
+        let channels = small
+            .number(&["num_input_channels", "input_size"])
+            .unwrap_or(1);
         let mut shape = vec![named("batch"), Axis::Fixed(length + lag)];
         if channels > 1 {
             shape.push(Axis::Fixed(channels));
@@ -187,13 +229,27 @@ impl Inputs {
     /// An input that no convention names: its shape follows from the words of its name.
     fn guess(&mut self, card: &InterfaceCard, name: &str, small: &Small) {
         if name.ends_with("mask") {
-            self.dims.entry("sequence".into()).or_insert(dim(8, Some(11)));
-            self.push(name, Dtype::Int64, &["batch", "sequence"], Values::Mask, "control");
+            self.dims
+                .entry("sequence".into())
+                .or_insert(dim(8, Some(11)));
+            self.push(
+                name,
+                Dtype::Int64,
+                &["batch", "sequence"],
+                Values::Mask,
+                "control",
+            );
         } else if name.starts_with("pixel") || name.contains("image") {
             self.specs.push(image(name, small));
         } else if name.ends_with("_ids") {
             self.dims.insert("sequence".into(), dim(8, Some(11)));
-            self.push(name, Dtype::Int64, &["batch", "sequence"], token_values(small), "text");
+            self.push(
+                name,
+                Dtype::Int64,
+                &["batch", "sequence"],
+                token_values(small),
+                "text",
+            );
         } else {
             let width = small.number(&["hidden_size"]).unwrap_or(sizes::WIDTH);
             self.dims.insert("sequence".into(), dim(8, Some(11)));
@@ -205,11 +261,17 @@ impl Inputs {
 }
 
 fn image(name: &str, small: &Small) -> InputSpec {
-    let channels = small.number(&["num_channels", "in_channels", "in_chans"]).unwrap_or(3);
+    let channels = small
+        .number(&["num_channels", "in_channels", "in_chans"])
+        .unwrap_or(3);
     let side = |place: usize| {
-        let value = ["image_size", "img_size"].iter().find_map(|n| small.value(n));
+        let value = ["image_size", "img_size"]
+            .iter()
+            .find_map(|n| small.value(n));
         match value {
-            Some(Value::Array(items)) => items.get(place.min(items.len().saturating_sub(1)))?.as_u64(),
+            Some(Value::Array(items)) => items
+                .get(place.min(items.len().saturating_sub(1)))?
+                .as_u64(),
             Some(value) => value.as_u64(),
             None => None,
         }
@@ -228,18 +290,30 @@ fn float(name: &str, shape: Vec<Axis>, modality: &str) -> InputSpec {
         name: name.into(),
         dtype: Dtype::Float32,
         shape,
-        values: Values::Normal { mean: 0.0, std: 1.0 },
+        values: Values::Normal {
+            mean: 0.0,
+            std: 1.0,
+        },
         modality: modality.into(),
     }
 }
 
 fn token_values(small: &Small) -> Values {
-    let vocabulary = small.number(&["vocab_size"]).unwrap_or(sizes::VOCABULARY).max(2);
+    let vocabulary = small
+        .number(&["vocab_size"])
+        .unwrap_or(sizes::VOCABULARY)
+        .max(2);
     let (low, high) = small.tokens.ordinary(vocabulary);
     if low < high {
-        Values::Integer { low: signed(low), high: signed(high) }
+        Values::Integer {
+            low: signed(low),
+            high: signed(high),
+        }
     } else {
-        Values::Integer { low: 0, high: signed(vocabulary) }
+        Values::Integer {
+            low: 0,
+            high: signed(vocabulary),
+        }
     }
 }
 

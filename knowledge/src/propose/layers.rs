@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{roles::{Role, role}, tree::Node};
+use super::{
+    roles::{Role, role},
+    tree::Node,
+};
 
 /// Layers of a stack whose layers are all alike: two show what passes from one to the next.
 const DEPTH: usize = 2;
@@ -31,7 +34,10 @@ pub fn per_layer(node: &Node, found: &mut BTreeMap<String, Value>) {
         let Some(items) = field.default.as_array() else {
             continue;
         };
-        if let Some(depth) = depths.iter().find(|depth| is_per_layer(&field.name, items, **depth)) {
+        if let Some(depth) = depths
+            .iter()
+            .find(|depth| is_per_layer(&field.name, items, **depth))
+        {
             let kept = chosen(node, *depth).into_iter().map(|i| items[i].clone());
             found.insert(field.name.clone(), Value::Array(kept.collect()));
         } else if is_layer_index(&field.name) && !field.computed {
@@ -87,7 +93,9 @@ fn is_per_layer(name: &str, items: &[Value], depth: u64) -> bool {
     items.len() as u64 == depth
         && depth > 2
         && !is_layer_index(name)
-        && (items.iter().all(|item| item.is_string() || item.is_boolean())
+        && (items
+            .iter()
+            .all(|item| item.is_string() || item.is_boolean())
             || name.contains("layer"))
 }
 

@@ -25,7 +25,12 @@ const CHANNELS: [&str; 16] = [
     "dims",
     "channel_list",
 ];
-const DEPTHS: [&str; 4] = ["depths", "stage_num_blocks", "stage_numb_of_layers", "blocks_per_stage"];
+const DEPTHS: [&str; 4] = [
+    "depths",
+    "stage_num_blocks",
+    "stage_numb_of_layers",
+    "blocks_per_stage",
+];
 
 fn numbers(value: &Value) -> Option<Vec<u64>> {
     let items = value.as_array()?;
@@ -50,7 +55,9 @@ pub fn stages(node: &Node) -> u64 {
 
 /// The width of the first of several stages that double: eight channels a head.
 pub fn first_stage_width(node: &Node) -> Option<u64> {
-    let heads = node.field("num_attention_heads").or(node.field("num_heads"))?;
+    let heads = node
+        .field("num_attention_heads")
+        .or(node.field("num_heads"))?;
     let first = numbers(&heads.default)?.first().copied()?;
     Some((first * 8).max(16))
 }

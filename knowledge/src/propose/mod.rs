@@ -140,6 +140,19 @@ fn overlay(config: &mut Map<String, Value>, over: &Map<String, Value>) {
     }
 }
 
+/// Fields without a value whose role says which value a small model gives them, by their dotted paths.
+pub(crate) fn empty_fields(card: &InterfaceCard) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    for node in tree::nodes(card) {
+        for field in node.fields.iter().filter(|field| field.default.is_null()) {
+            if let Some(size) = sizes::usual(&node, &field.common) {
+                found.push((tree::join(&node.path, &field.name), Value::from(size)));
+            }
+        }
+    }
+    found
+}
+
 /// The plan with one more input, which its class takes; `None` where it takes none of that name.
 pub(crate) fn more_input(card: &InterfaceCard, plan: &PortPlan, name: &str) -> Option<PortPlan> {
     let class = card.class(&plan.class)?;
@@ -153,9 +166,13 @@ pub(crate) fn more_input(card: &InterfaceCard, plan: &PortPlan, name: &str) -> O
     let more = inputs::one(card, class, name, &small)?;
     let mut next = plan.clone();
     for axis in more.specs.iter().flat_map(|spec| &spec.shape) {
-        let size = axis.named().and_then(|(name, _)| Some((name, more.dims.get(name)?)));
+        let size = axis
+            .named()
+            .and_then(|(name, _)| Some((name, more.dims.get(name)?)));
         if let Some((name, size)) = size {
-            next.dims.entry(name.to_owned()).or_insert_with(|| size.clone());
+            next.dims
+                .entry(name.to_owned())
+                .or_insert_with(|| size.clone());
         }
     }
     next.inputs.extend(more.specs);

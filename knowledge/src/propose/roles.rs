@@ -103,7 +103,12 @@ pub fn role(name: &str) -> Role {
         return Role::Vocabulary;
     }
     if has("expert") {
-        if ends(&["experts_per_tok", "experts_per_token", "moe_topk", "num_selected_experts"]) {
+        if ends(&[
+            "experts_per_tok",
+            "experts_per_token",
+            "moe_topk",
+            "num_selected_experts",
+        ]) {
             return Role::ExpertsPerToken;
         }
         if ends(&FEED_FORWARD) {
@@ -147,7 +152,12 @@ pub fn role(name: &str) -> Role {
     if is_positions(name) {
         return Role::Positions;
     }
-    if ends(&["sliding_window", "sliding_window_size", "local_attention", "attention_window"]) {
+    if ends(&[
+        "sliding_window",
+        "sliding_window_size",
+        "local_attention",
+        "attention_window",
+    ]) {
         return Role::Window;
     }
     if is_depth(name) {

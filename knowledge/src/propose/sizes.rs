@@ -59,7 +59,11 @@ pub fn solve(nodes: &[Node], tokens: &TokenMap) -> Map<String, Value> {
                 put(&mut config, &path, Value::from(model_type.as_str()));
             }
             for field in node.fields.iter().filter(|field| field.inherited) {
-                put(&mut config, &join(&node.path, &field.name), field.default.clone());
+                put(
+                    &mut config,
+                    &join(&node.path, &field.name),
+                    field.default.clone(),
+                );
             }
         }
         for (name, value) in overrides {
@@ -155,17 +159,41 @@ impl Shared<'_> {
     }
 }
 
+/// The size that a field of this name has in a small model, for one that has no default.
+pub fn usual(node: &Node, name: &str) -> Option<u64> {
+    Some(match role(name) {
+        Role::Vocabulary => VOCABULARY,
+        Role::Heads => HEADS,
+        Role::KeyValueHeads => heads(all_heads(node).unwrap_or(HEADS), WIDTH),
+        Role::HeadSize => HEAD_SIZE,
+        Role::FeedForward => FEED_FORWARD,
+        Role::Experts => EXPERTS,
+        Role::ExpertsPerToken => 2,
+        Role::ExpertGroups | Role::ExpertGroupsPerToken => 1,
+        Role::Other if name == "prediction_length" => WINDOW,
+        _ => return None,
+    })
+}
+
 /// The default number of query heads beside a field of key/value heads.
 fn all_heads(node: &Node) -> Option<u64> {
-    ["num_attention_heads", "num_heads", "n_head", "encoder_attention_heads"]
-        .into_iter()
-        .find_map(|name| node.number(name))
+    [
+        "num_attention_heads",
+        "num_heads",
+        "n_head",
+        "encoder_attention_heads",
+    ]
+    .into_iter()
+    .find_map(|name| node.number(name))
 }
 
 /// A head count for a width: at most [`HEADS`] and the default, and always a divisor of the width.
 pub fn heads(default: u64, width: u64) -> u64 {
     let most = default.clamp(1, HEADS);
-    (1..=most).rev().find(|heads| width % heads == 0).unwrap_or(1)
+    (1..=most)
+        .rev()
+        .find(|heads| width.is_multiple_of(*heads))
+        .unwrap_or(1)
 }
 
 /// A count of key/value heads that divides [`heads`], grouped where the default is.
@@ -175,7 +203,10 @@ pub fn key_value_heads(default: u64, default_heads: u64, width: u64) -> u64 {
         return all;
     }
     let most = default.clamp(1, GROUPED_HEADS);
-    (1..=most).rev().find(|heads| all % heads == 0).unwrap_or(1)
+    (1..=most)
+        .rev()
+        .find(|heads| all.is_multiple_of(*heads))
+        .unwrap_or(1)
 }
 
 fn patch_size(default: u64) -> u64 {
@@ -224,7 +255,10 @@ fn rotary(node: &Node, found: &mut BTreeMap<String, Value>) {
             .unwrap_or(1.0);
         let half = (HEAD_SIZE as f64 * fraction / 2.0) as u64;
         let mut table = table.clone();
-        table.insert("mrope_section".into(), Value::from(portions(&sections, half)));
+        table.insert(
+            "mrope_section".into(),
+            Value::from(portions(&sections, half)),
+        );
         found.insert(field.name.clone(), Value::Object(table));
     }
 }
@@ -232,7 +266,10 @@ fn rotary(node: &Node, found: &mut BTreeMap<String, Value>) {
 /// Splits `total` in the proportions of `parts`, at least 1 each where it reaches, the remainder to the last.
 fn portions(parts: &[u64], total: u64) -> Vec<u64> {
     let sum: u64 = parts.iter().sum::<u64>().max(1);
-    let mut out: Vec<u64> = parts.iter().map(|part| (part * total / sum).max(1)).collect();
+    let mut out: Vec<u64> = parts
+        .iter()
+        .map(|part| (part * total / sum).max(1))
+        .collect();
     while out.iter().sum::<u64>() > total {
         match out.iter_mut().max() {
             Some(largest) if *largest > 0 => *largest -= 1,

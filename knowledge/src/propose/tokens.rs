@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{roles::{Role, role}, tree::Node};
+use super::{
+    roles::{Role, role},
+    tree::Node,
+};
 
 /// Ids below this are left for special tokens when a vocabulary shrinks.
 pub const RESERVED: u64 = 24;
@@ -34,7 +37,10 @@ impl TokenMap {
         let mut free = RESERVED;
         for id in ids.into_iter().filter(|id| *id >= RESERVED) {
             // The highest free id; when all are taken two special tokens share the lowest, which no model forbids.
-            free = (0..free).rev().find(|id| !map.special.contains(id)).unwrap_or(0);
+            free = (0..free)
+                .rev()
+                .find(|id| !map.special.contains(id))
+                .unwrap_or(0);
             map.special.insert(free);
             map.moved.insert(id, free);
         }
@@ -44,7 +50,9 @@ impl TokenMap {
     /// The value with every id inside the small vocabulary.
     pub fn apply(&self, value: &Value) -> Value {
         match value {
-            Value::Array(items) => Value::Array(items.iter().map(|item| self.apply(item)).collect()),
+            Value::Array(items) => {
+                Value::Array(items.iter().map(|item| self.apply(item)).collect())
+            }
             _ => match value.as_u64().and_then(|id| self.moved.get(&id)) {
                 Some(moved) => Value::from(*moved),
                 None => value.clone(),
@@ -56,7 +64,13 @@ impl TokenMap {
     pub fn ordinary(&self, vocabulary: u64) -> (u64, u64) {
         let mut best = (0, 0);
         let mut low = 0;
-        for id in self.special.iter().copied().filter(|id| *id < vocabulary).chain([vocabulary]) {
+        for id in self
+            .special
+            .iter()
+            .copied()
+            .filter(|id| *id < vocabulary)
+            .chain([vocabulary])
+        {
             if id.saturating_sub(low) > best.1 - best.0 {
                 best = (low, id);
             }

@@ -105,9 +105,8 @@ fn literal(text: &str) -> Option<Value> {
         "False" => Some(Value::Bool(false)),
         "None" => None,
         _ => {
-            let quoted = text.len() >= 2
-                && text.starts_with(['"', '\''])
-                && text.ends_with(['"', '\'']);
+            let quoted =
+                text.len() >= 2 && text.starts_with(['"', '\'']) && text.ends_with(['"', '\'']);
             if quoted {
                 let inner = &text[1..text.len() - 1];
                 return (!inner.contains(['\\', '"', '\''])).then(|| Value::from(inner));
@@ -180,7 +179,10 @@ mod tests {
         put(&mut config, "text_config.hidden_size", json!(64));
         put(&mut config, "depth", json!(2));
         assert_eq!(get(&config, "text_config.hidden_size"), Some(&json!(64)));
-        assert_eq!(take(&mut config, "text_config.hidden_size"), Some(json!(64)));
+        assert_eq!(
+            take(&mut config, "text_config.hidden_size"),
+            Some(json!(64))
+        );
         assert_eq!(get(&config, "text_config.hidden_size"), None);
     }
 }

@@ -14,7 +14,8 @@ use crate::search::{Candidate, said};
 const LARGEST_GAIN: f64 = 4.0;
 
 /// The embedded rules. A test keeps them readable, so an error here is a defect and leaves the ladder to the search.
-static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| read(include_str!("rules.toml")).unwrap_or_default());
+static RULES: LazyLock<Vec<Rule>> =
+    LazyLock::new(|| read(include_str!("rules.toml")).unwrap_or_default());
 
 /// One rule.
 #[derive(Clone, Debug, Deserialize)]
@@ -95,14 +96,21 @@ fn apply(rule: &Rule, plan: &PortPlan, finding: &Finding, text: &str) -> Option<
                 .iter()
                 .filter(|input| input.modality == "control" && plan.inputs.len() > 1)
                 .map(|input| input.name.clone())
-                .find(|name| text.lines().any(|line| line.ends_with(&format!("input {name}"))))?;
+                .find(|name| {
+                    text.lines()
+                        .any(|line| line.ends_with(&format!("input {name}")))
+                })?;
             next.inputs.retain(|input| input.name != name);
             setting(format!("inputs.{name}"))
         }
-        Change::Attention { implementation } => export(&mut next, finding, "attention", |export| {
-            export.attention.clone_from(implementation);
+        Change::Attention { implementation } => {
+            export(&mut next, finding, "attention", |export| {
+                export.attention.clone_from(implementation);
+            })?
+        }
+        Change::Static => export(&mut next, finding, "dynamic", |export| {
+            export.dynamic = false
         })?,
-        Change::Static => export(&mut next, finding, "dynamic", |export| export.dynamic = false)?,
         Change::RuntimeOptimization { level } => {
             export(&mut next, finding, "runtime_optimization", |export| {
                 export.runtime_optimization = Some(level.clone());
@@ -144,7 +152,11 @@ mod tests {
         let rules = read(include_str!("rules.toml")).unwrap();
         assert!(!rules.is_empty());
         for rule in rules {
-            assert!(!rule.reason.is_empty() && !rule.stages.is_empty(), "{}", rule.name);
+            assert!(
+                !rule.reason.is_empty() && !rule.stages.is_empty(),
+                "{}",
+                rule.name
+            );
         }
     }
 }

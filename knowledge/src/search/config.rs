@@ -1,13 +1,13 @@
 //! Changes of the configuration: what the error names, what its numbers ask for, and at last whole groups back at their defaults.
 
-use portwright_core::{Finding, PortPlan};
+use portwright_core::{Finding, InterfaceCard, PortPlan};
 use serde_json::{Map, Value};
 
 use super::{
     candidate::{Candidate, searched},
     text,
 };
-use crate::propose::{Role, get, put, role, take};
+use crate::propose::{Role, empty_fields, get, put, role, take};
 
 /// How many of one kind are proposed from one finding.
 const FEW: usize = 6;
@@ -114,6 +114,54 @@ pub fn numbers(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
         }
     }
     found
+}
+
+/// Fields without a value get one, where the error is about something that is `None`.
+pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let said = text::said(finding);
+    if ![
+        "NoneType",
+        "None",
+        "needs to be specified",
+        "must be specified",
+    ]
+    .iter()
+    .any(|words| said.contains(words))
+    {
+        return Vec::new();
+    }
+    let code = text::code(finding);
+    let empty: Vec<(String, Value)> = empty_fields(card)
+        .into_iter()
+        .filter(|(path, _)| get(&plan.config, path).is_none())
+        .collect();
+    let about: Vec<&(String, Value)> = empty
+        .iter()
+        .filter(|(path, _)| text::names(&said, leaf(path)) || text::names(&code, leaf(path)))
+        .collect();
+    let mut found = Vec::new();
+    for group in [about, empty.iter().collect()] {
+        if group.is_empty() {
+            continue;
+        }
+        let mut next = plan.clone();
+        for (path, value) in &group {
+            put(&mut next.config, path, value.clone());
+        }
+        let names: Vec<&str> = group.iter().map(|(path, _)| path.as_str()).collect();
+        let provenance = searched("empty fields", finding, "a field without a value is used");
+        found.push(Candidate::setting(next, &key(&names), provenance));
+    }
+    found
+}
+
+/// Lists back at their defaults: the proposal knows least about them, and many are coupled by code alone.
+pub fn lists(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    restored(plan, finding)
+        .into_iter()
+        .take(1)
+        .filter(|first| first.adaptation.provenance.reason.starts_with(GROUPS[0].0))
+        .collect()
 }
 
 /// Groups of overrides back at their defaults, and in the end everything but what keeps the model small.

@@ -109,10 +109,7 @@ pub fn candidates(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let Some(export) = plan.export.get(&backend) else {
         return Vec::new();
     };
-    let numbers = matches!(
-        finding.stage,
-        Stage::Compare | Stage::Execute | Stage::Load
-    );
+    let numbers = matches!(finding.stage, Stage::Compare | Stage::Execute | Stage::Load);
     match backend {
         Backend::TorchCpu => Vec::new(),
         Backend::Onnxruntime if numbers => apply(plan, finding, backend, &NUMBERS),

@@ -44,7 +44,11 @@ pub fn named(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Ca
             let next = more_input(card, plan, name)?;
             let reason = format!("the error asks for `{name}`");
             let provenance = searched("inputs", finding, reason);
-            Some(Candidate::setting(next, &format!("inputs.{name}"), provenance))
+            Some(Candidate::setting(
+                next,
+                &format!("inputs.{name}"),
+                provenance,
+            ))
         })
         .collect()
 }
@@ -52,8 +56,20 @@ pub fn named(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Ca
 /// Flags, caches and ready-made embeddings are never given.
 fn is_tensor(name: &str) -> bool {
     const NOT: [&str; 14] = [
-        "output_", "return_", "use_", "past_key", "cache", "labels", "embeds", "head_mask",
-        "encoder_outputs", "interpolate", "logits_to_keep", "loss", "inference", "_layer",
+        "output_",
+        "return_",
+        "use_",
+        "past_key",
+        "cache",
+        "labels",
+        "embeds",
+        "head_mask",
+        "encoder_outputs",
+        "interpolate",
+        "logits_to_keep",
+        "loss",
+        "inference",
+        "_layer",
     ];
     !NOT.iter().any(|part| name.contains(part))
 }
@@ -87,9 +103,18 @@ pub fn sizes(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
 
 /// Another rank for the first real-valued input: a frame axis more, a channel axis more, or one axis less.
 fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
-    let about_rank = ["unpack", "dimension", "Dimension", "unbatched", "3D", "4D", "5D", "dims"]
-        .iter()
-        .any(|word| said.contains(word));
+    let about_rank = [
+        "unpack",
+        "dimension",
+        "Dimension",
+        "unbatched",
+        "3D",
+        "4D",
+        "5D",
+        "dims",
+    ]
+    .iter()
+    .any(|word| said.contains(word));
     let Some(position) = plan.inputs.iter().position(|input| input.dtype.is_float()) else {
         return Vec::new();
     };
@@ -102,7 +127,11 @@ fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
         .find_map(|name| plan.config.get(*name).and_then(Value::as_u64))
         .unwrap_or(2);
     let mut shapes: Vec<(Vec<Axis>, &str)> = Vec::new();
-    for (place, size, why) in [(1, frames, "frames"), (1, 1, "a channel"), (shape.len(), 2, "a pair")] {
+    for (place, size, why) in [
+        (1, frames, "frames"),
+        (1, 1, "a channel"),
+        (shape.len(), 2, "a pair"),
+    ] {
         if shape.len() < 6 && place <= shape.len() {
             let mut more = shape.clone();
             more.insert(place, Axis::Fixed(size));
@@ -110,7 +139,13 @@ fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
         }
     }
     if shape.len() == 3 {
-        shapes.insert(0, (vec![shape[0].clone(), shape[2].clone(), shape[1].clone()], "axes the other way round"));
+        shapes.insert(
+            0,
+            (
+                vec![shape[0].clone(), shape[2].clone(), shape[1].clone()],
+                "axes the other way round",
+            ),
+        );
     }
     if shape.len() > 2 {
         let mut fewer = shape.clone();
@@ -140,7 +175,11 @@ pub fn general(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
                 .any(|input| input.name == name && input.required)
         })
     };
-    for input in plan.inputs.iter().filter(|input| input.modality == "control") {
+    for input in plan
+        .inputs
+        .iter()
+        .filter(|input| input.modality == "control")
+    {
         if required(&input.name) || plan.inputs.len() < 2 {
             continue;
         }
@@ -148,7 +187,11 @@ pub fn general(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
         next.inputs.retain(|other| other.name != input.name);
         let key = format!("inputs.{}", input.name);
         let reason = "an optional input may be what this configuration cannot take";
-        found.push(Candidate::setting(next, &key, searched("inputs", finding, reason)));
+        found.push(Candidate::setting(
+            next,
+            &key,
+            searched("inputs", finding, reason),
+        ));
     }
     if plan.dims.values().any(|dim| dim.other.is_some()) {
         let mut next = plan.clone();
@@ -156,7 +199,11 @@ pub fn general(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
             dim.other = None;
         }
         let reason = "no other size may be valid";
-        found.push(Candidate::setting(next, "dims", searched("dims", finding, reason)));
+        found.push(Candidate::setting(
+            next,
+            "dims",
+            searched("dims", finding, reason),
+        ));
     }
     for length in LENGTHS {
         for name in ["sequence", "frames"] {
@@ -168,7 +215,11 @@ pub fn general(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
                 };
                 let key = format!("dims.{name}");
                 let reason = "models that work in blocks want whole blocks";
-                found.push(Candidate::setting(next, &key, searched("dims", finding, reason)));
+                found.push(Candidate::setting(
+                    next,
+                    &key,
+                    searched("dims", finding, reason),
+                ));
             }
         }
     }

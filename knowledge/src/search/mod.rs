@@ -53,14 +53,18 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
     match finding.stage {
         Stage::Instantiate => {
             let mut found = config::named(plan, finding);
+            found.extend(config::filled(card, plan, finding));
+            found.extend(config::lists(plan, finding));
             found.extend(config::numbers(plan, finding));
             found.extend(config::restored(plan, finding));
             found
         }
         Stage::Analyse | Stage::Forward | Stage::Reference => {
             let mut found = inputs::named(card, plan, finding);
-            found.extend(inputs::sizes(plan, finding));
             found.extend(config::named(plan, finding));
+            found.extend(config::filled(card, plan, finding));
+            found.extend(config::lists(plan, finding));
+            found.extend(inputs::sizes(plan, finding));
             found.extend(config::numbers(plan, finding));
             found.extend(inputs::general(card, plan, finding));
             found.extend(config::restored(plan, finding));

@@ -61,6 +61,19 @@ impl Sources {
         Ok(facts)
     }
 
+    /// Where a file that introspection names is read. The library imports a local folder's code from a copy in its own cache; the
+    /// folder's own file is the one that a person knows.
+    pub fn locate(&self, file: &str) -> PathBuf {
+        let path = PathBuf::from(file);
+        let own = self
+            .folder
+            .as_ref()
+            .filter(|_| !path.starts_with(&self.library))
+            .and_then(|folder| Some(folder.join(path.file_name()?)))
+            .filter(|own| own.is_file());
+        own.unwrap_or(path)
+    }
+
     /// The path below the library's root or the local folder; the whole path for a file outside both.
     pub fn shown(&self, path: &Path) -> String {
         let roots = self.folder.iter().chain(std::iter::once(&self.library));
@@ -152,8 +165,8 @@ impl Sources {
                 continue;
             };
             let by_name = text.contains(&format!("class {class}("));
-            let by_type =
-                model_type.is_some_and(|wanted| text.contains(&format!("model_type = \"{wanted}\"")));
+            let by_type = model_type
+                .is_some_and(|wanted| text.contains(&format!("model_type = \"{wanted}\"")));
             if !by_name && !by_type {
                 continue;
             }
@@ -293,6 +306,23 @@ mod tests {
             sources
                 .modular(&root.path().join("models/one/configuration_one.py"))
                 .is_none()
+        );
+    }
+
+    #[test]
+    fn a_folders_copied_file_is_read_in_the_folder() {
+        let root = library();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("modeling_own.py"), "").unwrap();
+        let sources = Sources::new(root.path(), Some(folder.path().to_owned()));
+        assert_eq!(
+            sources.shown(&sources.locate("/cache/modeling_own.py")),
+            "modeling_own.py"
+        );
+        let library_file = root.path().join("base.py");
+        assert_eq!(
+            sources.locate(&library_file.to_string_lossy()),
+            library_file
         );
     }
 

@@ -2,9 +2,7 @@
 
 use tree_sitter::{Node, Parser};
 
-use super::{
-    ClassFacts, FieldFacts, FileFacts, FunctionFacts, Import, ParameterFacts, TraceError,
-};
+use super::{ClassFacts, FieldFacts, FileFacts, FunctionFacts, Import, ParameterFacts, TraceError};
 
 /// Reads a file's text; `file` is only used to name it in an error.
 pub fn parse(file: &str, text: &str) -> Result<FileFacts, TraceError> {
@@ -292,10 +290,7 @@ class SmallConfig(Base, metaclass=Meta):
     #[test]
     fn a_syntax_error_names_file_and_line() {
         let error = parse("broken.py", "x = 1\nclass (:\n").unwrap_err();
-        assert!(
-            error.to_string().starts_with("broken.py:2"),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("broken.py:2"), "{error}");
     }
 
     proptest::proptest! {

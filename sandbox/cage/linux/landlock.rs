@@ -194,7 +194,7 @@ fn allow(ruleset: c_int, path: &Path, rights: u64) -> Result<(), CageError> {
         parent_fd: fd,
     };
     // SAFETY: `rule` has the layout the kernel expects (packed) and is live for the call; `fd` is open.
-    let added = unsafe {
+    unsafe {
         let added = sys::syscall(
             syscalls::LANDLOCK_ADD_RULE,
             ruleset,
@@ -209,6 +209,5 @@ fn allow(ruleset: c_int, path: &Path, rights: u64) -> Result<(), CageError> {
         };
         sys::close(fd);
         outcome
-    };
-    added
+    }
 }

@@ -224,10 +224,8 @@ fn limit(resource: c_int, value: Option<u64>, grace: u64) -> Result<(), CageErro
     let Some(value) = value else { return Ok(()) };
     let mut current = Rlimit { soft: 0, hard: 0 };
     // SAFETY: `current` is live for the call.
-    check(
-        unsafe { sys::getrlimit(resource, &raw mut current) },
-        "read a limit",
-    )?;
+    let known = unsafe { sys::getrlimit(resource, &raw mut current) };
+    check(known, "read a limit")?;
     let hard = current.hard.min(value.saturating_add(grace));
     let wanted = Rlimit {
         soft: hard.min(value),
@@ -278,10 +276,8 @@ fn prefer_as_victim() {
 fn pipe() -> Result<(c_int, c_int), CageError> {
     let mut ends = [-1; 2];
     // SAFETY: `ends` has room for both descriptors.
-    check(
-        unsafe { sys::pipe2(ends.as_mut_ptr(), sys::O_CLOEXEC) },
-        "make a pipe",
-    )?;
+    let made = unsafe { sys::pipe2(ends.as_mut_ptr(), sys::O_CLOEXEC) };
+    check(made, "make a pipe")?;
     Ok((ends[0], ends[1]))
 }
 

@@ -160,14 +160,22 @@ fn read_only(path: &Path, flags: c_int, value: bool) -> Result<(), CageError> {
     }
 }
 
-/// Whether the kernel grants the namespaces, or why not. The child it forks does nothing but exit.
+/// Whether the kernel grants the namespaces, or why not. The child it forks does nothing but wait for its end: the ids of
+/// one that is gone cannot be mapped.
 pub fn available() -> Result<(), String> {
     match fork_into() {
         Err(error) => Err(format!("user namespaces are refused ({error})")),
-        // SAFETY: the child leaves at once, without running any handler of the process it was copied from.
-        Ok(0) => unsafe { sys::_exit(0) },
+        // SAFETY: plain system calls; the child runs nothing of the process it was copied from.
+        Ok(0) => unsafe {
+            sys::prctl(sys::PR_SET_PDEATHSIG, sys::SIGKILL, 0, 0, 0);
+            loop {
+                sys::pause();
+            }
+        },
         Ok(child) => {
             let mapped = map_ids(child);
+            // SAFETY: the child is this process's own and not reaped yet.
+            unsafe { sys::kill(child, sys::SIGKILL) };
             wait_for(child);
             mapped.map_err(|error| format!("user namespaces cannot be used ({error})"))
         }

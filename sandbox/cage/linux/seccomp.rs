@@ -403,3 +403,7 @@ fn compare(
     block.extend([verdict(otherwise), verdict(on_match)]);
     block
 }
+
+#[cfg(test)]
+#[path = "seccomp_tests.rs"]
+mod tests;

@@ -79,10 +79,8 @@ fn supervise_until_end(
 ) -> Result<c_int, CageError> {
     sys::close_all_but(parent_fd.as_slice())?;
     // SAFETY: changes a flag of this process; from here on nobody unprivileged reads its memory.
-    check(
-        unsafe { sys::prctl(sys::PR_SET_DUMPABLE, 0, 0, 0, 0) },
-        "hide the supervisor",
-    )?;
+    let hidden = unsafe { sys::prctl(sys::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+    check(hidden, "hide the supervisor")?;
     let mut wanted = SignalSet([0; 16]);
     // SAFETY: the set is live and as large as the C library's; the signals are blocked already.
     let signals = unsafe {

@@ -29,6 +29,7 @@ unsafe extern "C" {
     pub fn prctl(option: c_int, ...) -> c_int;
     pub fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
     pub fn kill(pid: c_int, signal: c_int) -> c_int;
+    pub fn pause() -> c_int;
     pub fn getpid() -> c_int;
     pub fn getppid() -> c_int;
     pub fn geteuid() -> c_uint;
@@ -121,10 +122,8 @@ pub fn close_all_but(keep: &[c_int]) -> Result<(), CageError> {
         let last = fd.map_or(c_uint::MAX, |fd| fd - 1);
         if first <= last {
             // SAFETY: closing descriptors touches no memory; whoever owned them is not used in this process again.
-            check(
-                unsafe { syscall(super::syscalls::CLOSE_RANGE, first, last, 0 as c_uint) },
-                "close inherited files",
-            )?;
+            let closed = unsafe { syscall(super::syscalls::CLOSE_RANGE, first, last, 0 as c_uint) };
+            check(closed, "close inherited files")?;
         }
         first = fd.map_or(first, |fd| fd + 1);
     }

@@ -31,6 +31,10 @@ PREIMPORTS = (
     "transformers.models.auto.modeling_auto",
     "onnx",
     "onnxscript",
+    # The parts of `torch.export` that import themselves at the first export.
+    "torch.export._trace",
+    "torch._functorch.partitioners",
+    "torch._inductor.output_code",
     "torch.onnx._internal.exporter._core",
     "transformers.exporters.exporter_onnx",
     "openvino",

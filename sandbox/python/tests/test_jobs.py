@@ -157,3 +157,54 @@ def test_an_artefact_that_was_not_written_is_an_error(server, tmp_path):
         "checkpoint": "",
     }
     assert "wrote no such file" in answer(server, "liar", job, tmp_path)["error"]["message"]
+
+
+def own_model(folder):
+    """A local folder with modelling code that the library does not have."""
+    folder.mkdir()
+    (folder / "config.json").write_text(
+        '{"model_type": "own", "hidden_size": 64, "auto_map": '
+        '{"AutoConfig": "configuration_own.OwnConfig", "AutoModel": "modeling_own.OwnModel"}}'
+    )
+    (folder / "configuration_own.py").write_text(
+        "from transformers import PretrainedConfig\n"
+        "class OwnConfig(PretrainedConfig):\n"
+        "    model_type = 'own'\n"
+        "    def __init__(self, hidden_size=8, **kwargs):\n"
+        "        self.hidden_size = hidden_size\n"
+        "        super().__init__(**kwargs)\n"
+    )
+    (folder / "modeling_own.py").write_text(
+        "from torch import nn\n"
+        "from transformers import PreTrainedModel\n"
+        "from .configuration_own import OwnConfig\n"
+        "class OwnModel(PreTrainedModel):\n"
+        "    config_class = OwnConfig\n"
+        "    def __init__(self, config):\n"
+        "        super().__init__(config)\n"
+        "        self.embed = nn.Embedding(9, config.hidden_size)\n"
+        "        self.post_init()\n"
+        "    def forward(self, input_ids):\n"
+        "        return (self.embed(input_ids),)\n"
+    )
+    return {"from": "folder", "path": str(folder)}
+
+
+def test_a_local_folder_goes_the_same_way(server, tmp_path):
+    source = own_model(tmp_path / "own")
+    job = {"kind": "introspect", "model_type": "own", "source": source}
+    read = answer(server, "own", job, tmp_path / "introspect")["ok"]
+    assert read["classes"][0]["module"] == "modeling_own"
+    assert read["classes"][0]["file"] == str(tmp_path / "own" / "modeling_own.py")
+    own = plan(model_type="own", module="modeling_own", config_class="OwnConfig", config={"hidden_size": 4})
+    own["class"] = "OwnModel"
+    made = answer(server, "made-own", {"kind": "materialise", "plan": own, "source": source}, tmp_path / "made")["ok"]
+    assert made["parameters"] == 9 * 4
+    assert (tmp_path / "made" / made["checkpoint"] / "modeling_own.py").is_file()
+
+
+def test_a_folder_that_raises_at_import_is_an_error_with_its_line(server, tmp_path):
+    source = own_model(tmp_path / "own")
+    (tmp_path / "own" / "configuration_own.py").write_text("raise RuntimeError('boom at import')\n")
+    error = answer(server, "raises", {"kind": "introspect", "model_type": "own", "source": source}, tmp_path)["error"]
+    assert error["message"] == "boom at import" and error["frames"][-1]["line"] == 1

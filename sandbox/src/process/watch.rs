@@ -208,11 +208,11 @@ impl Handle {
         // SAFETY: plain system call.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
         match i32::try_from(fd) {
-            // SAFETY: the kernel just made this descriptor for us.
-            Ok(fd) if fd >= 0 => Ok(Some(Self {
-                pid,
-                fd: unsafe { OwnedFd::from_raw_fd(fd) },
-            })),
+            Ok(fd) if fd >= 0 => {
+                // SAFETY: the kernel just made this descriptor for us.
+                let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+                Ok(Some(Self { pid, fd }))
+            }
             _ => {
                 let error = io::Error::last_os_error();
                 if error.raw_os_error() == Some(libc::ESRCH) {

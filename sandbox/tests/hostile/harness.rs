@@ -190,10 +190,8 @@ impl Bystander {
             .unwrap();
         assert!(cpu.contains("unlimited"), "{cpu}");
         // SAFETY: a signal to a child that has not been waited for.
-        assert_eq!(
-            unsafe { libc::kill(self.0.id() as i32, libc::SIGRTMIN()) },
-            0
-        );
+        let asked = unsafe { libc::kill(self.0.id() as i32, libc::SIGRTMIN()) };
+        assert_eq!(asked, 0);
         self.0.wait().unwrap().success()
     }
 }

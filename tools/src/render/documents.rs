@@ -275,7 +275,14 @@ mod tests {
         let plan = plan();
         let code = render_code(&plan, None).unwrap();
         let versions = BTreeMap::from([("torch".to_owned(), "2.13.0".to_owned())]);
-        let files = render_documents(&plan, &card(&plan), &[pass(&plan), failure()], &versions, &code).unwrap();
+        let files = render_documents(
+            &plan,
+            &card(&plan),
+            &[pass(&plan), failure()],
+            &versions,
+            &code,
+        )
+        .unwrap();
         let readme = &files["README.md"];
         assert!(readme.contains("| openvino | fail |"), "{readme}");
         assert!(readme.contains("with load(\"onnxruntime\")"), "{readme}");
@@ -287,7 +294,10 @@ mod tests {
         assert!(readme.contains("| torch | 2.13.0 |"), "{readme}");
         insta::assert_snapshot!("readme", readme);
         let manifest: serde_json::Value = serde_json::from_str(&files["manifest.json"]).unwrap();
-        assert_eq!(manifest["verdicts"][0]["evidence"]["device"], "CPUExecutionProvider");
+        assert_eq!(
+            manifest["verdicts"][0]["evidence"]["device"],
+            "CPUExecutionProvider"
+        );
         assert_eq!(manifest["verdicts"][1]["verdict"], "fail");
     }
 

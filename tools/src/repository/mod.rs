@@ -16,7 +16,12 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use git2::{Commit, ErrorCode, Oid, Repository, Signature};
 
@@ -76,8 +81,8 @@ pub fn commit(
         .find_tree(tree)
         .and_then(|tree| repository.commit(None, &signature, &signature, message, &tree, &parents))
         .map_err(|source| error::typed("write the commit to", path, source))?;
-    match repository.reference(&reference, commit, false, "portwright: commit") {
-        Ok(_) => Ok(committed(branch, commit, tree, false)),
+    match create_branch(&repository, &reference, commit) {
+        Ok(()) => Ok(committed(branch, commit, tree, false)),
         // Another process was faster with the same run.
         Err(error) if error.code() == ErrorCode::Exists => {
             match existing(&repository, path, branch, &reference, &root)? {
@@ -105,6 +110,27 @@ pub fn contains(path: &Path, commit: &str) -> Result<bool> {
         Ok(_) => Ok(true),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
         Err(error) => Err(error::typed("read", path, error)),
+    }
+}
+
+/// How long a lock of another Git process is waited for. Git's own program waits in the same way; the lock of a
+/// process that died stays for ever.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Points a new branch at the commit, in one step.
+fn create_branch(
+    repository: &Repository,
+    reference: &str,
+    commit: Oid,
+) -> std::result::Result<(), git2::Error> {
+    let began = Instant::now();
+    loop {
+        match repository.reference(reference, commit, false, "portwright: commit") {
+            Err(error) if error.code() == ErrorCode::Locked && began.elapsed() < PATIENCE => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            outcome => return outcome.map(drop),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Commits in real repositories, compared with what Git's own program says of them.
 
-use std::{fs, process::Command, sync::Once, thread};
+use std::{fs, process::Command, sync::Once};
 
 use git2::ConfigLevel;
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,11 +37,11 @@ def run(job: dict, work: str) -> dict:
     return {
         "model_type": model_type,
         "library_version": transformers.__version__,
-        "config_class": where(cls),
+        "config_class": where(cls, source.get("path")),
         "defaults": config_values(cls, config),
         "attribute_map": dict(getattr(cls, "attribute_map", None) or {}),
         "sub_configs": sub_configs(cls, config, problems),
-        "classes": list(_described(found, problems)),
+        "classes": list(_described(found, source.get("path"), problems)),
         "processors": processor_defaults,
         "problems": problems,
     }
@@ -132,11 +133,11 @@ def _class(package: str, name: str) -> type:
     return getattr(module, name, None) or getattr(transformers, name)
 
 
-def _described(found: dict[type, list[str]], problems: list[str]) -> Iterator[dict]:
+def _described(found: dict[type, list[str]], folder: str | None, problems: list[str]) -> Iterator[dict]:
     for cls, autos in found.items():
         try:
             yield {
-                **where(cls),
+                **where(cls, folder),
                 "auto_classes": autos,
                 "main_input": cls.main_input_name,
                 "parameters": parameters(cls),
@@ -146,8 +147,12 @@ def _described(found: dict[type, list[str]], problems: list[str]) -> Iterator[di
             problems.append(f"{cls.__name__}: {type(error).__name__}: {error}")
 
 
-def where(cls: type) -> dict:
-    return {"name": cls.__name__, "module": cls.__module__, "file": inspect.getfile(cls)}
+def where(cls: type, folder: str | None = None) -> dict:
+    """A class's place. The library imports a folder's code from a copy: the place is that of the user's own file."""
+    if folder is None:
+        return {"name": cls.__name__, "module": cls.__module__, "file": inspect.getfile(cls)}
+    stem = cls.__module__.rpartition(".")[2]
+    return {"name": cls.__name__, "module": stem, "file": os.path.join(folder, f"{stem}.py")}
 
 
 def parameters(cls: type) -> list[dict]:
