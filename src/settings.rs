@@ -46,6 +46,7 @@ pub struct Run {
     pub cpu_seconds: NonZeroU64,
     pub plans: NonZeroU32,
     pub attempts: NonZeroU32,
+    pub repair_seconds: NonZeroU64,
     /// 0 for the number of processors.
     pub jobs: usize,
 }
@@ -115,6 +116,7 @@ pub struct Places {
 pub struct Loaded {
     pub settings: Settings,
     /// The files that were read, the strongest last.
+    #[cfg(test)]
     pub files: Vec<PathBuf>,
     table: Table,
     origins: merge::Origins,

@@ -1,9 +1,9 @@
 //! The analyst: from a model type to its interface card and a plan whose eager reference is sound.
 
-use portwright_core::{Digest, Finding, InterfaceCard, PortPlan, Signature, Stage};
+use portwright_core::{Finding, InterfaceCard, PortPlan, Signature, Stage};
 use portwright_knowledge::{
     propose::{self, ProposeOptions},
-    search,
+    search::Frontier,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,9 +26,10 @@ pub struct Analyst {
     given: Option<Box<PortPlan>>,
     /// The largest number of plans to try.
     budget: u32,
+    tries: u32,
     card: Option<Box<InterfaceCard>>,
     current: Option<Box<PortPlan>>,
-    tried: Vec<Digest>,
+    frontier: Frontier,
     /// The finding of the first plan, which says more to a person than that of the last guess.
     first_finding: Option<Box<Finding>>,
 }
@@ -39,9 +40,10 @@ impl Analyst {
             options,
             given: given.map(Box::new),
             budget,
+            tries: 0,
             card: None,
             current: None,
-            tried: Vec::new(),
+            frontier: Frontier::default(),
             first_finding: None,
         }
     }
@@ -68,9 +70,7 @@ impl Analyst {
     }
 
     fn probe(&mut self, plan: Box<PortPlan>) -> Action<<Self as Agent>::Finished> {
-        if let Ok(digest) = plan.digest() {
-            self.tried.push(digest);
-        }
+        self.tries += 1;
         self.current = Some(plan.clone());
         Action::Probe { plan }
     }
@@ -84,13 +84,11 @@ impl Analyst {
             // Introspection itself failed: there is nothing to vary.
             return Action::Finish(Err(finding));
         };
-        if self.given.is_some() || self.tried.len() as u32 >= self.budget {
+        if self.given.is_some() || self.tries >= self.budget {
             return Action::Finish(Err(first));
         }
-        let next = search::candidates(card, current, &finding, &self.tried)
-            .into_iter()
-            .next();
-        match next {
+        self.frontier.observe(card, current, &finding);
+        match self.frontier.advance() {
             Some(candidate) => self.probe(Box::new(candidate.plan)),
             None => Action::Finish(Err(first)),
         }
@@ -110,7 +108,7 @@ impl Agent for Analyst {
                 (Some(card), Some(plan)) => Action::Finish(Ok(Analysis {
                     card,
                     plan,
-                    tries: self.tried.len() as u32,
+                    tries: self.tries,
                 })),
                 _ => Action::Finish(Err(Box::new(unexpected(Self::NAME, &Observation::Sound)))),
             },
@@ -119,3 +117,6 @@ impl Agent for Analyst {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,13 @@
 //! The fixer: from a finding to the next plan worth trying, cheapest rung first.
 //!
-//! The ladder is rules, then search. A language model joins as one more rung, asked when both are exhausted.
+//! The ladder is rules, then search; [`Frontier`] holds both and goes on from the plan that came furthest. A language
+//! model joins as one more rung, asked when they are exhausted.
 
-use portwright_core::{Digest, InterfaceCard};
-use portwright_knowledge::{rules, search};
+use portwright_core::InterfaceCard;
+use portwright_knowledge::search::Frontier;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{Action, Agent, Observation, Proposal};
+use crate::protocol::{Action, Agent, Observation, Proposal, unexpected};
 
 /// Why a fixer stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,24 +15,45 @@ pub struct GaveUp {
     pub reason: String,
 }
 
-/// Climbs the ladder for one run; it remembers what was tried.
+/// Climbs the ladder for one backend of one run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fixer {
     card: Box<InterfaceCard>,
-    tried: Vec<Digest>,
-    /// The largest number of plans to try.
-    budget: u32,
-    proposed: u32,
+    frontier: Frontier,
+    /// How many more repairs it may propose.
+    left: u32,
 }
 
 impl Fixer {
     pub fn new(card: InterfaceCard, budget: u32) -> Self {
         Self {
             card: Box::new(card),
-            tried: Vec::new(),
-            budget,
-            proposed: 0,
+            frontier: Frontier::default(),
+            left: budget,
         }
+    }
+
+    /// How many more repairs it may propose.
+    pub fn left(&self) -> u32 {
+        self.left
+    }
+
+    fn next(&mut self) -> Result<Proposal, GaveUp> {
+        if self.left == 0 {
+            return Err(GaveUp {
+                reason: "the budget of repairs is spent (`run.attempts`)".to_owned(),
+            });
+        }
+        let Some(candidate) = self.frontier.advance() else {
+            return Err(GaveUp {
+                reason: "no rule answers this finding and the search is exhausted".to_owned(),
+            });
+        };
+        self.left -= 1;
+        Ok(Proposal {
+            plan: Box::new(candidate.plan),
+            adaptation: candidate.adaptation,
+        })
     }
 }
 
@@ -40,44 +62,18 @@ impl Agent for Fixer {
     const NAME: &'static str = "fixer";
 
     fn step(&mut self, observation: Observation) -> Action<Self::Finished> {
-        let Observation::Attempted { plan, finding } = observation else {
-            let reason = crate::protocol::unexpected(Self::NAME, &observation).message;
-            return Action::Finish(Err(GaveUp { reason }));
-        };
-        if let Ok(digest) = plan.digest()
-            && !self.tried.contains(&digest)
-        {
-            self.tried.push(digest);
-        }
-        if self.proposed >= self.budget {
-            let reason = format!(
-                "the budget of {} repairs is spent (`run.attempts`)",
-                self.budget
-            );
-            return Action::Finish(Err(GaveUp { reason }));
-        }
-        let by_rule = rules::candidates(&self.card, &plan, &finding);
-        let by_search = search::candidates(&self.card, &plan, &finding, &self.tried);
-        let next = by_rule.into_iter().chain(by_search).find(|candidate| {
-            candidate
-                .plan
-                .digest()
-                .is_ok_and(|digest| !self.tried.contains(&digest))
-        });
-        match next {
-            Some(candidate) => {
-                self.proposed += 1;
-                if let Ok(digest) = candidate.plan.digest() {
-                    self.tried.push(digest);
-                }
-                Action::Finish(Ok(Proposal {
-                    plan: Box::new(candidate.plan),
-                    adaptation: candidate.adaptation,
-                }))
+        match observation {
+            Observation::Attempted { plan, finding } => {
+                self.frontier.observe(&self.card, &plan, &finding);
+                Action::Finish(self.next())
             }
-            None => Action::Finish(Err(GaveUp {
-                reason: "no rule answers this finding and the search is exhausted".to_owned(),
+            Observation::BrokeAnother => Action::Finish(self.next()),
+            other => Action::Finish(Err(GaveUp {
+                reason: unexpected(Self::NAME, &other).message,
             })),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,3 +11,5 @@ pub mod fixer;
 pub mod generator;
 pub mod porter;
 pub mod protocol;
+#[cfg(test)]
+mod testing;

@@ -67,6 +67,8 @@ pub enum Observation {
         plan: Box<PortPlan>,
         finding: Box<Finding>,
     },
+    /// The last repair cured its backend and broke another.
+    BrokeAnother,
     /// The action failed for a reason that lies in the model type or the plan.
     Failed {
         verdict: Verdict,

@@ -1,34 +1,23 @@
-//! The pool against the real Python environment, whose interpreter `PORTWRIGHT_TEST_PYTHON` names.
+//! The pool against the real Python environment.
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::OnceLock,
-    time::Duration,
-};
+use std::{fs, path::Path, sync::OnceLock, time::Duration};
 
 use portwright_core::{
     Backend, ModelType,
     job::{Job, JobOutcome, JobReport, ModelSource},
 };
+use portwright_sandbox::environment::Environment;
 use portwright_sandbox::pool::{JobRequest, Limits, Walls, WorkerError, Workers, WorkersConfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-fn python() -> PathBuf {
-    let python = std::env::var_os("PORTWRIGHT_TEST_PYTHON");
-    python
-        .expect("PORTWRIGHT_TEST_PYTHON must name the environment's interpreter")
-        .into()
-}
-
 fn config(folder: &Path) -> WorkersConfig {
-    let python = python();
+    let environment = Environment::locked().unwrap();
     WorkersConfig {
-        readable: vec![python.parent().unwrap().parent().unwrap().to_path_buf()],
-        python,
+        readable: environment.readable,
+        python: environment.python,
         cache: folder.join("cache"),
         logs: folder.join("logs"),
         threads: 1,

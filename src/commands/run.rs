@@ -137,6 +137,7 @@ async fn launch(
         checkpoint_digest,
         analyst_budget: settings.run.plans.get(),
         attempts: args.attempts.unwrap_or(settings.run.attempts.get()),
+        repair_seconds: settings.run.repair_seconds.get(),
         repository: (!args.no_commit).then(|| repository(args, settings)),
         fresh: args.fresh.then(session::nonce),
     };

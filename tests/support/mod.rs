@@ -8,13 +8,12 @@ use std::{
 };
 
 use assert_cmd::Command;
-use portwright_sandbox::environment::{Asked, Environment, Options, Spec};
+use portwright_sandbox::environment::Environment;
 use serde_json::Value;
 
 /// The locked environment of this machine, built by the first test that asks.
 pub fn environment() -> Environment {
-    let options = Options::new(Asked::default()).unwrap();
-    Environment::ensure(&Spec::locked(), &options, &mut |_| {}).unwrap()
+    Environment::locked().unwrap()
 }
 
 /// A working folder with nothing in it.

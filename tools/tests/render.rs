@@ -1,12 +1,18 @@
 //! What the rendered skillsets look like, checked by the tools that their readers use.
 #![allow(clippy::unwrap_used)]
 
-use std::{collections::BTreeMap, ffi::OsString, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use portwright_core::{
     PortPlan,
     plan::{Adaptation, AdaptationKind, Provenance, Source, Strategy},
 };
+use portwright_sandbox::environment::Environment;
 use portwright_tools::render::{Files, RenderError, render_code};
 
 fn plans() -> Vec<PortPlan> {
@@ -37,10 +43,9 @@ fn write(files: &Files, folder: &Path) {
     }
 }
 
-/// The Python of the test environment, which holds the locked packages, pytest and ruff.
-fn python() -> OsString {
-    std::env::var_os("PORTWRIGHT_TEST_PYTHON")
-        .expect("PORTWRIGHT_TEST_PYTHON must name the Python of the locked environment")
+/// The Python of the locked environment, which holds pytest and ruff.
+fn python() -> PathBuf {
+    Environment::locked().unwrap().python
 }
 
 fn run(arguments: &[&str], folder: &Path) {

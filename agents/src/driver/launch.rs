@@ -1,9 +1,9 @@
 //! A launch from its beginning to its end, or from where a killed one stopped.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Instant};
 
 use portwright_core::{
-    Backend, Digest, PortPlan, RunId, Verdict, event::Event, plan::Strategy,
+    Backend, Digest, Finding, PortPlan, RunId, Verdict, event::Event, plan::Strategy,
     verdict::BackendVerdict,
 };
 use portwright_ledger::{NewRun, NewStep, RunLock};
@@ -11,8 +11,8 @@ use portwright_tools::repository;
 
 use crate::{
     analyst::{Analysis, Analyst},
-    fixer::Fixer,
-    protocol::{Action, Agent as _, Observation},
+    fixer::{Fixer, GaveUp},
+    protocol::{Action, Agent as _, Observation, Proposal},
 };
 
 use super::{
@@ -133,85 +133,112 @@ async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverErr
     Ok(outcome(steps, request, Some(&plan), verdicts, committed))
 }
 
-/// Takes the analyst's plan to every backend, and lets the fixer propose others while something fails and the budget lasts.
+/// Takes the analyst's plan to every backend, and lets a fixer repair one failing backend after the other while the
+/// budget lasts.
 async fn repair(
     steps: &Steps<'_>,
     request: &Request,
     analysis: &Analysis,
 ) -> Result<(PortPlan, Vec<BackendVerdict>), DriverError> {
-    let mut fixer = Fixer::new((*analysis.card).clone(), request.attempts);
-    let mut plan = (*analysis.plan).clone();
-    let mut best = attempt(steps, request, &plan, &request.backends, Phase::Search)
-        .await?
-        .verdicts;
+    let began = Instant::now();
+    let everywhere = &request.backends;
+    let mut row = Row {
+        plan: (*analysis.plan).clone(),
+        verdicts: attempt(steps, request, &analysis.plan, everywhere, Phase::Search)
+            .await?
+            .verdicts,
+    };
+    let mut left = request.attempts;
     let mut given_up = BTreeSet::new();
-    while let Some(failing) = best
-        .iter()
-        .position(|v| v.verdict != Verdict::Pass && !given_up.contains(&v.backend))
-    {
-        let backend = best[failing].backend;
-        let Some(finding) = best[failing].finding.clone() else {
-            given_up.insert(backend);
-            continue;
-        };
-        let stage = finding.stage;
-        let observation = Observation::Attempted {
-            plan: Box::new(plan.clone()),
+    while let Some((backend, finding)) = row.failing(&given_up) {
+        let mut fixer = Fixer::new((*analysis.card).clone(), left);
+        let mut observation = Observation::Attempted {
+            plan: Box::new(row.plan.clone()),
             finding: Box::new(finding),
         };
-        let Action::Finish(decision) = fixer.step(observation) else {
-            given_up.insert(backend);
-            continue;
-        };
-        let proposal = match decision {
-            Ok(proposal) => proposal,
-            Err(gave_up) => {
-                steps.decided(
-                    Fixer::NAME,
-                    format!("gives up on {backend}: {}", gave_up.reason),
-                )?;
-                given_up.insert(backend);
+        loop {
+            let out_of_time = began.elapsed().as_secs() >= request.repair_seconds;
+            let proposal = match decide(&mut fixer, observation, out_of_time) {
+                Ok(proposal) => proposal,
+                Err(gave_up) => {
+                    steps.decided(
+                        Fixer::NAME,
+                        format!("gives up on {backend}: {}", gave_up.reason),
+                    )?;
+                    given_up.insert(backend);
+                    break;
+                }
+            };
+            let plan = *proposal.plan;
+            steps.decided(
+                Fixer::NAME,
+                format!("{backend}: {}", proposal.adaptation.provenance.reason),
+            )?;
+            let tried = attempt(steps, request, &plan, &[backend], Phase::Search)
+                .await?
+                .verdicts;
+            if let Some(finding) = tried.into_iter().next().and_then(|verdict| verdict.finding) {
+                observation = Observation::Attempted {
+                    plan: Box::new(plan),
+                    finding: Box::new(finding),
+                };
                 continue;
             }
-        };
-        steps.decided(
-            Fixer::NAME,
-            format!("{backend}: {}", proposal.adaptation.provenance.reason),
-        )?;
-        let next = attempt(steps, request, &proposal.plan, &[backend], Phase::Search)
-            .await?
-            .verdicts;
-        let Some(verdict) = next.into_iter().next() else {
-            continue;
-        };
-        if verdict.verdict == Verdict::Pass {
             // A repair of one backend may break another: the whole row is judged on the repaired plan.
-            let row = attempt(
-                steps,
-                request,
-                &proposal.plan,
-                &request.backends,
-                Phase::Search,
-            )
-            .await?
-            .verdicts;
-            let passes =
-                |row: &[BackendVerdict]| row.iter().filter(|v| v.verdict == Verdict::Pass).count();
-            if passes(&row) > passes(&best) {
-                plan = *proposal.plan;
-                best = row;
+            let verdicts = attempt(steps, request, &plan, everywhere, Phase::Search)
+                .await?
+                .verdicts;
+            let repaired = Row { plan, verdicts };
+            if repaired.passes() > row.passes() {
+                row = repaired;
+                break;
             }
-        } else if verdict
-            .finding
-            .as_ref()
-            .is_some_and(|finding| finding.stage > stage)
-        {
-            // It still fails, but later: the next repair starts from here.
-            plan = *proposal.plan;
-            best[failing] = verdict;
+            observation = Observation::BrokeAnother;
         }
+        left = fixer.left();
     }
-    Ok((plan, best))
+    Ok((row.plan, row.verdicts))
+}
+
+fn decide(
+    fixer: &mut Fixer,
+    observation: Observation,
+    out_of_time: bool,
+) -> Result<Proposal, GaveUp> {
+    if out_of_time {
+        return Err(GaveUp {
+            reason: "the time for repairs is spent (`run.repair_seconds`)".to_owned(),
+        });
+    }
+    match fixer.step(observation) {
+        Action::Finish(decision) => decision,
+        _ => Err(GaveUp {
+            reason: "it asked for what a fixer may not do".to_owned(),
+        }),
+    }
+}
+
+/// A plan and its verdicts on the requested backends.
+struct Row {
+    plan: PortPlan,
+    verdicts: Vec<BackendVerdict>,
+}
+
+impl Row {
+    fn passes(&self) -> usize {
+        self.verdicts
+            .iter()
+            .filter(|v| v.verdict == Verdict::Pass)
+            .count()
+    }
+
+    /// The first backend that does not pass and is not given up, with its finding.
+    fn failing(&self, given_up: &BTreeSet<Backend>) -> Option<(Backend, Finding)> {
+        self.verdicts
+            .iter()
+            .filter(|v| v.verdict != Verdict::Pass && !given_up.contains(&v.backend))
+            .find_map(|v| Some((v.backend, v.finding.clone()?)))
+    }
 }
 
 /// The plan with only what the passing backends need, so that the skillset claims nothing else.

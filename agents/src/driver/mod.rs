@@ -62,6 +62,8 @@ pub struct Request {
     pub analyst_budget: u32,
     /// The largest number of repairs the fixer proposes.
     pub attempts: u32,
+    /// After this many seconds the fixer proposes nothing more.
+    pub repair_seconds: u64,
     /// Where passing skillsets are committed; `None` commits nothing.
     pub repository: Option<PathBuf>,
     /// A number of its own for a launch that must not find an earlier one's results.

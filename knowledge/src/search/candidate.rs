@@ -4,9 +4,10 @@ use portwright_core::{
     Finding, PortPlan,
     plan::{Adaptation, AdaptationKind, Provenance, Source},
 };
+use serde::{Deserialize, Serialize};
 
 /// A plan worth trying next. The plan already lists the adaptation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     pub plan: PortPlan,
     pub adaptation: Adaptation,

@@ -5,7 +5,8 @@ use std::{
     collections::{BTreeMap, VecDeque},
 };
 
-use portwright_core::{Digest, Finding, InterfaceCard, PortPlan, Signature, Stage};
+use portwright_core::{Digest, Finding, InterfaceCard, PortPlan, Stage};
+use serde::{Deserialize, Serialize};
 
 use super::{Candidate, candidates};
 use crate::rules;
@@ -14,7 +15,7 @@ use crate::rules;
 const SAME: usize = 3;
 
 /// A failed plan and what is still to be tried from it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Node {
     /// The stage it reached; further is better.
     reached: Stage,
@@ -24,11 +25,12 @@ struct Node {
 }
 
 /// What was tried and what is worth trying.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Frontier {
     nodes: Vec<Node>,
     tried: Vec<Digest>,
-    met: BTreeMap<(Stage, Signature), usize>,
+    /// How often each stage and signature was met.
+    met: BTreeMap<String, usize>,
 }
 
 impl Frontier {
@@ -37,7 +39,7 @@ impl Frontier {
         self.tried.extend(plan.digest().ok());
         let times = self
             .met
-            .entry((finding.stage, finding.signature.clone()))
+            .entry(format!("{}: {}", finding.stage, finding.signature))
             .or_default();
         *times += 1;
         if *times > SAME {

@@ -84,6 +84,15 @@ impl Environment {
         }
     }
 
+    /// The locked environment in this user's cache folder, built first where it is not there yet.
+    pub fn locked() -> Result<Self, EnvironmentError> {
+        Self::ensure(
+            &Spec::locked(),
+            &Options::new(Asked::default())?,
+            &mut |_| {},
+        )
+    }
+
     /// The version of an installed package.
     pub fn version(&self, package: &str) -> Option<&str> {
         self.versions

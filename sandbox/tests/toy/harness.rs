@@ -1,7 +1,6 @@
 //! A toy model whose artefacts are built and executed for real on every backend, and judged.
 
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -75,7 +74,7 @@ pub fn toy() -> &'static Toy {
         fs::create_dir_all(&drawn).unwrap();
         let sets = inputs::draw(&PortPlan::from_toml(PLAN).unwrap(), true, 20261122).unwrap();
         let files = inputs::write(&sets, &drawn).unwrap();
-        let environment = environment();
+        let environment = Environment::locked().unwrap();
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/toy");
         let status = Command::new(&environment.python)
             .args(["-I", "-B"])
@@ -195,27 +194,5 @@ pub fn limits() -> Limits {
     Limits {
         wall: Duration::from_secs(120),
         ..Limits::default()
-    }
-}
-
-/// The environment whose interpreter `PORTWRIGHT_TEST_PYTHON` names.
-fn environment() -> Environment {
-    let python = std::env::var_os("PORTWRIGHT_TEST_PYTHON")
-        .expect("PORTWRIGHT_TEST_PYTHON must name the environment's interpreter");
-    let python = PathBuf::from(python);
-    let root = python.parent().unwrap().parent().unwrap().to_owned();
-    let site_packages = fs::read_dir(root.join("lib"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path().join("site-packages"))
-        .find(|path| path.is_dir())
-        .unwrap();
-    Environment {
-        readable: vec![root.clone()],
-        root,
-        python,
-        site_packages,
-        key: "test".into(),
-        python_version: "3".into(),
-        versions: BTreeMap::new(),
     }
 }

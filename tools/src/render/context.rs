@@ -126,6 +126,12 @@ pub fn code(
     let config = config(plan, modelling)?;
     let backends = backends(plan);
     let exported = backends.len() > 1;
+    // Its tests build the ONNX file once for both backends, so both must be there.
+    let converts = plan.export.contains_key(&Backend::Onnxruntime)
+        && plan
+            .export
+            .get(&Backend::Openvino)
+            .is_some_and(|export| export.strategy == Strategy::FromOnnx);
     let free: Vec<_> = plan
         .dims
         .iter()
@@ -178,6 +184,8 @@ pub fn code(
         local => is_local(plan),
         nested => config.values().any(serde_json::Value::is_object),
         exported,
+        converts,
+        test_imports => if converts { "INPUTS, Arrays, Skillset, backends, build, load" } else { "INPUTS, Arrays, Skillset, backends, load" },
         stdlib_imports => stdlib_imports(exported, !plan.call.is_empty()),
         class_import => class_import(plan, modelling)?,
         config_literal => Literal::of_json(&serde_json::Value::Object(config.clone())).after(0, "CONFIG: dict[str, Any] = ", ""),

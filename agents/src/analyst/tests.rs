@@ -1,0 +1,115 @@
+use portwright_core::{Stage, Verdict};
+
+use super::*;
+use crate::testing::{card, finding};
+
+fn analyst(budget: u32) -> Analyst {
+    Analyst::new(ProposeOptions::default(), None, budget)
+}
+
+fn failed(stage: Stage, phrase: &str) -> Observation {
+    Observation::Failed {
+        verdict: Verdict::Fail,
+        finding: finding(stage, None, phrase),
+    }
+}
+
+fn probed(action: Action<<Analyst as Agent>::Finished>) -> PortPlan {
+    match action {
+        Action::Probe { plan } => *plan,
+        other => panic!("no probe: {other:?}"),
+    }
+}
+
+#[test]
+fn it_reads_before_it_plans() {
+    let mut analyst = analyst(4);
+    assert_eq!(analyst.step(Observation::Begin), Action::Introspect);
+    let plan = probed(analyst.step(Observation::SourceRead {
+        card: Box::new(card()),
+    }));
+    assert_eq!(plan.class, "TinyModel");
+}
+
+#[test]
+fn a_sound_plan_is_handed_over_with_its_card() {
+    let mut analyst = analyst(4);
+    let plan = probed(analyst.step(Observation::SourceRead {
+        card: Box::new(card()),
+    }));
+    let Action::Finish(Ok(analysis)) = analyst.step(Observation::Sound) else {
+        panic!("not finished")
+    };
+    assert_eq!(*analysis.plan, plan);
+    assert_eq!(analysis.tries, 1);
+}
+
+#[test]
+fn a_finding_leads_to_another_plan_and_never_to_the_same() {
+    let mut analyst = analyst(4);
+    let first = probed(analyst.step(Observation::SourceRead {
+        card: Box::new(card()),
+    }));
+    let second = probed(analyst.step(failed(
+        Stage::Reference,
+        "hollow reference: output last_hidden_state",
+    )));
+    assert_ne!(first, second);
+}
+
+#[test]
+fn the_budget_ends_the_search_with_the_first_finding() {
+    let mut analyst = analyst(2);
+    probed(analyst.step(Observation::SourceRead {
+        card: Box::new(card()),
+    }));
+    probed(analyst.step(failed(
+        Stage::Reference,
+        "hollow reference: output last_hidden_state",
+    )));
+    let Action::Finish(Err(finding)) = analyst.step(failed(Stage::Forward, "another")) else {
+        panic!("not finished")
+    };
+    assert_eq!(finding.stage, Stage::Reference);
+}
+
+#[test]
+fn a_plan_given_by_a_person_is_not_replaced() {
+    let given = propose::propose(&card(), &ProposeOptions::default()).unwrap();
+    let mut analyst = Analyst::new(ProposeOptions::default(), Some(given.clone()), 9);
+    assert_eq!(
+        probed(analyst.step(Observation::SourceRead {
+            card: Box::new(card())
+        })),
+        given
+    );
+    assert!(matches!(
+        analyst.step(failed(Stage::Forward, "x")),
+        Action::Finish(Err(_))
+    ));
+}
+
+#[test]
+fn failed_introspection_is_handed_over_as_it_is() {
+    let mut analyst = analyst(9);
+    let Action::Finish(Err(finding)) = analyst.step(failed(Stage::Analyse, "raises at import"))
+    else {
+        panic!("not finished")
+    };
+    assert_eq!(finding.message, "raises at import");
+}
+
+#[test]
+fn a_half_done_analysis_survives_being_written_down() {
+    let mut analyst = analyst(4);
+    probed(analyst.step(Observation::SourceRead {
+        card: Box::new(card()),
+    }));
+    let text = serde_json::to_string(&analyst).unwrap();
+    let mut read: Analyst = serde_json::from_str(&text).unwrap();
+    let observation = failed(
+        Stage::Reference,
+        "hollow reference: output last_hidden_state",
+    );
+    assert_eq!(read.step(observation.clone()), analyst.step(observation));
+}
