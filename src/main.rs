@@ -53,12 +53,10 @@ fn worker() -> Option<ExitCode> {
 
 fn dispatch(cli: &Cli) -> Result<u8, CliError> {
     if let Command::Completions { shell } = cli.command {
-        clap_complete::generate(
-            shell,
-            &mut Cli::command(),
-            "portwright",
-            &mut std::io::stdout(),
-        );
+        // Into memory first: the generator panics where a reader closes its end early.
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "portwright", &mut script);
+        output::line(String::from_utf8_lossy(&script).trim_end())?;
         return Ok(exit::PASSED);
     }
     let loaded = settings::Loaded::read(&settings::Places::of_process(cli.global.config.clone()))?;

@@ -116,7 +116,6 @@ pub struct Places {
 pub struct Loaded {
     pub settings: Settings,
     /// The files that were read, the strongest last.
-    #[cfg(test)]
     pub files: Vec<PathBuf>,
     table: Table,
     origins: merge::Origins,

@@ -88,6 +88,9 @@ pub struct ModelClass {
     /// The auto class that leads to it, e.g. `AutoModelForCausalLM`; `None` for a class without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_class: Option<String>,
+    /// The `modular_*.py` file that the class's file is generated from, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modular: Option<String>,
     /// The task, e.g. `base`, `causal-lm`, `seq2seq-lm`, `image-classification`.
     pub task: String,
     pub source: SourceSpan,

@@ -20,7 +20,12 @@ pub enum What {
 
 pub fn run(args: &Args, loaded: &settings::Loaded) -> Result<u8, CliError> {
     match args.what {
-        What::Show => output::line(loaded.show().trim_end())?,
+        What::Show => {
+            for file in &loaded.files {
+                output::line(&format!("# read {}", file.display()))?;
+            }
+            output::line(loaded.show().trim_end())?;
+        }
         What::Defaults => output::line(settings::DEFAULTS.trim_end())?,
     }
     Ok(exit::PASSED)

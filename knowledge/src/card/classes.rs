@@ -1,5 +1,7 @@
 //! Model classes: what their `forward` takes and gives, with the lines.
 
+use std::path::Path;
+
 use portwright_core::{
     card::{InputParam, ModelClass, SourceSpan},
     job::IntrospectedModel,
@@ -71,6 +73,9 @@ fn model_class(class: &IntrospectedModel, sources: &Sources) -> Result<ModelClas
         task: catalogue::task(auto_class.as_deref()),
         auto_class,
         source: own,
+        modular: sources
+            .modular(Path::new(&class.file))
+            .map(|path| sources.shown(&path)),
         main_input: class.main_input.clone(),
         inputs,
         outputs: match forward {

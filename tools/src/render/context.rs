@@ -1,6 +1,6 @@
 //! What the templates of the code are told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{Value, context};
 use portwright_core::{
@@ -372,38 +372,45 @@ fn adaptations_literal(plan: &PortPlan) -> String {
 }
 
 fn packages_literal(plan: &PortPlan, backends: &[Backend]) -> String {
-    let onnx = |strategy: Strategy| strategy != Strategy::TorchScript;
     let items = backends.iter().map(|backend| {
-        let strategy = plan.export.get(backend).map(|export| export.strategy);
-        let mut packages = Vec::new();
-        match (backend, strategy) {
-            (Backend::Onnxruntime, Some(strategy)) => {
-                packages.push("onnxruntime");
-                packages.extend(onnx(strategy).then_some("onnxscript"));
-            }
-            (Backend::Openvino, Some(strategy)) => {
-                packages.push("openvino");
-                let from_onnx = plan
-                    .export
-                    .get(&Backend::Onnxruntime)
-                    .map(|export| export.strategy);
-                let source = if strategy == Strategy::FromOnnx {
-                    from_onnx
-                } else {
-                    Some(strategy)
-                };
-                let needs = source.is_some_and(onnx) && strategy != Strategy::Transformers;
-                packages.extend(needs.then_some("onnxscript"));
-            }
-            _ => packages.push("torch"),
-        }
-        (
-            string(backend.as_str()),
-            Literal::List(packages.into_iter().map(Literal::text).collect()),
-        )
+        let packages = packages(plan, *backend).into_iter().map(Literal::text);
+        (string(backend.as_str()), Literal::List(packages.collect()))
     });
     let prefix = "packages = ";
     Literal::Dict(items.collect()).after(4, prefix, "")[prefix.len()..].to_owned()
+}
+
+/// The packages that a backend of the port needs beside PyTorch and Transformers.
+fn packages(plan: &PortPlan, backend: Backend) -> Vec<&'static str> {
+    let onnx = |strategy: Strategy| strategy != Strategy::TorchScript;
+    let strategy = |backend| plan.export.get(&backend).map(|export| export.strategy);
+    match (backend, strategy(backend)) {
+        (Backend::Onnxruntime, Some(own)) if onnx(own) => vec!["onnxruntime", "onnxscript"],
+        (Backend::Onnxruntime, Some(_)) => vec!["onnxruntime"],
+        (Backend::Openvino, Some(own)) => {
+            let source = if own == Strategy::FromOnnx {
+                strategy(Backend::Onnxruntime)
+            } else {
+                Some(own)
+            };
+            if own != Strategy::Transformers && source.is_some_and(onnx) {
+                vec!["openvino", "onnxscript"]
+            } else {
+                vec!["openvino"]
+            }
+        }
+        _ => vec!["torch"],
+    }
+}
+
+/// Every package that a port needs on all its backends, in the order of the alphabet.
+pub(super) fn requirements(plan: &PortPlan) -> BTreeSet<&'static str> {
+    let of_backends = backends(plan)
+        .into_iter()
+        .flat_map(|backend| packages(plan, backend));
+    of_backends
+        .chain(["numpy", "safetensors", "torch", "transformers"])
+        .collect()
 }
 
 fn experts(plan: &PortPlan) -> Vec<Value> {

@@ -1,6 +1,6 @@
 //! The documents of a judged skillset: `README.md` and `manifest.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{Value, context};
 use portwright_core::{
@@ -29,7 +29,8 @@ struct Manifest<'a> {
     verdicts: &'a [BackendVerdict],
 }
 
-/// Renders the documents of a skillset whose code is `code`. `versions` holds the packages that ran.
+/// Renders the documents of a skillset whose code is `code`. `versions` holds what is installed, of which the documents name
+/// what the skillset needs.
 pub fn render_documents(
     plan: &PortPlan,
     card: &InterfaceCard,
@@ -37,6 +38,13 @@ pub fn render_documents(
     versions: &BTreeMap<String, String>,
     code: &Files,
 ) -> Result<Files, RenderError> {
+    let needed = context::requirements(plan);
+    let versions: BTreeMap<String, String> = versions
+        .iter()
+        .filter(|(package, _)| needed.contains(package.as_str()))
+        .map(|(package, version)| (package.clone(), version.clone()))
+        .collect();
+    let versions = &versions;
     let readme = environment()?
         .get_template("readme.md.j2")?
         .render(readme(plan, card, verdicts, versions))?
@@ -97,6 +105,7 @@ fn readme(
         declared_outputs => card.class(&plan.class).map(|class| class.outputs.clone()).unwrap_or_default(),
         verdicts => verdicts.iter().map(verdict_row).collect::<Vec<_>>(),
         measured => verdicts.iter().filter_map(|verdict| Some(measured_row(verdict, verdict.evidence.as_ref()?))).collect::<Vec<_>>(),
+        isolation => isolation(verdicts),
         versions,
         adaptations => plan.adaptations.iter().map(|adaptation| context! {
             change => context::change(&adaptation.kind),
@@ -106,6 +115,15 @@ fn readme(
         }).collect::<Vec<_>>(),
         facts => facts(plan, card),
     }
+}
+
+/// The walls behind which the verdicts were reached, each named once.
+fn isolation(verdicts: &[BackendVerdict]) -> String {
+    let named: BTreeSet<&str> = verdicts
+        .iter()
+        .filter_map(|verdict| Some(verdict.evidence.as_ref()?.isolation.as_str()))
+        .collect();
+    Vec::from_iter(named).join(", ")
 }
 
 fn verdict_row(verdict: &BackendVerdict) -> Value {

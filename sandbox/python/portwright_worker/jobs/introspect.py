@@ -139,7 +139,7 @@ def _described(found: dict[type, list[str]], folder: str | None, problems: list[
             yield {
                 **where(cls, folder),
                 "auto_classes": autos,
-                "main_input": cls.main_input_name,
+                "main_input": main_input(cls),
                 "parameters": parameters(cls),
                 "modalities": modalities(cls),
             }
@@ -163,6 +163,12 @@ def parameters(cls: type) -> list[dict]:
         required = parameter.default is parameter.empty
         listed.append({"name": name, "required": required, "default": None if required else repr(parameter.default)})
     return listed
+
+
+def main_input(cls: type) -> str:
+    """Some classes name several; the first leads."""
+    named = cls.main_input_name
+    return named if isinstance(named, str) else named[0]
 
 
 def modalities(cls: type) -> list[str]:
