@@ -21,7 +21,8 @@ use error::CliError;
 use portwright_sandbox::{backends::onnxruntime, process};
 
 fn main() -> ExitCode {
-    // Workers are this very program under hidden names: they must not parse options or start threads before they are confined.
+    // Workers are this very program under hidden names: they must not parse options or start threads before they are
+    // confined.
     if let Some(code) = worker() {
         return code;
     }

@@ -94,7 +94,8 @@ fn limits(args: &Args, settings: &Settings) -> Limits {
     }
 }
 
-/// Everything outside a request that can change a result: this program (its rules, templates, judge), the environment, the isolation, the limits.
+/// Everything outside a request that can change a result: this program (its rules, templates, judge), the
+/// environment, the isolation, the limits.
 fn identity(
     environment: &Environment,
     limits: &Limits,

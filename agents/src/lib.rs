@@ -1,8 +1,9 @@
 //! Who decides.
 //!
 //! The four agents, [`analyst`], [`generator`], [`porter`] and [`fixer`], are pure step machines: they are given an
-//! [`protocol::Observation`] and answer with an [`protocol::Action`]. They do no input or output, hold no handle, and do not know one another. The
-//! [`driver`] alone carries actions out, keeps what they answered in the ledger, and hands the observation back.
+//! [`protocol::Observation`] and answer with an [`protocol::Action`]. They do no input or output, hold no handle,
+//! and do not know one another. The [`driver`] alone carries actions out, keeps what they answered in the ledger,
+//! and hands the observation back.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod analyst;

@@ -95,7 +95,8 @@ pub struct Proposal {
     pub adaptation: Adaptation,
 }
 
-/// The finding of an agent that was told something it did not ask for: a defect in the driver, said rather than swallowed.
+/// The finding of an agent that was told something it did not ask for: a defect in the driver, said rather than
+/// swallowed.
 pub(crate) fn unexpected(agent: &str, observation: &Observation) -> Finding {
     let told = serde_json::to_value(observation)
         .ok()

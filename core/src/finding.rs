@@ -1,4 +1,5 @@
-//! A finding: a typed diagnosis of a failed attempt, with a signature that is the same for the same cause in other types.
+//! A finding: a typed diagnosis of a failed attempt, with a signature that is the same for the same cause in other
+//! types.
 
 use std::fmt;
 
@@ -49,7 +50,8 @@ impl fmt::Display for Stage {
     }
 }
 
-/// The normalised form of an error: class, message without numbers, paths and quoted names, and the innermost library function.
+/// The normalised form of an error: class, message without numbers, paths and quoted names, and the innermost
+/// library function.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Signature(pub String);

@@ -18,7 +18,8 @@ impl ModelType {
         &self.0
     }
 
-    /// The name as a Python identifier and folder name: every character that is neither a letter nor a digit becomes `_`.
+    /// The name as a Python identifier and folder name: every character that is neither a letter nor a digit becomes
+    /// `_`.
     pub fn slug(&self) -> String {
         self.0
             .chars()
@@ -33,8 +34,8 @@ impl fmt::Display for ModelType {
     }
 }
 
-/// One launch for one model type: the model type's slug, the time it began (UTC, seconds) and a few random digits, so that it sorts by time and
-/// can be read aloud, e.g. `bert-20261122T033000-7f3a`.
+/// One launch for one model type: the model type's slug, the time it began (UTC, seconds) and a few random digits,
+/// so that it sorts by time and can be read aloud, e.g. `bert-20261122T033000-7f3a`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(String);

@@ -1,6 +1,7 @@
 //! What a sandboxed job is asked and what it answers: the versioned protocol between Rust and Python.
 //!
-//! Requests go to the Python fork server as JSON lines. A job answers with measurements and files; nothing it says is a verdict.
+//! Requests go to the Python fork server as JSON lines. A job answers with measurements and files; nothing it says
+//! is a verdict.
 
 use std::collections::BTreeMap;
 
@@ -33,12 +34,14 @@ pub enum Job {
         model_type: ModelType,
         source: ModelSource,
     },
-    /// Instantiates the plan's class, draws its weights, and writes a checkpoint folder `checkpoint/` below the work folder.
+    /// Instantiates the plan's class, draws its weights, and writes a checkpoint folder `checkpoint/` below the work
+    /// folder.
     Materialise {
         plan: Box<PortPlan>,
         source: ModelSource,
     },
-    /// Runs the pristine library's model, eager attention, on each input file, writing a file of the same name below `outputs/`.
+    /// Runs the pristine library's model, eager attention, on each input file, writing a file of the same name below
+    /// `outputs/`.
     Reference {
         plan: Box<PortPlan>,
         source: ModelSource,
@@ -47,7 +50,8 @@ pub enum Job {
         /// Safetensors files, one per input set.
         inputs: Vec<String>,
     },
-    /// Imports the skillset's module and has it make a backend's artefact below `artefact/`. Answers with an [`Artefact`].
+    /// Imports the skillset's module and has it make a backend's artefact below `artefact/`. Answers with an
+    /// [`Artefact`].
     Build {
         skillset: String,
         backend: Backend,

@@ -2,7 +2,8 @@
 //!
 //! `knowledge_cli propose LIBRARY IN.json... OUT_DIR` writes a plan for each introspection.
 //! `knowledge_cli card LIBRARY IN.json` prints the interface card.
-//! `knowledge_cli search LIBRARY IN_DIR` reads lines `{"type", "plan", "finding"}` and answers each with a plan or `null`.
+//! `knowledge_cli search LIBRARY IN_DIR` reads lines `{"type", "plan", "finding"}` and answers each with a plan or
+//! `null`.
 
 use std::{collections::HashMap, error::Error, fs, io::BufRead, path::Path};
 

@@ -1,8 +1,9 @@
 //! What is known: the catalogue of names, what the library's source says, and how a small valid plan is found.
 //!
-//! [`catalogue`] leads from a name to a model type, [`tracing`] reads Python source with tree-sitter, [`card`] joins that with
-//! what introspection saw, [`propose`] finds a first small configuration and its inputs, and [`rules`] and [`search`] say what to try next
-//! after a finding. Apart from reading source files in [`tracing`], everything here is a pure function.
+//! [`catalogue`] leads from a name to a model type, [`tracing`] reads Python source with tree-sitter, [`card`] joins
+//! that with what introspection saw, [`propose`] finds a first small configuration and its inputs, and [`rules`] and
+//! [`search`] say what to try next after a finding. Apart from reading source files in [`tracing`], everything here
+//! is a pure function.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod card;

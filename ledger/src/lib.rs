@@ -9,12 +9,12 @@
 //! locks/<key>.lock   held while a process works on the run with that key
 //! ```
 //!
-//! # What is kept when the power goes
-//! Every function that records something returns after its transaction was committed with `synchronous=FULL`, which
-//! flushes the write-ahead log to the disk. So what was acknowledged survives `kill -9` without condition, and a crash of
-//! the system or a power loss as far as the disk honours a flush. An artefact is flushed, and its folder too, before its
-//! digest is returned; a caller that stores first and records afterwards never leaves a record that points at nothing.
-//! A run writes some dozens of events, so the flush of each costs nothing that a person would notice.
+//! # What is kept when the power goes Every function that records something returns after its transaction was
+//! committed with `synchronous=FULL`, which flushes the write-ahead log to the disk. So what was acknowledged
+//! survives `kill -9` without condition, and a crash of the system or a power loss as far as the disk honours a
+//! flush. An artefact is flushed, and its folder too, before its digest is returned; a caller that stores first and
+//! records afterwards never leaves a record that points at nothing. A run writes some dozens of events, so the flush
+//! of each costs nothing that a person would notice.
 //!
 //! Nothing is ever half there: a transaction is there or not, and an artefact is moved into place when it is complete.
 #![cfg_attr(test, allow(clippy::unwrap_used))]

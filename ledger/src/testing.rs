@@ -31,7 +31,8 @@ fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// Runs `work` while these folders cannot be written; also where the tests run as root, for whom no folder is read-only.
+/// Runs `work` while these folders cannot be written; also where the tests run as root, for whom no folder is
+/// read-only.
 #[cfg(target_os = "linux")]
 pub fn unwritable(folders: &[&std::path::Path], work: impl FnOnce() + Send) {
     use std::os::unix::fs::PermissionsExt;

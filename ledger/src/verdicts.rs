@@ -72,9 +72,10 @@ impl Ledger {
         Ok(verdicts)
     }
 
-    /// The judge's seeds for a run: those kept when it began, else `draw`n now and kept, so that a resumed run is judged
-    /// on the same inputs. **For the judge only**: an agent that knew them could fit an answer to them, so nothing else
-    /// may call this and no event, step key or result may hold what it returns before the verdict is reached.
+    /// The judge's seeds for a run: those kept when it began, else `draw`n now and kept, so that a resumed run is
+    /// judged on the same inputs. **For the judge only**: an agent that knew them could fit an answer to them, so
+    /// nothing else may call this and no event, step key or result may hold what it returns before the verdict is
+    /// reached.
     pub fn seeds_for_judge(&self, run: &RunId, draw: impl FnOnce() -> Value) -> Result<Value> {
         self.write(|transaction| {
             let kept: Option<String> = transaction

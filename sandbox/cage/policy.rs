@@ -21,9 +21,9 @@ pub struct Policy {
     pub file_bytes: Option<u64>,
     /// How many file descriptors a process may have open.
     pub open_files: Option<u64>,
-    /// How many processes and threads the kernel grants (root is exempt); without namespaces, where the kernel counts
-    /// all that the user runs, those and some room come on top. The watchdog counts exactly; this stops a fork bomb that
-    /// is faster.
+    /// How many processes and threads the kernel grants (root is exempt); without namespaces, where the kernel
+    /// counts all that the user runs, those and some room come on top. The watchdog counts exactly; this stops a
+    /// fork bomb that is faster.
     pub processes: Option<u64>,
     /// The process that must be the caller's parent: closes the race in which it died before the cage watched it.
     pub parent_pid: Option<i32>,

@@ -15,8 +15,8 @@ use half::{bf16, f16};
 use safetensors::{Dtype as FileType, SafeTensors, tensor::TensorView};
 use thiserror::Error;
 
-/// The largest file of tensors that is read. Its values are widened, a boolean to eight bytes, so this bounds what a job
-/// can make the judge hold.
+/// The largest file of tensors that is read. Its values are widened, a boolean to eight bytes, so this bounds what a
+/// job can make the judge hold.
 pub const LARGEST_FILE: u64 = 256 << 20;
 
 /// The tensors of one file, by name.

@@ -1,5 +1,5 @@
-//! The judge's negative controls, with artefacts that are really executed on every backend: whatever is wrong on purpose
-//! must fail, and for its own reason. Beside them the one positive control: what is right passes.
+//! The judge's negative controls, with artefacts that are really executed on every backend: whatever is wrong on
+//! purpose must fail, and for its own reason. Beside them the one positive control: what is right passes.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 

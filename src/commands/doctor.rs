@@ -1,6 +1,7 @@
 //! `portwright doctor`: what is here, what is missing, and why.
 //!
-//! It builds nothing and changes nothing. Its exit code says whether `portwright run` with its settings can do its work.
+//! It builds nothing and changes nothing. Its exit code says whether `portwright run` with its settings can do its
+//! work.
 
 mod devices;
 mod probe;

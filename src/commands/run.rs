@@ -22,7 +22,8 @@ use crate::{
 
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// A model type (`bert`), a name of the catalogue (`GPT-2`), or a folder with `config.json` and its own modelling code.
+    /// A model type (`bert`), a name of the catalogue (`GPT-2`), or a folder with `config.json` and its own
+    /// modelling code.
     #[arg(value_name = "TYPE|FOLDER")]
     pub target: String,
     /// A backend to port to; repeat for several. All by default.
@@ -217,6 +218,9 @@ fn report(
         ))?;
     } else if !args.no_commit {
         output::line("nothing was committed, because nothing passed")?;
+    }
+    if exit::of_verdicts(&outcome.verdicts) != exit::PASSED {
+        output::line(&format!("what happened: portwright runs {}", outcome.run))?;
     }
     Ok(())
 }

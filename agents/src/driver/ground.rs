@@ -67,14 +67,17 @@ impl Failure {
     }
 }
 
-/// The stage that a worker's own word for what it was doing stands for.
+/// The stage that a worker's own word for what it was doing stands for; the words are in the worker's jobs.
 fn stage_of(doing: &str) -> Option<Stage> {
     match doing {
-        "import" | "introspect" => Some(Stage::Analyse),
-        "configure" | "instantiate" | "weights" | "save" => Some(Stage::Instantiate),
+        "import configuration" | "import classes" | "describe" => Some(Stage::Analyse),
+        "import skillset" => Some(Stage::Generate),
+        "configure" | "instantiate" | "draw" | "save" => Some(Stage::Instantiate),
         "forward" => Some(Stage::Forward),
-        "export" | "build" => Some(Stage::Export),
-        "load" => Some(Stage::Load),
+        "export" | "check artefact" => Some(Stage::Export),
+        "load" | "reload" => Some(Stage::Load),
+        "execute" | "time" | "unload" | "write outputs" => Some(Stage::Execute),
+        "test" | "read report" => Some(Stage::Test),
         _ => None,
     }
 }
@@ -230,4 +233,61 @@ fn hidden_seed(steps: &Steps<'_>, phase: Phase) -> Result<u64, DriverError> {
 
 pub fn path_text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use portwright_core::job::JobError;
+
+    use super::*;
+
+    fn report(outcome: JobOutcome) -> JobReport {
+        JobReport {
+            outcome,
+            peak_resident_bytes: 0,
+            wall_seconds: 0.0,
+            isolation: "none".into(),
+        }
+    }
+
+    fn failed_while(doing: &str) -> JobReport {
+        let error = JobError {
+            exception: "ValueError".into(),
+            doing: doing.into(),
+            ..JobError::default()
+        };
+        report(JobOutcome::Failed { error })
+    }
+
+    #[test]
+    fn a_finding_names_the_stage_that_the_worker_had_reached() {
+        let stage = |doing| {
+            Failure::of_report(Stage::Forward, &failed_while(doing))
+                .unwrap()
+                .finding
+                .stage
+        };
+        assert_eq!(stage("instantiate"), Stage::Instantiate);
+        assert_eq!(stage("check artefact"), Stage::Export);
+        assert_eq!(stage("something new"), Stage::Forward);
+    }
+
+    #[test]
+    fn a_job_killed_for_a_limit_has_the_verdict_of_that_limit() {
+        let failure = Failure::of_report(
+            Stage::Export,
+            &report(JobOutcome::TimedOut { seconds: 1.0 }),
+        )
+        .unwrap();
+        assert_eq!(failure.verdict, Verdict::TimedOut);
+        assert_eq!(failure.finding.stage, Stage::Export);
+    }
+
+    #[test]
+    fn an_answer_is_no_failure() {
+        let done = report(JobOutcome::Done {
+            result: serde_json::Value::Null,
+        });
+        assert!(Failure::of_report(Stage::Export, &done).is_none());
+    }
 }

@@ -24,7 +24,8 @@ use super::{
     steps::Steps,
 };
 
-/// Takes `request` all the way. Two processes with one request work one after the other: the second finds the first's result.
+/// Takes `request` all the way. Two processes with one request work one after the other: the second finds the
+/// first's result.
 pub async fn run(session: &Session, request: &Request) -> Result<Outcome, DriverError> {
     let key = Digest::of_json(&(&session.identity, request))?;
     let _lock = RunLock::acquire(session.ledger.folder(), &key, |holder| {

@@ -1,7 +1,8 @@
 //! The driver: the only part of the agents that does input and output.
 //!
-//! It hands observations to the step machines, carries their actions out in the sandbox, and records every step in the ledger under a key made
-//! of everything that can change its result. A killed run resumes because a finished key is never done again.
+//! It hands observations to the step machines, carries their actions out in the sandbox, and records every step in
+//! the ledger under a key made of everything that can change its result. A killed run resumes because a finished key
+//! is never done again.
 
 mod analyse;
 mod attempt;

@@ -22,7 +22,8 @@ pub struct Session {
     pub ledger: Ledger,
     pub limits: Limits,
     pub tolerances: Tolerances,
-    /// The digest of everything outside a request that can change a result: this program, the environment, the isolation asked for.
+    /// The digest of everything outside a request that can change a result: this program, the environment, the
+    /// isolation asked for.
     pub identity: Digest,
     pub observer: Arc<dyn Observer>,
 }

@@ -41,8 +41,8 @@ impl<'a> Steps<'a> {
         remove_folder(&self.folder)
     }
 
-    /// Does a step, or finds it finished. `inputs` must hold everything that can change the result and is not the same for the whole run; `work` is
-    /// given an empty folder of its own.
+    /// Does a step, or finds it finished. `inputs` must hold everything that can change the result and is not the
+    /// same for the whole run; `work` is given an empty folder of its own.
     pub async fn step<T, F>(
         &self,
         name: &str,

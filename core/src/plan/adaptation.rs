@@ -10,8 +10,8 @@ pub struct Adaptation {
     pub provenance: Provenance,
 }
 
-/// What is changed. Config overrides, input specs and export settings live in the plan's own tables and are listed here for their provenance only
-/// ([`AdaptationKind::Setting`]); the others are applied by the generated module.
+/// What is changed. Config overrides, input specs and export settings live in the plan's own tables and are listed
+/// here for their provenance only ([`AdaptationKind::Setting`]); the others are applied by the generated module.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum AdaptationKind {

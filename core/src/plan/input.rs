@@ -69,7 +69,8 @@ impl Dtype {
 pub enum Values {
     /// Integers from `low` up to, not including, `high`, uniformly.
     Integer { low: i64, high: i64 },
-    /// Ones, with a tail of zeros in every row but the first: the second axis is the sequence. The judge's probe zeroes more of it.
+    /// Ones, with a tail of zeros in every row but the first: the second axis is the sequence. The judge's probe
+    /// zeroes more of it.
     Mask,
     /// Normal deviates.
     Normal { mean: f64, std: f64 },

@@ -1,7 +1,7 @@
 //! The port plan: the one editable recipe of a port.
 //!
-//! Code is rendered from it and never edited by hand. It is a small TOML file; [`PortPlan::from_toml`] refuses unknown keys and
-//! contradictions with the line they stand on.
+//! Code is rendered from it and never edited by hand. It is a small TOML file; [`PortPlan::from_toml`] refuses
+//! unknown keys and contradictions with the line they stand on.
 
 mod adaptation;
 mod input;
@@ -32,7 +32,8 @@ pub struct PortPlan {
     pub library_version: String,
     /// The model class, e.g. `BertModel`.
     pub class: String,
-    /// Its module, e.g. `transformers.models.bert.modeling_bert`; for a local folder the file's stem, e.g. `modeling_palm`.
+    /// Its module, e.g. `transformers.models.bert.modeling_bert`; for a local folder the file's stem, e.g.
+    /// `modeling_palm`.
     pub module: String,
     pub config_class: String,
     /// The task of the class, e.g. `base` or `causal-lm`.
@@ -60,7 +61,8 @@ pub struct PortPlan {
 #[serde(deny_unknown_fields)]
 pub struct Weights {
     pub seed: u64,
-    /// The standard deviation of a matrix times the square root of its fan-in; 1 keeps the size of a signal from layer to layer.
+    /// The standard deviation of a matrix times the square root of its fan-in; 1 keeps the size of a signal from
+    /// layer to layer.
     pub gain: f64,
 }
 
@@ -78,7 +80,8 @@ pub struct Export {
     pub optimize: bool,
     /// The attention implementation under which the model is traced: `eager` or `sdpa`.
     pub attention: String,
-    /// ONNX Runtime's graph optimisation level, or absent for the runtime's default: `disable`, `basic`, `extended`, `all`.
+    /// ONNX Runtime's graph optimisation level, or absent for the runtime's default: `disable`, `basic`, `extended`,
+    /// `all`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime_optimization: Option<String>,
 }

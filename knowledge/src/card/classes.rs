@@ -85,7 +85,8 @@ fn model_class(class: &IntrospectedModel, sources: &Sources) -> Result<ModelClas
     })
 }
 
-/// The auto class that says most about a class which several lead to: `AutoModel` where it is one, a task rather than pre-training.
+/// The auto class that says most about a class which several lead to: `AutoModel` where it is one, a task rather
+/// than pre-training.
 fn preferred(auto_classes: &[String]) -> Option<String> {
     let rank = |name: &str| match name {
         "AutoModel" => 0,

@@ -1,8 +1,8 @@
 //! A first small valid configuration and its inputs, from a card alone.
 //!
-//! Every number of the configuration gets a role from the words of its name ([`roles`]), every role a small size such that the
-//! couplings between roles hold ([`sizes`]), and every parameter of `forward` that matters a spec ([`inputs`]). What that gets wrong, the
-//! search repairs from the finding.
+//! Every number of the configuration gets a role from the words of its name ([`roles`]), every role a small size
+//! such that the couplings between roles hold ([`sizes`]), and every parameter of `forward` that matters a spec
+//! ([`inputs`]). What that gets wrong, the search repairs from the finding.
 
 mod class;
 pub(crate) mod inputs;

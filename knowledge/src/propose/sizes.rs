@@ -32,7 +32,8 @@ const QUERIES: u64 = 12;
 /// What the whole tree shares.
 struct Shared<'a> {
     tokens: &'a TokenMap,
-    /// Widths that are the hidden width of some configuration; a field elsewhere that holds the same number must follow it.
+    /// Widths that are the hidden width of some configuration; a field elsewhere that holds the same number must
+    /// follow it.
     main_widths: BTreeSet<u64>,
     /// The divisor of lists of channel counts.
     channels: u64,

@@ -22,7 +22,8 @@ pub struct Field {
     pub default: Value,
     /// The class computes the default from other fields, so leaving it alone keeps it right.
     pub computed: bool,
-    /// The parent's default differs from the class's own and must be said again when the nested configuration is built from a dictionary.
+    /// The parent's default differs from the class's own and must be said again when the nested configuration is
+    /// built from a dictionary.
     pub inherited: bool,
 }
 

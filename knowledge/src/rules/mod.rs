@@ -1,4 +1,5 @@
-//! Rules: what cured an error before, in any model that meets it. The seed rules are data; verified repairs join them later.
+//! Rules: what cured an error before, in any model that meets it. The seed rules are data; verified repairs join
+//! them later.
 
 use std::sync::LazyLock;
 

@@ -20,7 +20,8 @@ impl Candidate {
         Self::new(plan, AdaptationKind::Setting { key }, provenance)
     }
 
-    /// Any change; an earlier record of the same change is replaced, so that the list says what holds and not what was tried.
+    /// Any change; an earlier record of the same change is replaced, so that the list says what holds and not what
+    /// was tried.
     pub fn new(mut plan: PortPlan, kind: AdaptationKind, provenance: Provenance) -> Self {
         let adaptation = Adaptation { kind, provenance };
         plan.adaptations

@@ -1,4 +1,5 @@
-//! Changes of the configuration: what the error names, what its numbers ask for, and at last whole groups back at their defaults.
+//! Changes of the configuration: what the error names, what its numbers ask for, and at last whole groups back at
+//! their defaults.
 
 use portwright_core::{Finding, InterfaceCard, PortPlan};
 use serde_json::{Map, Value};

@@ -74,7 +74,8 @@ fn is_tensor(name: &str) -> bool {
     !NOT.iter().any(|part| name.contains(part))
 }
 
-/// Axes that hold a number of the error take the number that it is set against, and inputs get the rank that it expects.
+/// Axes that hold a number of the error take the number that it is set against, and inputs get the rank that it
+/// expects.
 pub fn sizes(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);
     let mut found = Vec::new();
@@ -164,7 +165,8 @@ fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
         .collect()
 }
 
-/// What may help without a name in the error: no control inputs, other lengths, one size only, the missing required inputs.
+/// What may help without a name in the error: no control inputs, other lengths, one size only, the missing required
+/// inputs.
 pub fn general(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let mut found = Vec::new();
     let required = |name: &str| {

@@ -1,7 +1,7 @@
 //! Search: what to try after a finding, bounded and in the order of what most often helps.
 //!
-//! [`candidates`] lists the plans one change away from a failed one; [`Frontier`] remembers what came of each and decides
-//! from which failed plan to go on.
+//! [`candidates`] lists the plans one change away from a failed one; [`Frontier`] remembers what came of each and
+//! decides from which failed plan to go on.
 
 mod candidate;
 mod config;

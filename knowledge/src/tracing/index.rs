@@ -61,8 +61,8 @@ impl Sources {
         Ok(facts)
     }
 
-    /// Where a file that introspection names is read. The library imports a local folder's code from a copy in its own cache; the
-    /// folder's own file is the one that a person knows.
+    /// Where a file that introspection names is read. The library imports a local folder's code from a copy in its
+    /// own cache; the folder's own file is the one that a person knows.
     pub fn locate(&self, file: &str) -> PathBuf {
         let path = PathBuf::from(file);
         let own = self

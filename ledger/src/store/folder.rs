@@ -30,8 +30,8 @@ pub struct Entry {
 }
 
 impl Store {
-    /// Stores the named files below `root` and answers with the digest of their manifest. The names may come from a job:
-    /// an absolute one, one that climbs with `..` and one that leads through a symbolic link are refused.
+    /// Stores the named files below `root` and answers with the digest of their manifest. The names may come from a
+    /// job: an absolute one, one that climbs with `..` and one that leads through a symbolic link are refused.
     pub fn put_files<S: AsRef<str>>(&self, root: &Path, files: &[S]) -> Result<Digest> {
         let names: BTreeSet<&str> = files.iter().map(AsRef::as_ref).collect();
         let mut entries = Vec::with_capacity(names.len());

@@ -1,11 +1,12 @@
 //! Artefacts: files named by the SHA-256 of their bytes.
 //!
-//! What is in the store is complete: bytes are gathered in `incoming/`, flushed, and moved into place, so a full disk or
-//! a kill leaves at most a nameless file in `incoming/`, which may be emptied while no run is going on.
+//! What is in the store is complete: bytes are gathered in `incoming/`, flushed, and moved into place, so a full
+//! disk or a kill leaves at most a nameless file in `incoming/`, which may be emptied while no run is going on.
 //!
-//! Artefacts are made by code that nobody has read, so nothing is followed on the way in (no symbolic link, no device)
-//! and nobody gets a second name for a stored file on the way out: [`Store::materialise`] copies (a file system that can
-//! share blocks does so), because a job could write through a hard link and change what every later run is given.
+//! Artefacts are made by code that nobody has read, so nothing is followed on the way in (no symbolic link, no
+//! device) and nobody gets a second name for a stored file on the way out: [`Store::materialise`] copies (a file
+//! system that can share blocks does so), because a job could write through a hard link and change what every later
+//! run is given.
 
 mod folder;
 mod write;

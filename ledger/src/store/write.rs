@@ -50,8 +50,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the store has these bytes already, told by their digest and their number. A file of another length is the
-    /// remains of a damage: it is written again.
+    /// Whether the store has these bytes already, told by their digest and their number. A file of another length is
+    /// the remains of a damage: it is written again.
     fn holds(&self, digest: &Digest, bytes: u64) -> Result<bool> {
         Ok(metadata(&self.place(digest)?)?.is_some_and(|there| there.len() == bytes))
     }

@@ -268,7 +268,8 @@ fn drop_capabilities() -> Result<(), CageError> {
     check(dropped, "drop capabilities").map(|_| ())
 }
 
-/// Has the kernel, when memory runs out, choose the job before its supervisor. A kernel that will not is no weaker wall.
+/// Has the kernel, when memory runs out, choose the job before its supervisor. A kernel that will not is no weaker
+/// wall.
 fn prefer_as_victim() {
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
 }

@@ -160,8 +160,8 @@ fn read_only(path: &Path, flags: c_int, value: bool) -> Result<(), CageError> {
     }
 }
 
-/// Whether the kernel grants the namespaces, or why not. The child it forks does nothing but wait for its end: the ids of
-/// one that is gone cannot be mapped.
+/// Whether the kernel grants the namespaces, or why not. The child it forks does nothing but wait for its end: the
+/// ids of one that is gone cannot be mapped.
 pub fn available() -> Result<(), String> {
     match fork_into() {
         Err(error) => Err(format!("user namespaces are refused ({error})")),

@@ -260,7 +260,8 @@ pub fn threads_of(user: u32) -> u64 {
         .sum()
 }
 
-/// A number in a line of `/proc/PID/stat`, counted from behind the name; the name before it may hold anything, closing brackets included.
+/// A number in a line of `/proc/PID/stat`, counted from behind the name; the name before it may hold anything,
+/// closing brackets included.
 fn field<N: std::str::FromStr>(stat: &str, index: usize) -> Option<N> {
     stat.rsplit_once(')')?
         .1

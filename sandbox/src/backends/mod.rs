@@ -1,7 +1,7 @@
 //! The runtimes that execute an artefact, one file (or folder) each.
 //!
-//! A new backend is its file and its line in [`ALL`]; it then inherits every conformance case, which run over that list.
-//! What a runtime's own types are stays in its file.
+//! A new backend is its file and its line in [`ALL`]; it then inherits every conformance case, which run over that
+//! list. What a runtime's own types are stays in its file.
 
 pub mod onnxruntime;
 mod openvino;

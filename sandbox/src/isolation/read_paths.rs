@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 /// Programs and libraries of the system, and what the loader and the runtimes ask the kernel about the machine.
 ///
-/// Of `/etc` only what decides how programs are loaded and names are compared. Not `/etc/passwd`: who is on this machine
-/// is no job's business (jobs get `USER` and `HOME` in their environment instead). Of `/sys` only what thread pools
-/// read to size themselves.
+/// Of `/etc` only what decides how programs are loaded and names are compared. Not `/etc/passwd`: who is on this
+/// machine is no job's business (jobs get `USER` and `HOME` in their environment instead). Of `/sys` only what
+/// thread pools read to size themselves.
 const SYSTEM: &[&str] = &[
     "/usr",
     "/bin",

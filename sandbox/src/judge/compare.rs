@@ -248,8 +248,8 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// Each input must move the candidate where it moves the reference. A candidate within the tolerance moves at least as
-    /// far as the reference less twice what is allowed, so half of that accuses none that is right.
+    /// Each input must move the candidate where it moves the reference. A candidate within the tolerance moves at
+    /// least as far as the reference less twice what is allowed, so half of that accuses none that is right.
     fn sensitivity(&self) -> Result<Vec<SensitivityEvidence>, Box<Finding>> {
         let found = moves(self.candidate, self.sets, &self.reference.floating);
         let mut evidence = Vec::new();

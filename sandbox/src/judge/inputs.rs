@@ -1,7 +1,8 @@
 //! Input sets: what the reference and every candidate are run on.
 //!
-//! They are drawn from the plan's specs and a seed that no agent sees. Every tensor has a stream of its own, named by the
-//! seed, the set and the input, so that a set can be drawn again from the evidence, and one more input moves no other.
+//! They are drawn from the plan's specs and a seed that no agent sees. Every tensor has a stream of its own, named
+//! by the seed, the set and the input, so that a set can be drawn again from the evidence, and one more input moves
+//! no other.
 
 use std::{
     collections::BTreeMap,
@@ -72,8 +73,8 @@ impl InputError {
 
 /// Draws the input sets of a plan: the example, another one, and one probe per input that can be probed.
 ///
-/// With `dynamic`, the other set has the other size of every dimension that has one. An artefact of fixed sizes can only
-/// take the example's, so its other set differs in values alone.
+/// With `dynamic`, the other set has the other size of every dimension that has one. An artefact of fixed sizes can
+/// only take the example's, so its other set differs in values alone.
 ///
 /// What has one name in both is one thing: the sets of both kinds can lie in one folder and share one reference.
 pub fn draw(plan: &PortPlan, dynamic: bool, seed: u64) -> Result<Vec<InputSet>, InputError> {
@@ -104,8 +105,8 @@ pub fn draw(plan: &PortPlan, dynamic: bool, seed: u64) -> Result<Vec<InputSet>, 
     Ok(sets)
 }
 
-/// Draws one input anew until it differs from the example's; `None` where it cannot, such as an input of one value. A small
-/// input can be drawn the same by chance, so chance gets more than one try.
+/// Draws one input anew until it differs from the example's; `None` where it cannot, such as an input of one value.
+/// A small input can be drawn the same by chance, so chance gets more than one try.
 fn redraw(
     spec: &InputSpec,
     sizes: &BTreeMap<String, u64>,
@@ -276,8 +277,9 @@ fn unsized_axis(spec: &InputSpec, axis: &str) -> InputError {
     }
 }
 
-/// Ones, with zeros at the end of the second axis (of the first, where there is no other): a quarter of it in every row but
-/// the first, and for a probe a quarter more in every row. No row is ever empty: attention over nothing is not finite.
+/// Ones, with zeros at the end of the second axis (of the first, where there is no other): a quarter of it in every
+/// row but the first, and for a probe a quarter more in every row. No row is ever empty: attention over nothing is
+/// not finite.
 fn mask(shape: &[usize], probe: bool) -> Vec<f64> {
     let (rows, length) = match shape {
         [] => return vec![1.0],
@@ -298,8 +300,8 @@ fn mask(shape: &[usize], probe: bool) -> Vec<f64> {
     values
 }
 
-/// 0, 1, 2, … along the last axis; a probe counts down. A shift would move past the last position that a table holds, and
-/// would move nothing where only distances count; backwards is within bounds and moves both.
+/// 0, 1, 2, … along the last axis; a probe counts down. A shift would move past the last position that a table
+/// holds, and would move nothing where only distances count; backwards is within bounds and moves both.
 fn range(shape: &[usize], probe: bool) -> Vec<f64> {
     let length = shape.last().copied().unwrap_or(1);
     let rows: usize = shape.iter().rev().skip(1).product();

@@ -1,8 +1,9 @@
 //! The judge: its word decides, and nothing that a job prints or answers can change it.
 //!
-//! It runs in the main process and consists of plain functions over files. It draws the inputs from a seed that no agent
-//! sees, checks that the reference of eager PyTorch is worth comparing with, and compares every backend in one place, with
-//! one table of tolerances. What a job contributes are files of tensors and figures; both are read as hostile.
+//! It runs in the main process and consists of plain functions over files. It draws the inputs from a seed that no
+//! agent sees, checks that the reference of eager PyTorch is worth comparing with, and compares every backend in one
+//! place, with one table of tolerances. What a job contributes are files of tensors and figures; both are read as
+//! hostile.
 
 mod compare;
 pub mod inputs;

@@ -87,7 +87,8 @@ impl Outputs {
     }
 }
 
-/// The largest absolute difference of two floating tensors of one shape; infinite where one has a value that is no number.
+/// The largest absolute difference of two floating tensors of one shape; infinite where one has a value that is no
+/// number.
 pub fn difference(a: &Tensor, b: &Tensor) -> f64 {
     match (&a.data, &b.data) {
         (Data::Floating(a), Data::Floating(b)) => {

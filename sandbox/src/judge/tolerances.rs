@@ -1,4 +1,5 @@
-//! How far an output may lie from the reference: one table for every backend, embedded so that no run can bring its own.
+//! How far an output may lie from the reference: one table for every backend, embedded so that no run can bring its
+//! own.
 
 use std::collections::BTreeMap;
 

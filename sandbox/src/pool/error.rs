@@ -1,4 +1,5 @@
-//! Why a job was not run. How a job that was run ended is no error: see [`JobOutcome`](portwright_core::job::JobOutcome).
+//! Why a job was not run. How a job that was run ended is no error: see
+//! [`JobOutcome`](portwright_core::job::JobOutcome).
 
 use std::{io, path::PathBuf};
 

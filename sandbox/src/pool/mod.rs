@@ -1,8 +1,9 @@
 //! The pool of Python workers: a fork server with the heavy libraries imported, and one caged process per job.
 //!
-//! [`Workers::run`] hands a job to the server, has the watchdog follow the process tree that the server forks for it, and
-//! turns what came of it into a [`JobReport`](portwright_core::job::JobReport). The server runs nothing that nobody has
-//! read; if something kills it all the same, the jobs in flight have crashed and the next one gets a new server.
+//! [`Workers::run`] hands a job to the server, has the watchdog follow the process tree that the server forks for
+//! it, and turns what came of it into a [`JobReport`](portwright_core::job::JobReport). The server runs nothing that
+//! nobody has read; if something kills it all the same, the jobs in flight have crashed and the next one gets a new
+//! server.
 //!
 //! What deliberately does not happen here: retries, and any judgement of an answer.
 

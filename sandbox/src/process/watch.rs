@@ -26,9 +26,9 @@ pub struct Watched {
 
 /// Follows the tree below `supervisor` until the supervisor has ended, and ends it when it breaks a limit.
 ///
-/// Blocks its thread; an async caller runs it on one that may block. The caller need not be the supervisor's parent, but
-/// somebody must reap it only after the watch has begun, so that its pid is not another process's by then. A supervisor
-/// that is gone already has used nothing. How it ended is for its parent to read (see
+/// Blocks its thread; an async caller runs it on one that may block. The caller need not be the supervisor's parent,
+/// but somebody must reap it only after the watch has begun, so that its pid is not another process's by then. A
+/// supervisor that is gone already has used nothing. How it ended is for its parent to read (see
 /// [`Outcome`](super::Outcome::from_code)).
 pub fn watch(supervisor: i32, limits: &Limits) -> io::Result<Watched> {
     let Some(handle) = Handle::open(supervisor)? else {

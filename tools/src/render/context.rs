@@ -274,8 +274,8 @@ fn stdlib_imports(exported: bool, call: bool) -> Vec<&'static str> {
     lines
 }
 
-/// The import of the model's and the configuration's classes. A modelling module of the library imports its configuration's class; in a
-/// local folder the file that defines each class is looked up.
+/// The import of the model's and the configuration's classes. A modelling module of the library imports its
+/// configuration's class; in a local folder the file that defines each class is looked up.
 fn class_import(
     plan: &PortPlan,
     modelling: Option<&BTreeMap<String, String>>,
@@ -480,7 +480,8 @@ fn batches_literal(plan: &PortPlan, batch: u64) -> String {
     .after(0, "", "")
 }
 
-/// Whether a row of a batch must give alone what it gives among others: models of several modalities may compare rows with each other.
+/// Whether a row of a batch must give alone what it gives among others: models of several modalities may compare
+/// rows with each other.
 fn rows_are_independent(plan: &PortPlan, batch: u64) -> bool {
     let family = !matches!(plan.family, Family::Multimodal | Family::Component);
     let first_axis =

@@ -29,8 +29,8 @@ struct Manifest<'a> {
     verdicts: &'a [BackendVerdict],
 }
 
-/// Renders the documents of a skillset whose code is `code`. `versions` holds what is installed, of which the documents name
-/// what the skillset needs.
+/// Renders the documents of a skillset whose code is `code`. `versions` holds what is installed, of which the
+/// documents name what the skillset needs.
 pub fn render_documents(
     plan: &PortPlan,
     card: &InterfaceCard,

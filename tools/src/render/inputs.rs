@@ -126,7 +126,8 @@ fn numpy(dtype: Dtype) -> &'static str {
     }
 }
 
-/// An axis as an expression. A fixed size that the plan also gives to the configuration follows the loaded configuration.
+/// An axis as an expression. A fixed size that the plan also gives to the configuration follows the loaded
+/// configuration.
 fn size(plan: &PortPlan, input: &InputSpec, axis: &Axis) -> String {
     let keys: &[&str] = match input.modality.as_str() {
         "image" => &["image_size", "num_channels"],

@@ -1,7 +1,8 @@
 //! Skillsets rendered from plans: the Python that a user imports, and the documents beside it.
 //!
-//! Templates are in `tools/templates`: one base for the module and one for its tests, and a small child of each per architecture
-//! family. What depends on the plan is laid out here as `ruff format` lays it out, so that nothing has to run a formatter.
+//! Templates are in `tools/templates`: one base for the module and one for its tests, and a small child of each per
+//! architecture family. What depends on the plan is laid out here as `ruff format` lays it out, so that nothing has
+//! to run a formatter.
 
 mod context;
 mod documents;
@@ -97,7 +98,8 @@ fn environment() -> Result<Environment<'static>, RenderError> {
     Ok(environment)
 }
 
-/// Renders the module, its tests and the plan. `modelling` holds the Python files of a local folder by name; they go into `modeling/`.
+/// Renders the module, its tests and the plan. `modelling` holds the Python files of a local folder by name; they go
+/// into `modeling/`.
 pub fn render_code(
     plan: &PortPlan,
     modelling: Option<&BTreeMap<String, String>>,

@@ -36,8 +36,8 @@ impl Literal {
         }
     }
 
-    /// The literal after `prefix` on a line that is indented by `indent` columns and ends with `suffix`; broken over lines where it
-    /// does not fit, one item a line.
+    /// The literal after `prefix` on a line that is indented by `indent` columns and ends with `suffix`; broken over
+    /// lines where it does not fit, one item a line.
     pub fn after(&self, indent: usize, prefix: &str, suffix: &str) -> String {
         let flat = self.flat();
         let fits = indent + width(prefix) + width(&flat) + width(suffix) <= WIDTH;

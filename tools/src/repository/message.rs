@@ -83,7 +83,8 @@ fn table(verdicts: &[BackendVerdict]) -> String {
     text
 }
 
-/// A backend's row. The difference is that of the output which came closest to what was allowed, or went furthest over it.
+/// A backend's row. The difference is that of the output which came closest to what was allowed, or went furthest
+/// over it.
 fn row(word: &BackendVerdict) -> [String; 6] {
     let mut row = [
         word.backend.to_string(),

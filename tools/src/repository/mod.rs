@@ -1,8 +1,8 @@
 //! Committing a skillset, without touching anything of the user's.
 //!
-//! Blobs, trees and the commit are built in the object database, and one new branch is pointed at the commit. The index,
-//! the work tree and the current branch are never read for their content and never written, so it does not matter whether
-//! they are dirty, or whether there is a work tree at all.
+//! Blobs, trees and the commit are built in the object database, and one new branch is pointed at the commit. The
+//! index, the work tree and the current branch are never read for their content and never written, so it does not
+//! matter whether they are dirty, or whether there is a work tree at all.
 //!
 //! The branch is created last and in one step. A kill before that leaves objects that nothing refers to, which
 //! `git gc` removes one day; a kill after it leaves a finished commit, which the resumed run recognises as its own.

@@ -6,8 +6,9 @@ use git2::{ErrorCode, Repository, RepositoryInitOptions, RepositoryOpenFlags};
 
 use super::{RepositoryError, Result, error};
 
-/// Opens the repository at `path` (with a work tree, bare, or a linked work tree), or creates one there if the folder is
-/// absent or empty. A repository further up is not meant: skillsets would land among the files of another project.
+/// Opens the repository at `path` (with a work tree, bare, or a linked work tree), or creates one there if the
+/// folder is absent or empty. A repository further up is not meant: skillsets would land among the files of another
+/// project.
 pub(super) fn open_or_create(path: &Path) -> Result<Repository> {
     if let Some(repository) = open(path)? {
         return Ok(repository);

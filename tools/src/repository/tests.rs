@@ -339,7 +339,8 @@ mod without_rights {
         thread::scope(|scope| {
             scope.spawn(|| {
                 if is_root() {
-                    // SAFETY: setfsuid takes a plain number, and on Linux changes the calling thread only, which ends here.
+                    // SAFETY: setfsuid takes a plain number, and on Linux changes the calling thread only, which
+                    // ends here.
                     unsafe { libc::setfsuid(65534) };
                 }
                 for name in ["there", "absent"] {

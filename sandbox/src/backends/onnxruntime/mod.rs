@@ -1,7 +1,7 @@
 //! `onnxruntime`: an ONNX file on ONNX Runtime's CPU provider, through the `ort` crate.
 //!
-//! The library comes from the environment's `onnxruntime` wheel. It is loaded in a caged worker process and never in this
-//! one, so a crash costs an attempt and not the run.
+//! The library comes from the environment's `onnxruntime` wheel. It is loaded in a caged worker process and never in
+//! this one, so a crash costs an attempt and not the run.
 
 mod profile;
 mod values;

@@ -237,8 +237,8 @@ impl Loader<'_> {
         build().map_err(runtime("load"))
     }
 
-    /// Nodes per execution provider, from the runtime's profile of one run. The session is one of its own: profiling would
-    /// be in the measured times.
+    /// Nodes per execution provider, from the runtime's profile of one run. The session is one of its own: profiling
+    /// would be in the measured times.
     fn count_nodes(&self, work: &Path, inputs: &Tensors) -> Result<BTreeMap<String, u64>, Failure> {
         let mut session = self.load(Some(&work.join("profile")))?;
         run(&mut session, inputs)?;
@@ -266,8 +266,8 @@ fn optimization(level: &str) -> Result<GraphOptimizationLevel, Failure> {
     }
 }
 
-/// The inputs that the graph has, by its own names. One that the exporter dropped because nothing uses it is not fed: the
-/// judge sees by its probe whether nothing should have.
+/// The inputs that the graph has, by its own names. One that the exporter dropped because nothing uses it is not
+/// fed: the judge sees by its probe whether nothing should have.
 fn feeds<'a>(
     session: &Session,
     inputs: &'a Tensors,
