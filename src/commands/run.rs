@@ -89,6 +89,8 @@ pub fn run(args: &Args, settings: &Settings, colour: bool) -> Result<u8, CliErro
             )),
         }
     });
+    // After an interrupt a thread may still wait for a lock; the process does not wait for it.
+    runtime.shutdown_background();
     live.finish();
     let outcome = ended?;
     report(

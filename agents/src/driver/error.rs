@@ -27,6 +27,8 @@ pub enum DriverError {
     Plan(#[from] PlanError),
     #[error("a result cannot be read as the type it was written as: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("a task of the driver ended early: {0}")]
+    Task(#[from] tokio::task::JoinError),
     #[error("the judge's inputs cannot be drawn: {0}")]
     Inputs(String),
 }
@@ -63,7 +65,10 @@ impl DriverError {
             DriverError::Backend(error) => Some(error.hint().to_owned()),
             DriverError::Repository(error) => Some(error.hint().to_string()),
             DriverError::Plan(error) => Some(error.hint().to_owned()),
-            DriverError::Render(_) | DriverError::Json(_) | DriverError::Inputs(_) => Some(
+            DriverError::Render(_)
+            | DriverError::Json(_)
+            | DriverError::Task(_)
+            | DriverError::Inputs(_) => Some(
                 "this is a defect in Portwright: please report it with the run's events".to_owned(),
             ),
         }
@@ -76,9 +81,10 @@ impl DriverError {
             }
             DriverError::Worker(_) | DriverError::Backend(_) => Blame::Environment,
             DriverError::Plan(_) => Blame::Usage,
-            DriverError::Render(_) | DriverError::Json(_) | DriverError::Inputs(_) => {
-                Blame::Internal
-            }
+            DriverError::Render(_)
+            | DriverError::Json(_)
+            | DriverError::Task(_)
+            | DriverError::Inputs(_) => Blame::Internal,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A launch from its beginning to its end, or from where a killed one stopped.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use portwright_core::{
     Backend, Digest, Finding, PortPlan, RunId, Verdict, event::Event, plan::Strategy,
@@ -28,9 +28,7 @@ use super::{
 /// first's result.
 pub async fn run(session: &Session, request: &Request) -> Result<Outcome, DriverError> {
     let key = Digest::of_json(&(&session.identity, request))?;
-    let _lock = RunLock::acquire(session.ledger.folder(), &key, |holder| {
-        session.observer.waiting(holder.pid);
-    })?;
+    let _lock = lock(session, &key).await?;
     if let Some(outcome) = finished(session, request, &key)? {
         return Ok(outcome);
     }
@@ -44,6 +42,14 @@ pub async fn run(session: &Session, request: &Request) -> Result<Outcome, Driver
         steps.remove_files()?;
     }
     Ok(outcome)
+}
+
+/// Takes the right to work on the run, waiting for it on a thread of its own so that an interrupt is still heard.
+async fn lock(session: &Session, key: &Digest) -> Result<RunLock, DriverError> {
+    let (folder, key) = (session.ledger.folder().to_owned(), key.clone());
+    let observer = Arc::clone(&session.observer);
+    let waiting = move || RunLock::acquire(&folder, &key, |holder| observer.waiting(holder.pid));
+    Ok(tokio::task::spawn_blocking(waiting).await??)
 }
 
 /// The outcome of a run with this key that has ended and whose commit, if it made one, is still there.
