@@ -210,6 +210,55 @@ raise ValueError('real')"#;
 }
 
 #[test]
+fn the_judges_files_cannot_be_replaced_and_its_reference_cannot_be_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let inputs = root.join("inputs/example.safetensors");
+    let reference = root.join("reference/outputs/example.safetensors");
+    for (path, text) in [
+        (&inputs, "drawn by the judge"),
+        (&reference, "eager PyTorch"),
+    ] {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    // Each attempt must be refused; the message tells which one was not.
+    let code = format!(
+        r#"import os, shutil
+inputs, reference = {inputs:?}, {reference:?}
+attempts = {{
+    'read the reference': lambda: open(reference).read(),
+    'list the reference': lambda: os.listdir(os.path.dirname(reference)),
+    'overwrite the inputs': lambda: open(inputs, 'w'),
+    'append to the inputs': lambda: open(inputs, 'a'),
+    'remove the inputs': lambda: os.unlink(inputs),
+    'move the inputs': lambda: os.rename(inputs, inputs + '.old'),
+    'replace the inputs': lambda: os.symlink('/dev/null', inputs + '.new'),
+    'remove the reference': lambda: shutil.rmtree(os.path.dirname(reference)),
+    'write a reference': lambda: open(reference, 'w'),
+}}
+done = []
+for name, attempt in attempts.items():
+    try:
+        attempt()
+        done.append(name)
+    except OSError:
+        pass
+raise ValueError(f'done: {{done}}, read: {{open(inputs).read()}}')"#
+    );
+    let mut attack = request(hostile(&root.join("skillset"), &code), &root.join("work"));
+    attack.readable.push(inputs.parent().unwrap().to_owned());
+    let report = run(&attack).unwrap();
+    assert!(
+        matches!(&report.outcome, JobOutcome::Failed { error }
+            if error.message == "done: [], read: drawn by the judge"),
+        "{report:?}"
+    );
+    assert_eq!(fs::read_to_string(&inputs).unwrap(), "drawn by the judge");
+    assert_eq!(fs::read_to_string(&reference).unwrap(), "eager PyTorch");
+}
+
+#[test]
 fn jobs_run_side_by_side() {
     let folder = tempfile::tempdir().unwrap();
     let first = request(introspect("bert"), &folder.path().join("first"));
