@@ -1,6 +1,6 @@
 //! The exit codes that bots rely on; docs/reference/json.md documents them.
 
-use portwright_core::{Verdict, verdict::BackendVerdict};
+use portwright_agents::driver::Outcome;
 
 /// Every requested backend passed.
 pub const PASSED: u8 = 0;
@@ -20,37 +20,47 @@ pub const INTERNAL: u8 = 70;
 pub const INTERRUPTED: u8 = 130;
 
 /// The exit code of a finished run.
-pub fn of_verdicts(verdicts: &[BackendVerdict]) -> u8 {
-    let all = !verdicts.is_empty() && verdicts.iter().all(|v| v.verdict == Verdict::Pass);
-    if all { PASSED } else { NOT_PASSED }
+pub fn of_outcome(outcome: &Outcome) -> u8 {
+    if outcome.passed() { PASSED } else { NOT_PASSED }
 }
 
 #[cfg(test)]
 mod tests {
-    use portwright_core::Backend;
+    use portwright_core::{Backend, ModelType, RunId, Verdict, verdict::BackendVerdict};
 
     use super::*;
 
-    fn verdict(verdict: Verdict) -> BackendVerdict {
-        BackendVerdict {
+    fn outcome(verdicts: &[Verdict]) -> Outcome {
+        let verdict = |verdict| BackendVerdict {
             backend: Backend::TorchCpu,
             verdict,
             evidence: None,
             finding: None,
+        };
+        Outcome {
+            run: RunId::new("run"),
+            model_type: ModelType::new("bert"),
+            library_version: "5.20.2".into(),
+            class: None,
+            verdicts: verdicts.iter().copied().map(verdict).collect(),
+            branch: None,
+            commit: None,
+            reused: false,
         }
     }
 
     #[test]
     fn only_a_pass_on_every_backend_is_success() {
-        assert_eq!(of_verdicts(&[verdict(Verdict::Pass)]), PASSED);
+        assert_eq!(of_outcome(&outcome(&[Verdict::Pass])), PASSED);
         assert_eq!(
-            of_verdicts(&[verdict(Verdict::Pass), verdict(Verdict::Converted)]),
+            of_outcome(&outcome(&[Verdict::Pass, Verdict::Converted])),
             NOT_PASSED
         );
+        assert_eq!(of_outcome(&outcome(&[Verdict::Unavailable])), NOT_PASSED);
     }
 
     #[test]
     fn nothing_judged_is_no_success() {
-        assert_eq!(of_verdicts(&[]), NOT_PASSED);
+        assert_eq!(of_outcome(&outcome(&[])), NOT_PASSED);
     }
 }

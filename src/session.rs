@@ -75,7 +75,7 @@ async fn environment(
     if let Some(built) = Environment::open(&spec, &options)? {
         return Ok(built);
     }
-    live.line("building the Python environment, once for this machine (about 5 GB)");
+    live.line("building the Python environment, once for this machine (it takes about 6 GB)");
     let built = tokio::task::spawn_blocking(move || {
         Environment::ensure(&spec, &options, &mut |progress| {
             live.doing(&progress.to_string())

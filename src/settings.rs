@@ -47,8 +47,6 @@ pub struct Run {
     pub plans: NonZeroU32,
     pub attempts: NonZeroU32,
     pub repair_seconds: NonZeroU64,
-    /// 0 for the number of processors.
-    pub jobs: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -19,10 +19,15 @@ pub struct Resolved {
     pub overrides: Map<String, Value>,
 }
 
-/// A folder is a folder if it is one; anything else is a name.
+/// A path, or the name of a folder with a `config.json`, is a folder; anything else is a name, even where a skillset's
+/// folder has it too.
 pub async fn resolve(text: &str, session: &Session, cache: &Path) -> Result<Resolved, CliError> {
     let path = Path::new(text);
-    if !text.is_empty() && (path.is_dir() || text.contains(std::path::MAIN_SEPARATOR)) {
+    if !text.is_empty()
+        && (path.join("config.json").is_file()
+            || text.contains(std::path::MAIN_SEPARATOR)
+            || text.starts_with('.'))
+    {
         return folder(text, path);
     }
     let known = session::catalogue(session, cache).await?;

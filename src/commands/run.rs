@@ -4,7 +4,7 @@ use std::{io::IsTerminal as _, path::PathBuf, sync::Arc, time::Instant};
 
 use clap::Args as ClapArgs;
 use portwright_agents::driver::{self, Outcome, Request};
-use portwright_core::{Backend, PortPlan};
+use portwright_core::{Backend, ModelType, PortPlan};
 use portwright_knowledge::propose::ProposeOptions;
 
 use crate::{
@@ -53,7 +53,7 @@ pub struct Args {
     /// Do everything again, even what the ledger holds.
     #[arg(long)]
     pub fresh: bool,
-    /// Run without isolation where the kernel allows none; every verdict says so.
+    /// Run without isolation where the kernel allows none; the evidence of a pass says so.
     #[arg(long)]
     pub no_sandbox: bool,
     /// The most resident memory of a job's whole process tree, in MiB.
@@ -100,7 +100,7 @@ pub fn run(args: &Args, settings: &Settings, colour: bool) -> Result<u8, CliErro
         began.elapsed().as_secs_f64(),
         colour,
     )?;
-    Ok(exit::of_verdicts(&outcome.verdicts))
+    Ok(exit::of_outcome(&outcome))
 }
 
 async fn launch(
@@ -116,6 +116,9 @@ async fn launch(
         &settings.environment_options()?.cache_dir,
     )
     .await?;
+    if let Some(plan) = &plan {
+        check_plan(plan, &resolved.target.model_type)?;
+    }
     let backends = if args.backends.is_empty() {
         settings.run.backends.clone()
     } else {
@@ -147,6 +150,20 @@ async fn launch(
     let outcome = driver::run(&session, &request).await;
     session.workers.shutdown().await;
     Ok(outcome?)
+}
+
+/// A plan is for one model type: one for another would fail late, at a class or a field that this type does not have.
+fn check_plan(plan: &PortPlan, asked: &ModelType) -> Result<(), CliError> {
+    if plan.model_type == *asked {
+        return Ok(());
+    }
+    Err(CliError::usage(
+        format!("the plan is for `{}`, not for `{asked}`", plan.model_type),
+        format!(
+            "name `{}`, or give a plan for `{asked}` to --plan",
+            plan.model_type
+        ),
+    ))
 }
 
 /// Backends once each, in the order in which they are built: a conversion comes after what it converts.
@@ -221,7 +238,7 @@ fn report(
     } else if !args.no_commit {
         output::line("nothing was committed, because nothing passed")?;
     }
-    if exit::of_verdicts(&outcome.verdicts) != exit::PASSED {
+    if !outcome.passed() {
         output::line(&format!("what happened: portwright runs {}", outcome.run))?;
     }
     Ok(())

@@ -20,14 +20,14 @@ impl Style {
     }
 
     fn verdict(self, verdict: Verdict) -> String {
-        let text = format!("{:<13}", verdict.as_str());
+        let text = verdict.as_str();
         match verdict {
-            Verdict::Pass => self.paint("32", &text),
+            Verdict::Pass => self.paint("32", text),
             Verdict::Converted | Verdict::Unavailable | Verdict::Unsupported => {
-                self.paint("33", &text)
+                self.paint("33", text)
             }
             Verdict::Fail | Verdict::TimedOut | Verdict::Crashed | Verdict::OutOfMemory => {
-                self.paint("31", &text)
+                self.paint("31", text)
             }
         }
     }
@@ -58,9 +58,12 @@ pub fn render(verdicts: &[BackendVerdict], style: Style) -> String {
                 "{}/{}",
                 evidence.placement.nodes_on_provider, evidence.placement.nodes
             );
+            // By hand: the codes of a colour would count as width.
+            let gap = 13_usize.saturating_sub(verdict.verdict.as_str().len());
             let _ = write!(
                 out,
-                " {:>9} {:>9} {:>9} {:>10} {:>10} {:>10}",
+                "{:gap$} {:>9} {:>9} {:>9} {:>10} {:>10} {:>10}",
+                "",
                 scientific(difference),
                 scientific(allowed),
                 nodes,

@@ -56,7 +56,7 @@ fn the_file_of_a_parent_folder_counts() {
 
 #[test]
 fn the_project_overrides_the_user() {
-    let (user, _) = project("[run]\nattempts = 2\njobs = 3\n");
+    let (user, _) = project("[run]\nattempts = 2\nplans = 3\n");
     let (project, _) = project("[run]\nattempts = 5\n");
     let places = Places {
         user: Some(user.path().join(FILE)),
@@ -64,20 +64,20 @@ fn the_project_overrides_the_user() {
         explicit: None,
     };
     let run = Loaded::read(&places).unwrap().settings.run;
-    assert_eq!((run.attempts.get(), run.jobs), (5, 3));
+    assert_eq!((run.attempts.get(), run.plans.get()), (5, 3));
 }
 
 #[test]
 fn a_file_that_the_command_line_names_replaces_the_project_s() {
     let (project_folder, _) = project("[run]\nattempts = 5\n");
-    let (other, _) = project("[run]\njobs = 7\n");
+    let (other, _) = project("[run]\nplans = 7\n");
     let places = Places {
         explicit: Some(other.path().join(FILE)),
         working_folder: Some(project_folder.path().to_owned()),
         user: None,
     };
     let run = Loaded::read(&places).unwrap().settings.run;
-    assert_eq!((run.attempts.get(), run.jobs), (8, 7));
+    assert_eq!((run.attempts.get(), run.plans.get()), (12, 7));
 }
 
 #[test]
@@ -175,7 +175,10 @@ fn what_is_shown_tells_where_each_setting_comes_from() {
         shown.contains(&format!("run.attempts = 2  # {}\n", file.display())),
         "{shown}"
     );
-    assert!(shown.contains("run.jobs = 0  # default\n"), "{shown}");
+    assert!(
+        shown.contains("run.plans = 24  # default\n"),
+        "{shown}"
+    );
 }
 
 #[test]

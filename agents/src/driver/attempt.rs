@@ -8,6 +8,7 @@ use portwright_core::{
     plan::Strategy,
     verdict::BackendVerdict,
 };
+use portwright_ledger::LedgerError;
 use portwright_sandbox::{
     backends::{self, Host, onnxruntime::Tuning},
     judge::{self, Case},
@@ -23,7 +24,7 @@ use crate::{
 use super::{
     DriverError, Request,
     analyse::{answer, failed, generate},
-    ground::{Failure, Ground, Phase, job_in, path_text, prepare},
+    ground::{Failure, Ground, Phase, had_space, job_in, path_text, prepare},
     steps::{Steps, subfolder},
 };
 
@@ -101,6 +102,14 @@ struct Attempt<'a> {
     onnx: Option<PathBuf>,
 }
 
+/// An artefact in the ledger's store.
+#[derive(Clone, Debug)]
+struct Stored {
+    /// The digest of its one file, or of the manifest of several.
+    digest: Digest,
+    bytes: u64,
+}
+
 /// What one backend's porter has so far.
 struct Port {
     backend: Backend,
@@ -108,7 +117,7 @@ struct Port {
     dynamic: bool,
     ground: Ground,
     /// The work folder of the job that built, and what it built.
-    build: Option<(PathBuf, Artefact)>,
+    build: Option<(PathBuf, Artefact, Stored)>,
     /// The work folder of the job that executed.
     work: PathBuf,
 }
@@ -116,6 +125,9 @@ struct Port {
 impl Attempt<'_> {
     /// Drives the porter of one backend.
     async fn port(&mut self, backend: Backend) -> Result<BackendVerdict, DriverError> {
+        if let Err(absent) = backends::of(backend).probe(&self.steps.session.environment) {
+            return Ok(unavailable(backend, absent.to_string(), absent.hint));
+        }
         let dynamic = self
             .plan
             .export
@@ -187,10 +199,23 @@ impl Attempt<'_> {
             Ok(artefact) => artefact,
             Err(error) => return Ok(failed(malformed(backend, &error.to_string()))),
         };
+        let mut names = artefact.files.clone();
+        names.push(artefact.main.clone());
+        let stored = match self.store(&step.folder, &names) {
+            Ok(stored) => stored,
+            // The names and files are the job's own: what is wrong with them is its failure, and never followed.
+            Err(LedgerError::NotPlain { path, why }) => {
+                return Ok(failed(malformed(
+                    backend,
+                    &format!("{}: {why}", path.display()),
+                )));
+            }
+            Err(error) => return Err(error.into()),
+        };
         if backend == Backend::Onnxruntime {
             self.onnx = Some(step.folder.join(&artefact.main));
         }
-        port.build = Some((step.folder, artefact.clone()));
+        port.build = Some((step.folder, artefact.clone(), stored));
         Ok(Observation::Built {
             artefact: Box::new(artefact),
         })
@@ -202,7 +227,7 @@ impl Attempt<'_> {
         let artefact = port
             .build
             .as_ref()
-            .map(|(folder, artefact)| folder.join(&artefact.main));
+            .map(|(folder, artefact, _)| folder.join(&artefact.main));
         let key = json!([
             self.phase,
             backend,
@@ -255,7 +280,9 @@ impl Attempt<'_> {
                     },
                     tuning: Tuning::of(self.plan),
                 };
-                Ok(backends::of(backend).execute(&host, &attempt).await?)
+                let report = backends::of(backend).execute(&host, &attempt).await?;
+                had_space(&report, &attempt.request.work)?;
+                Ok(report)
             })
             .await?;
         port.work = step.folder.join("job");
@@ -265,9 +292,12 @@ impl Attempt<'_> {
     }
 
     fn judge(&self, port: &Port, report: &JobReport) -> Result<BackendVerdict, DriverError> {
-        let (artefact, artefact_bytes) = match &port.build {
-            Some((folder, artefact)) => digest_files(folder, &artefact.files)?,
-            None => digest_files(&self.skillset, &["skillset.py".to_owned()])?,
+        let stored = match &port.build {
+            Some((_, _, stored)) => stored.clone(),
+            None => self.store(
+                &self.skillset,
+                &["skillset.py".to_owned(), "weights.py".to_owned()],
+            )?,
         };
         Ok(judge::judge(&Case {
             backend: port.backend,
@@ -277,27 +307,25 @@ impl Attempt<'_> {
             reference: &port.ground.reference,
             report,
             work: &port.work,
-            artefact: &artefact,
-            artefact_bytes,
+            artefact: &stored.digest,
+            artefact_bytes: stored.bytes,
             plan: &self.plan.digest()?,
             dynamic: port.dynamic,
         }))
     }
-}
 
-/// The digest of one file, or of the list of the digests of several; and their bytes.
-fn digest_files(folder: &Path, files: &[String]) -> Result<(Digest, u64), DriverError> {
-    let mut digests = Vec::with_capacity(files.len());
-    let mut bytes = 0;
-    for file in files {
-        let path = folder.join(file);
-        let content = std::fs::read(&path).map_err(|source| DriverError::folder(&path, source))?;
-        bytes += content.len() as u64;
-        digests.push(Digest::of(&content));
-    }
-    match digests.as_slice() {
-        [one] => Ok((one.clone(), bytes)),
-        many => Ok((Digest::of_json(&many)?, bytes)),
+    /// Puts files into the ledger's store, so that what a verdict names can be looked at again.
+    fn store(&self, folder: &Path, names: &[String]) -> Result<Stored, LedgerError> {
+        let store = self.steps.session.ledger.store();
+        let manifest = store.put_files(folder, names)?;
+        let files = store.manifest(&manifest)?.files;
+        Ok(Stored {
+            bytes: files.iter().map(|file| file.bytes).sum(),
+            digest: match files.as_slice() {
+                [one] => one.digest.clone(),
+                _ => manifest,
+            },
+        })
     }
 }
 
@@ -310,6 +338,22 @@ fn malformed(backend: Backend, why: &str) -> Failure {
         error: None,
         hint: None,
     }))
+}
+
+fn unavailable(backend: Backend, message: String, hint: String) -> BackendVerdict {
+    BackendVerdict {
+        backend,
+        verdict: Verdict::Unavailable,
+        evidence: None,
+        finding: Some(Finding {
+            stage: Stage::Load,
+            backend: Some(backend),
+            signature: Signature::phrase("the backend is absent"),
+            message,
+            error: None,
+            hint: Some(hint),
+        }),
+    }
 }
 
 fn on(backend: Backend, mut failure: Failure) -> Failure {

@@ -4,7 +4,7 @@ use std::{io, path::Path, path::PathBuf};
 
 use portwright_core::plan::PlanError;
 use portwright_ledger::LedgerError;
-use portwright_sandbox::{backends::BackendError, pool::WorkerError};
+use portwright_sandbox::{backends::BackendError, pool::WorkerError, process::ProcessError};
 use portwright_tools::{render::RenderError, repository::RepositoryError};
 use thiserror::Error;
 
@@ -78,6 +78,10 @@ impl DriverError {
         match self {
             DriverError::Folder { .. } | DriverError::Ledger(_) | DriverError::Repository(_) => {
                 Blame::Storage
+            }
+            DriverError::Worker(WorkerError::NotCaged(_))
+            | DriverError::Backend(BackendError::Process(ProcessError::Refused { .. })) => {
+                Blame::Sandbox
             }
             DriverError::Worker(_) | DriverError::Backend(_) => Blame::Environment,
             DriverError::Plan(_) => Blame::Usage,

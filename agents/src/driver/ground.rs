@@ -1,6 +1,9 @@
 //! The ground that a plan is judged on: a checkpoint, the judge's input sets, and the eager reference on them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use portwright_core::{
     Finding, PortPlan, Stage, Verdict,
@@ -214,8 +217,31 @@ pub async fn job_in(
         readable,
         limits: steps.session.limits,
     };
-    Ok(steps.session.workers.run(&job).await?)
+    let report = steps.session.workers.run(&job).await?;
+    had_space(&report, work)?;
+    Ok(report)
 }
+
+/// A full disk, met by a job, says nothing of the model type: it ends the launch, and the step stays to be done.
+pub fn had_space(report: &JobReport, work: &Path) -> Result<(), DriverError> {
+    let failed = match &report.outcome {
+        // The answer of a test run: the tests may have met it.
+        JobOutcome::Done { result } => result["failed"].as_u64().is_some_and(|failed| failed > 0),
+        _ => true,
+    };
+    let text = serde_json::to_string(&report.outcome)?;
+    if failed && FULL.iter().any(|words| text.contains(words)) {
+        return Err(DriverError::folder(work, io::ErrorKind::StorageFull.into()));
+    }
+    Ok(())
+}
+
+/// What libraries say of a disk or a quota that is used up, in C's words or in Rust's.
+const FULL: [&str; 3] = [
+    "No space left on device",
+    "(os error 28)",
+    "Disk quota exceeded",
+];
 
 /// The judge's seed for a phase of this run: drawn once, kept in the ledger, and shown to nobody before the verdict.
 fn hidden_seed(steps: &Steps<'_>, phase: Phase) -> Result<u64, DriverError> {
@@ -289,5 +315,24 @@ mod tests {
             result: serde_json::Value::Null,
         });
         assert!(Failure::of_report(Stage::Export, &done).is_none());
+    }
+
+    #[test]
+    fn a_full_disk_ends_the_launch_and_is_no_finding() {
+        let words = "I/O error: No space left on device (os error 28)";
+        let full = |outcome| had_space(&report(outcome), Path::new("work"));
+        let error = JobError {
+            message: words.into(),
+            ..JobError::default()
+        };
+        let ended = full(JobOutcome::Failed { error }).unwrap_err();
+        assert_eq!(ended.blame(), crate::driver::Blame::Storage);
+        assert!(ended.hint().unwrap().contains("free some space"));
+        let tests = |failed| JobOutcome::Done {
+            result: json!({"passed": 1, "failed": failed, "messages": [words]}),
+        };
+        assert!(full(tests(1)).is_err());
+        assert!(full(tests(0)).is_ok());
+        assert!(had_space(&failed_while("forward"), Path::new("work")).is_ok());
     }
 }

@@ -35,7 +35,7 @@ pub async fn run(session: &Session, request: &Request) -> Result<Outcome, Driver
     let steps = begin(session, request, &key)?;
     let outcome = work(&steps, request).await?;
     keep(&steps, &outcome)?;
-    let exit_code = u8::from(outcome.verdicts.iter().any(|v| v.verdict != Verdict::Pass));
+    let exit_code = u8::from(!outcome.passed());
     let record = session.ledger.finish_run(&steps.run, exit_code)?;
     session.observer.event(&record);
     if exit_code == 0 {

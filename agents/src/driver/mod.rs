@@ -16,7 +16,7 @@ mod steps;
 use std::{collections::BTreeMap, path::PathBuf};
 
 use portwright_core::{
-    Backend, Digest, ModelType, PortPlan, RunId, event::Record, job::ModelSource,
+    Backend, Digest, ModelType, PortPlan, RunId, Verdict, event::Record, job::ModelSource,
     verdict::BackendVerdict,
 };
 use portwright_knowledge::propose::ProposeOptions;
@@ -85,6 +85,13 @@ pub struct Outcome {
     pub commit: Option<String>,
     /// Whether everything was found finished in the ledger.
     pub reused: bool,
+}
+
+impl Outcome {
+    /// Whether every requested backend passed; nothing requested is no pass.
+    pub fn passed(&self) -> bool {
+        !self.verdicts.is_empty() && self.verdicts.iter().all(|v| v.verdict == Verdict::Pass)
+    }
 }
 
 /// Takes one launch all the way, or goes on with one that was killed.

@@ -71,6 +71,17 @@ pub(super) fn validate(plan: &PortPlan) -> Result<(), PlanError> {
         }
     }
     validate_inputs(plan)?;
+    for (backend, export) in &plan.export {
+        let key = |name: &str| format!("export.{backend}.{name}");
+        one_of(&key("attention"), &export.attention, &["eager", "sdpa"])?;
+        if let Some(level) = &export.runtime_optimization {
+            one_of(
+                &key("runtime_optimization"),
+                level,
+                &["disable", "basic", "extended", "all"],
+            )?;
+        }
+    }
     if plan
         .export
         .get(&Backend::Onnxruntime)
@@ -169,6 +180,16 @@ fn identifier(key: &str, text: &str) -> Result<(), PlanError> {
     }
 }
 
+fn one_of(key: &str, text: &str, known: &[&str]) -> Result<(), PlanError> {
+    if known.contains(&text) {
+        return Ok(());
+    }
+    Err(invalid(
+        key,
+        &format!("`{text}` is none of {}", known.join(", ")),
+    ))
+}
+
 fn invalid(key: &str, why: &str) -> PlanError {
     PlanError::Invalid {
         key: key.to_owned(),
@@ -238,6 +259,12 @@ attention = "eager"
         let error =
             from_toml(&PLAN.replace("[\"batch\", 8]", "[\"batch\", \"sequence\"]")).unwrap_err();
         assert!(error.to_string().contains("sequence"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_attention_implementation_names_the_known_ones() {
+        let error = from_toml(&PLAN.replace("\"eager\"", "\"flash\"")).unwrap_err();
+        assert!(error.to_string().contains("sdpa"), "{error}");
     }
 
     #[test]

@@ -254,7 +254,11 @@ fn merge(values: &mut Map<String, Json>, overrides: &Map<String, Json>) {
 }
 
 fn stdlib_imports(exported: bool, call: bool) -> Vec<&'static str> {
-    let mut lines = vec!["import copy"];
+    let mut lines = Vec::new();
+    if exported {
+        lines.push("import contextlib");
+    }
+    lines.push("import copy");
     if exported && call {
         lines.push("import functools");
     }
@@ -264,7 +268,7 @@ fn stdlib_imports(exported: bool, call: bool) -> Vec<&'static str> {
         "import importlib.util",
     ]);
     if exported {
-        lines.push("import tempfile");
+        lines.extend(["import sys", "import tempfile"]);
     }
     lines.extend([
         "from collections.abc import Callable",
