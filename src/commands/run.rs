@@ -73,7 +73,15 @@ pub struct Args {
 pub fn run(args: &Args, settings: &Settings, colour: bool) -> Result<u8, CliError> {
     let began = Instant::now();
     let plan = args.plan.as_deref().map(read_plan).transpose()?;
-    let live = Arc::new(Live::new(std::io::stderr().is_terminal(), args.json));
+    let terminal = std::io::stderr().is_terminal();
+    // Colours were decided for stdout; the live view is on stderr, which may be a terminal where stdout is none.
+    let live = Arc::new(Live::new(
+        terminal,
+        args.json,
+        Style {
+            colour: terminal && colour,
+        },
+    ));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -1,38 +1,56 @@
-//! The live view of a run: a spinner with the current step on a terminal, plain lines elsewhere.
+//! The live view of a run: on a terminal the current step and a table of backends, plain lines elsewhere.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use portwright_agents::driver::Observer;
-use portwright_core::event::{Event, Record};
+use portwright_core::{
+    Backend,
+    event::{Event, Record},
+};
+
+use super::table::Style;
 
 /// Shows events on stderr as they happen.
 pub struct Live {
-    bar: ProgressBar,
+    screen: MultiProgress,
+    /// What is being done now.
+    step: ProgressBar,
+    /// One line for each backend that was reached.
+    backends: Mutex<BTreeMap<Backend, ProgressBar>>,
     terminal: bool,
     quiet: bool,
-    current: Mutex<String>,
+    style: Style,
 }
 
 impl Live {
     /// `terminal` says whether stderr is one; `quiet` shows nothing at all.
-    pub fn new(terminal: bool, quiet: bool) -> Self {
-        let bar = if terminal && !quiet {
-            ProgressBar::new_spinner()
+    pub fn new(terminal: bool, quiet: bool, style: Style) -> Self {
+        let shown = terminal && !quiet;
+        let target = if shown {
+            ProgressDrawTarget::stderr()
         } else {
-            ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())
+            ProgressDrawTarget::hidden()
         };
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:>4}") {
-            bar.set_style(style);
+        let screen = MultiProgress::with_draw_target(target);
+        let step = screen.add(ProgressBar::new_spinner());
+        if let Ok(template) = ProgressStyle::with_template("{spinner} {msg} {elapsed:>4}") {
+            step.set_style(template);
         }
-        if terminal && !quiet {
-            bar.enable_steady_tick(Duration::from_millis(100));
+        if shown {
+            step.enable_steady_tick(Duration::from_millis(100));
         }
         Self {
-            bar,
+            screen,
+            step,
+            backends: Mutex::default(),
             terminal,
             quiet,
-            current: Mutex::new(String::new()),
+            style,
         }
     }
 
@@ -42,7 +60,7 @@ impl Live {
             return;
         }
         if self.terminal {
-            self.bar.println(text);
+            self.step.suspend(|| eprintln!("{text}"));
         } else {
             eprintln!("{text}");
         }
@@ -50,21 +68,47 @@ impl Live {
 
     /// What is being done now.
     pub fn doing(&self, text: &str) {
-        if let Ok(mut current) = self.current.lock() {
-            if *current == text {
-                return;
-            }
-            text.clone_into(&mut current);
+        if self.step.message() == text {
+            return;
         }
-        self.bar.set_message(text.to_owned());
+        self.step.set_message(text.to_owned());
         if !self.terminal && !self.quiet {
             eprintln!("  {text}");
         }
     }
 
+    /// Takes everything off the screen that does not stay.
     pub fn finish(&self) {
-        self.bar.finish_and_clear();
+        for bar in self.rows().values() {
+            bar.finish_and_clear();
+        }
+        self.step.finish_and_clear();
     }
+
+    fn rows(&self) -> MutexGuard<'_, BTreeMap<Backend, ProgressBar>> {
+        // A panic elsewhere leaves whole lines behind.
+        self.backends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows where a backend is in its row of the table.
+    fn backend(&self, backend: Backend, state: String) {
+        let mut rows = self.rows();
+        let row = rows.entry(backend).or_insert_with(|| {
+            let row = self.screen.add(ProgressBar::new_spinner());
+            if let Ok(template) = ProgressStyle::with_template("    {prefix:<13} {msg}") {
+                row.set_style(template);
+            }
+            row.set_prefix(backend.as_str());
+            row
+        });
+        row.set_message(state);
+    }
+}
+
+/// The backend that a step such as `build openvino` is for.
+fn backend_of(step: &str) -> Option<(&str, Backend)> {
+    let (doing, backend) = step.split_once(' ')?;
+    Some((doing, backend.parse().ok()?))
 }
 
 impl Observer for Live {
@@ -74,7 +118,12 @@ impl Observer for Live {
                 self.line(&format!("run {} of {target}", record.run))
             }
             Event::RunResumed => self.line(&format!("run {} goes on where it stopped", record.run)),
-            Event::StepStarted { step, .. } => self.doing(step),
+            Event::StepStarted { step, .. } => {
+                self.doing(step);
+                if let Some((doing, backend)) = backend_of(step) {
+                    self.backend(backend, format!("{doing} …"));
+                }
+            }
             Event::StepFinished {
                 step,
                 seconds,
@@ -89,11 +138,17 @@ impl Observer for Live {
             Event::Decided { agent, what } => self.line(&format!("  {agent}: {what}")),
             Event::VerdictReached { verdict, fresh } => {
                 let how = if *fresh { ", afresh" } else { "" };
-                self.line(&format!(
-                    "  {}: {}{how}",
+                self.backend(
                     verdict.backend,
-                    verdict.verdict.as_str()
-                ));
+                    format!("{}{how}", self.style.verdict(verdict.verdict)),
+                );
+                if !self.terminal {
+                    self.line(&format!(
+                        "  {}: {}{how}",
+                        verdict.backend,
+                        verdict.verdict.as_str()
+                    ));
+                }
             }
             Event::Committed { .. } | Event::RunFinished { .. } => {}
         }
@@ -105,5 +160,24 @@ impl Observer for Live {
             |pid| format!("process {pid}"),
         );
         self.line(&format!("{who} works on the same run; waiting for it"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_a_backend_is_shown_in_its_row() {
+        assert_eq!(
+            backend_of("build openvino"),
+            Some(("build", Backend::Openvino))
+        );
+        assert_eq!(
+            backend_of("run torch-cpu"),
+            Some(("run", Backend::TorchCpu))
+        );
+        assert_eq!(backend_of("test the skillset"), None);
+        assert_eq!(backend_of("commit"), None);
     }
 }

@@ -19,7 +19,8 @@ impl Style {
         }
     }
 
-    fn verdict(self, verdict: Verdict) -> String {
+    /// The verdict's word in its colour.
+    pub fn verdict(self, verdict: Verdict) -> String {
         let text = verdict.as_str();
         match verdict {
             Verdict::Pass => self.paint("32", text),

@@ -175,10 +175,7 @@ fn what_is_shown_tells_where_each_setting_comes_from() {
         shown.contains(&format!("run.attempts = 2  # {}\n", file.display())),
         "{shown}"
     );
-    assert!(
-        shown.contains("run.plans = 24  # default\n"),
-        "{shown}"
-    );
+    assert!(shown.contains("run.plans = 24  # default\n"), "{shown}");
 }
 
 #[test]
