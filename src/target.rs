@@ -105,8 +105,8 @@ fn folder(text: &str, path: &Path) -> Result<Resolved, CliError> {
     })
 }
 
-/// A checkpoint folder with its digest.
-pub fn checkpoint(path: &Path) -> Result<(PathBuf, Digest), CliError> {
+/// A checkpoint folder of the type that was asked for, with its digest.
+pub fn checkpoint(path: &Path, asked: &ModelType) -> Result<(PathBuf, Digest), CliError> {
     let hint =
         "a checkpoint folder holds config.json and the weights, as `save_pretrained` writes them";
     let root = path.canonicalize().map_err(|error| {
@@ -115,13 +115,36 @@ pub fn checkpoint(path: &Path) -> Result<(PathBuf, Digest), CliError> {
             hint,
         )
     })?;
-    if !root.join("config.json").is_file() {
+    let files = files(&root)?;
+    let Some(config) = files.get("config.json") else {
         return Err(CliError::usage(
             format!("{} has no config.json", root.display()),
             hint,
         ));
+    };
+    let config: Map<String, Value> = serde_json::from_slice(config).map_err(|error| {
+        CliError::usage(
+            format!(
+                "{}/config.json is not a JSON object: {error}",
+                root.display()
+            ),
+            hint,
+        )
+    })?;
+    let found = config
+        .get("model_type")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if found != asked.as_str() {
+        return Err(CliError::usage(
+            format!(
+                "the checkpoint {} is of the type `{found}`, not `{asked}`",
+                root.display()
+            ),
+            format!("run `{found}`, or give a checkpoint of `{asked}`"),
+        ));
     }
-    let digest = digest(&files(&root)?)?;
+    let digest = digest(&files)?;
     Ok((root, digest))
 }
 

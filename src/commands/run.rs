@@ -135,7 +135,7 @@ async fn launch(
     let checkpoint = args
         .checkpoint
         .as_deref()
-        .map(target::checkpoint)
+        .map(|folder| target::checkpoint(folder, &resolved.target.model_type))
         .transpose()?;
     let (checkpoint, checkpoint_digest) = checkpoint.unzip();
     let request = Request {

@@ -159,7 +159,13 @@ impl Observer for Live {
             || "another process".to_owned(),
             |pid| format!("process {pid}"),
         );
-        self.line(&format!("{who} works on the same run; waiting for it"));
+        let text = format!("{who} works on the same run; waiting for it");
+        // Said even when quiet: who waits without a word seems to hang.
+        if self.quiet {
+            eprintln!("{text}")
+        } else {
+            self.line(&text)
+        }
     }
 }
 

@@ -2,18 +2,43 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used)]
 
+pub mod documents;
+pub mod processes;
+
 use std::{
     path::{Path, PathBuf},
     process::Output,
+    thread,
+    time::{Duration, Instant},
 };
 
 use assert_cmd::Command;
-use portwright_sandbox::environment::Environment;
+use portwright_sandbox::environment::{Asked, Environment, Options};
 use serde_json::Value;
+
+/// Far beyond what anything here takes, so that only a hang meets it.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// The locked environment of this machine, built by the first test that asks.
 pub fn environment() -> Environment {
     Environment::locked().unwrap()
+}
+
+/// The folder in which this user's environments are kept.
+pub fn cache() -> PathBuf {
+    Options::new(Asked::default()).unwrap().cache_dir
+}
+
+/// Looks again and again until `look` finds what it looks for.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "waited in vain: {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// A working folder with nothing in it.
@@ -34,12 +59,27 @@ impl Place {
 
     /// The binary, with this folder as its working folder.
     pub fn command(&self) -> Command {
-        let mut command = Command::cargo_bin("portwright").unwrap();
+        let mut command = Command::new(binary());
         command
             .current_dir(self.root.path())
             .env_remove("RUST_LOG")
+            // Settings of the user who runs the tests are not part of them.
+            .env("XDG_CONFIG_HOME", self.path("config"))
             .env("NO_COLOR", "1");
         command
+    }
+
+    /// The binary by way of another program, such as a shell that sets limits first; `"$0"` is the binary.
+    pub fn shell(&self, script: &str) -> Output {
+        std::process::Command::new("sh")
+            .args(["-c", script])
+            .arg(binary())
+            .current_dir(self.root.path())
+            .env_remove("RUST_LOG")
+            .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("NO_COLOR", "1")
+            .output()
+            .unwrap()
     }
 
     /// `portwright run` with `--json`; answers with the exit code and the document.
@@ -51,9 +91,23 @@ impl Place {
             .arg("--json")
             .output()
             .unwrap();
-        let document = serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|_| panic!("no JSON document on stdout\n{}", text(&output)));
-        (output.status.code().unwrap(), document)
+        (output.status.code().unwrap(), json(&output))
+    }
+
+    /// Runs a plain Python script here, in the environment's Python and with no part of Portwright; answers with the
+    /// last line it prints, for the libraries print what they like before.
+    pub fn script(&self, code: &str, args: &[&str]) -> String {
+        let output = std::process::Command::new(environment().python)
+            .args(["-c", code])
+            .args(args)
+            .current_dir(self.root.path())
+            .env("HF_HUB_OFFLINE", "1")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        let printed = String::from_utf8(output.stdout).unwrap();
+        printed.lines().last().unwrap_or_default().to_owned()
     }
 
     /// What `git` prints in the skillset repository.
@@ -61,6 +115,12 @@ impl Place {
         let output = std::process::Command::new("git")
             .arg("-C")
             .arg(self.path(repository))
+            .args([
+                "-c",
+                "user.name=Test",
+                "-c",
+                "user.email=test@example.invalid",
+            ])
             .args(args)
             .output()
             .unwrap();
@@ -73,19 +133,15 @@ impl Place {
     }
 }
 
-/// Verdict by backend.
-pub fn verdicts(document: &Value) -> Vec<(String, String)> {
-    document["verdicts"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|v| {
-            (
-                v["backend"].as_str().unwrap().to_owned(),
-                v["verdict"].as_str().unwrap().to_owned(),
-            )
-        })
-        .collect()
+/// The program under test.
+pub fn binary() -> PathBuf {
+    assert_cmd::cargo::cargo_bin("portwright")
+}
+
+/// A JSON document from stdout.
+pub fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("no JSON document on stdout\n{}", text(output)))
 }
 
 /// Asserts a pass on each of the three backends, with evidence.
