@@ -51,7 +51,7 @@ fn the_python_sources_are_formatted_and_free_of_lint() {
         "ruff",
         "check",
         "--no-cache",
-        "sandbox/python",
+        "sandbox",
         "evals",
     ]);
     python(&[
@@ -60,7 +60,7 @@ fn the_python_sources_are_formatted_and_free_of_lint() {
         "format",
         "--check",
         "--no-cache",
-        "sandbox/python",
+        "sandbox",
         "evals",
     ]);
 }

@@ -1,4 +1,4 @@
-"""A process outside that hostile code is aimed at. Asked to end, it says with its exit code whether SIGURG reached it."""
+"""A process outside, for hostile code to aim at. Asked to end, it says with its exit code whether SIGURG reached it."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Leaves a daemon behind: forked twice, in a session of its own, deaf to polite signals. It holds `lock` while alive."""
+"""Leaves a daemon: forked twice, in a session of its own, deaf to polite signals. It holds `lock` while alive."""
 
 import fcntl
 import os

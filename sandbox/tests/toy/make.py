@@ -1,6 +1,7 @@
 """Makes the toy's artefacts for every backend, and its reference: `make.py MODEL INPUTS OUT`.
 
-Below OUT: `reference/outputs/` with what eager PyTorch computes on each file of INPUTS, and a folder for each variant with
+Below OUT: `reference/outputs/` with what eager PyTorch computes on each file of INPUTS, and a folder for each
+variant with
 `model.onnx`, `model.xml` and the package `skillset/`.
 """
 
@@ -139,7 +140,9 @@ def main(model: str, inputs: str, out: str) -> None:
         onnx_file = os.path.join(folder, "model.onnx")
         onnx.save(graph(toy, variant), onnx_file)
         if variant in toy.VARIANTS:
-            openvino.save_model(openvino.convert_model(onnx_file), os.path.join(folder, "model.xml"), compress_to_fp16=False)
+            openvino.save_model(
+                openvino.convert_model(onnx_file), os.path.join(folder, "model.xml"), compress_to_fp16=False
+            )
             package = os.path.join(folder, "skillset")
             os.makedirs(package)
             shutil.copy(model, os.path.join(package, "__init__.py"))
