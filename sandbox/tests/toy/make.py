@@ -1,8 +1,7 @@
 """Makes the toy's artefacts for every backend, and its reference: `make.py MODEL INPUTS OUT`.
 
 Below OUT: `reference/outputs/` with what eager PyTorch computes on each file of INPUTS, and a folder for each
-variant with
-`model.onnx`, `model.xml` and the package `skillset/`.
+variant with `model.onnx`, `model.xml` and the package `skillset/`.
 """
 
 import importlib.util
