@@ -46,14 +46,7 @@ fn the_palm_example_is_a_causal_decoder() {
 
 #[test]
 fn the_python_sources_are_formatted_and_free_of_lint() {
-    python(&[
-        "-m",
-        "ruff",
-        "check",
-        "--no-cache",
-        "sandbox",
-        "evals",
-    ]);
+    python(&["-m", "ruff", "check", "--no-cache", "sandbox", "evals"]);
     python(&[
         "-m",
         "ruff",
