@@ -1,4 +1,4 @@
-//! Names of things: a model type and a run.
+//! Names of things: a model type, a run and a sweep.
 
 use std::fmt;
 
@@ -51,6 +51,27 @@ impl RunId {
 }
 
 impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One sweep: the time it began (UTC, seconds) and a few random digits, e.g. `sweep-20261122T033000-7f3a`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SweepId(String);
+
+impl SweepId {
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SweepId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

@@ -1,13 +1,14 @@
 //! The vocabulary of Portwright.
 //!
 //! Every other crate speaks in these words: model types and runs ([`ids`]), what an analyst reads
-//! ([`card`]), the editable recipe of a port ([`plan`]), a diagnosis ([`finding`]), the judge's word
-//! ([`verdict`]), what happened ([`event`]) and what a sandboxed job is asked and answers ([`job`]).
+//! ([`card`]), every type of a release ([`catalogue`]), the editable recipe of a port ([`plan`]), a diagnosis ([`finding`]), the judge's word
+//! ([`verdict`]), the coverage matrix ([`sweep`]), what happened ([`event`]) and what a sandboxed job is asked and answers ([`job`]).
 //! Nothing here does input or output, and nothing here is async.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod backend;
 pub mod card;
+pub mod catalogue;
 pub mod digest;
 pub mod event;
 pub mod family;
@@ -15,13 +16,15 @@ pub mod finding;
 pub mod ids;
 pub mod job;
 pub mod plan;
+pub mod sweep;
 pub mod verdict;
 
 pub use backend::Backend;
 pub use card::InterfaceCard;
+pub use catalogue::{Catalogue, CatalogueEntry, Kind};
 pub use digest::Digest;
 pub use family::Family;
 pub use finding::{Finding, Signature, Stage};
-pub use ids::{ModelType, RunId};
+pub use ids::{ModelType, RunId, SweepId};
 pub use plan::PortPlan;
 pub use verdict::{Evidence, Verdict};

@@ -1,9 +1,9 @@
-//! What happened: runs, events, finished steps, verdicts and artefacts.
+//! What happened: runs, events, finished steps, verdicts, sweeps and artefacts.
 //!
 //! A ledger is one folder:
 //!
 //! ```text
-//! ledger.sqlite      runs, events, steps, verdicts (SQLite, write-ahead log)
+//! ledger.sqlite      runs, events, steps, verdicts, sweeps (SQLite, write-ahead log)
 //! store/ab/cdef…     artefacts, each named by the SHA-256 of its bytes
 //! store/incoming/    artefacts being written; nothing refers to them until they are moved into place
 //! locks/<key>.lock   held while a process works on the run with that key
@@ -26,6 +26,7 @@ mod lock;
 mod runs;
 mod steps;
 pub mod store;
+mod sweeps;
 #[cfg(test)]
 mod testing;
 mod verdicts;
@@ -42,6 +43,7 @@ pub use lock::{Holder, RunLock};
 pub use runs::{NewRun, Run};
 pub use steps::{NewStep, Step};
 pub use store::Store;
+pub use sweeps::{NewSweep, Sweep};
 pub use verdicts::RecordedVerdict;
 
 /// The record of everything that happened. It can be shared between threads; several processes may have it open.

@@ -140,9 +140,7 @@ impl Ledger {
         now: u64,
     ) -> Result<RunId> {
         loop {
-            // The standard library's hasher keys are random: enough for a name that only has to be unused.
-            let digits = RandomState::new().build_hasher().finish() & 0xffff;
-            let id = format!("{}-{}-{digits:04x}", model_type.slug(), utc(now / 1000));
+            let id = name(&model_type.slug(), now);
             let taken: bool = transaction
                 .query_row("SELECT count(*) > 0 FROM runs WHERE id = ?", [&id], |row| {
                     row.get(0)
@@ -187,6 +185,13 @@ impl RawRun {
             ..self.run
         })
     }
+}
+
+/// A name that sorts by time and can be read aloud, with a few random digits.
+pub(crate) fn name(what: &str, now: u64) -> String {
+    // The standard library's hasher keys are random: enough for a name that only has to be unused.
+    let digits = RandomState::new().build_hasher().finish() & 0xffff;
+    format!("{what}-{}-{digits:04x}", utc(now / 1000))
 }
 
 /// Milliseconds since 1970-01-01 UTC; 0 for a clock that stands before it.

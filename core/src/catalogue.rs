@@ -1,0 +1,90 @@
+//! The catalogue: every model type of a release of Transformers, as the installed library itself shows it.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{digest::Digest, family::Family, ids::ModelType};
+
+/// The version of the catalogue's JSON form.
+pub const SCHEMA: u32 = 1;
+
+/// Every model type of one release.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Catalogue {
+    pub schema: u32,
+    /// The release of Transformers, e.g. `5.20.2`.
+    pub library_version: String,
+    /// In the order of their names.
+    pub types: Vec<CatalogueEntry>,
+}
+
+/// One model type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogueEntry {
+    pub model_type: ModelType,
+    pub kind: Kind,
+    pub family: Family,
+    /// The configuration class, e.g. `BertConfig`.
+    pub config_class: String,
+    /// Class names by the auto class that leads to them, e.g. `AutoModelForCausalLM` to `LlamaForCausalLM`.
+    pub auto_classes: BTreeMap<String, Vec<String>>,
+    /// Model classes of the type's own that no auto class leads to, e.g. `CLIPTextModel`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_classes: Vec<String>,
+    /// What its inputs carry, e.g. `text`, `image`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modalities: Vec<String>,
+    /// Model types whose configuration nests this one, those with an auto class first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<ModelType>,
+    /// Whether the library keeps it among its deprecated models.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deprecated: bool,
+    /// Whether a class of the type generates text (a subclass of `GenerationMixin` that can).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub generative: bool,
+    /// The digest of what a port depends on (defaults of the configuration, classes, signatures of every `forward`,
+    /// source of the modelling files), so that two releases can be compared.
+    pub interface: Digest,
+}
+
+/// How a type is exercised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// `AutoModel` leads to a class of it.
+    Base,
+    /// Another auto class does.
+    Task,
+    /// No auto class does: a nested configuration of other types.
+    Part,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 3] = [Kind::Base, Kind::Task, Kind::Part];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Base => "base",
+            Kind::Task => "task",
+            Kind::Part => "part",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Catalogue {
+    pub fn get(&self, model_type: &str) -> Option<&CatalogueEntry> {
+        self.types
+            .iter()
+            .find(|entry| entry.model_type.as_str() == model_type)
+    }
+}
