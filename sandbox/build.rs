@@ -1,12 +1,22 @@
 //! Compiles the cage a second time, as a C library for the Python fork server. The result is embedded in the crate.
+//! And makes the digest of the crate's own code, which is part of the key of whatever was measured or judged with it.
 
 use std::env;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
+use sha2::{Digest as _, Sha256};
+
+/// What can change a measurement or a judgement.
+const CODE: [&str; 3] = ["cage", "python/portwright_worker", "src"];
+
 fn main() {
-    println!("cargo::rerun-if-changed=cage");
+    for folder in CODE {
+        println!("cargo::rerun-if-changed={folder}");
+    }
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-env=PORTWRIGHT_SANDBOX_CODE={}", code_digest());
     let source = PathBuf::from(variable("CARGO_MANIFEST_DIR"))
         .join("cage")
         .join("cage.rs");
@@ -53,6 +63,40 @@ fn compile(source: &Path, library: &Path) {
         )),
         Err(error) => fail(&format!("cannot run {}: {error}", variable("RUSTC"))),
     }
+}
+
+/// The digest of every source file below the folders, with its path.
+fn code_digest() -> String {
+    let mut files: Vec<PathBuf> = Vec::new();
+    let mut folders: Vec<PathBuf> = CODE.iter().map(PathBuf::from).collect();
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(&folder)
+            .unwrap_or_else(|error| fail(&format!("cannot list {}: {error}", folder.display())));
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let source = |end: &str| path.extension().is_some_and(|found| found == end);
+            if path.is_dir() {
+                folders.push(path);
+            } else if source("rs") || source("py") || source("toml") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    let mut hash = Sha256::new();
+    for path in files {
+        let text = std::fs::read(&path)
+            .unwrap_or_else(|error| fail(&format!("cannot read {}: {error}", path.display())));
+        hash.update(path.to_string_lossy().as_bytes());
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    let mut digest = String::new();
+    for byte in hash.finalize() {
+        // Writing to a string cannot fail.
+        let _ = write!(digest, "{byte:02x}");
+    }
+    digest
 }
 
 fn variable(name: &str) -> String {

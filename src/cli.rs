@@ -55,6 +55,8 @@ pub enum Color {
 pub enum Command {
     /// Port one model type to every backend, judge it, and commit what passes.
     Run(commands::run::Args),
+    /// Port every model type of the release, and keep the coverage matrix.
+    Sweep(commands::sweep::Args),
     /// List tools, backends and devices, with the reason for each that is absent.
     Doctor(commands::doctor::Args),
     /// Show the settings in force, or the commented defaults.

@@ -45,6 +45,10 @@ mod tests {
             verdicts: verdicts.iter().copied().map(verdict).collect(),
             branch: None,
             commit: None,
+            family: None,
+            exercised: Vec::new(),
+            cpu_seconds: std::collections::BTreeMap::new(),
+            peak_resident_bytes: 0,
             reused: false,
         }
     }

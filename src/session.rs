@@ -7,9 +7,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use portwright_agents::driver::Session;
+use portwright_agents::driver::{Observer, Session};
 use portwright_core::{
-    Digest,
+    Catalogue, Digest,
     job::{Job, JobOutcome},
 };
 use portwright_ledger::Ledger;
@@ -21,10 +21,37 @@ use portwright_sandbox::{
 };
 use serde::Deserialize;
 
-use crate::{commands::run::Args, error::CliError, exit, report::live::Live, settings::Settings};
+use crate::{error::CliError, exit, settings::Settings};
+
+/// What commands that need a session ask of it.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Another release of Transformers.
+    pub transformers: Option<String>,
+    pub ledger: Option<PathBuf>,
+    pub no_sandbox: bool,
+    /// The most resident memory of a job, in MiB.
+    pub limit_memory: Option<u64>,
+    pub limit_seconds: Option<u64>,
+    /// Threads of a job; all processors by default.
+    pub threads: Option<usize>,
+}
+
+/// Told how the preparation of a session goes on.
+pub trait Progress: Observer {
+    /// One line that stays.
+    fn line(&self, text: &str);
+
+    /// What is being done now.
+    fn doing(&self, text: &str);
+}
 
 /// Opens a session as the options and settings say.
-pub async fn open(args: &Args, settings: &Settings, live: Arc<Live>) -> Result<Session, CliError> {
+pub async fn open<P: Progress + 'static>(
+    args: &Options,
+    settings: &Settings,
+    live: Arc<P>,
+) -> Result<Session, CliError> {
     let unprotected = args.no_sandbox || !settings.sandbox.enabled;
     if !unprotected && let Err(reason) = isolation::probe().mode {
         return Err(CliError::new(
@@ -36,8 +63,21 @@ pub async fn open(args: &Args, settings: &Settings, live: Arc<Live>) -> Result<S
     let environment = environment(args, settings, live.clone()).await?;
     let options = settings.environment_options()?;
     let limits = limits(args, settings);
+    let threads = args
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let ledger = Ledger::open(args.ledger.as_deref().unwrap_or(&settings.ledger.dir))?;
-    let identity = identity(&environment, &limits, unprotected)?;
+    let scope = Digest::of_json(&(
+        portwright_sandbox::code_digest(),
+        &environment.key,
+        unprotected,
+        limits.memory_bytes,
+        limits.wall.as_secs(),
+        limits.cpu.as_secs(),
+        threads,
+    ))
+    .map_err(CliError::internal)?;
+    let identity = identity(&scope)?;
     let walls = if unprotected {
         Walls::Optional
     } else {
@@ -48,7 +88,7 @@ pub async fn open(args: &Args, settings: &Settings, live: Arc<Live>) -> Result<S
         readable: environment.readable.clone(),
         cache: options.cache_dir,
         logs: ledger.folder().join("logs"),
-        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        threads,
         walls,
     });
     Ok(Session {
@@ -60,15 +100,17 @@ pub async fn open(args: &Args, settings: &Settings, live: Arc<Live>) -> Result<S
         limits,
         tolerances: Tolerances::embedded().map_err(CliError::internal)?,
         identity,
+        scope,
+        threads,
         observer: live,
     })
 }
 
 /// The Python environment, built where it is not there yet.
-async fn environment(
-    args: &Args,
+async fn environment<P: Progress + 'static>(
+    args: &Options,
     settings: &Settings,
-    live: Arc<Live>,
+    live: Arc<P>,
 ) -> Result<Environment, CliError> {
     let options = settings.environment_options()?;
     let spec = settings.environment_spec(args.transformers.as_deref())?;
@@ -84,7 +126,7 @@ async fn environment(
     Ok(built.await.map_err(CliError::internal)??)
 }
 
-fn limits(args: &Args, settings: &Settings) -> Limits {
+fn limits(args: &Options, settings: &Settings) -> Limits {
     let run = &settings.run;
     Limits {
         memory_bytes: args.limit_memory.unwrap_or(run.memory_limit_mib.get()) << 20,
@@ -94,34 +136,24 @@ fn limits(args: &Args, settings: &Settings) -> Limits {
     }
 }
 
-/// Everything outside a request that can change a result: this program (its rules, templates, judge), the
-/// environment, the isolation, the limits.
-fn identity(
-    environment: &Environment,
-    limits: &Limits,
-    unprotected: bool,
-) -> Result<Digest, CliError> {
+/// Everything outside a request that can change the way of a run: this program (its rules, templates and agents too)
+/// and the scope of its results.
+fn identity(scope: &Digest) -> Result<Digest, CliError> {
     let program = std::env::current_exe()
         .and_then(fs::read)
         .map_err(CliError::internal)?;
-    let parts = (
-        Digest::of(program),
-        &environment.key,
-        unprotected,
-        limits.memory_bytes,
-        limits.wall.as_secs(),
-        limits.cpu.as_secs(),
-    );
-    Digest::of_json(&parts).map_err(CliError::internal)
+    Digest::of_json(&(Digest::of(program), scope)).map_err(CliError::internal)
 }
 
 /// The model types of the environment's library: asked of the library once, and kept beside the environment.
-pub async fn catalogue(session: &Session, cache: &Path) -> Result<Vec<String>, CliError> {
-    let file = cache
-        .join("catalogues")
-        .join(format!("{}.json", session.environment.key));
+pub async fn catalogue(session: &Session, cache: &Path) -> Result<Catalogue, CliError> {
+    let file = cache.join("catalogues").join(format!(
+        "{}-{}.json",
+        session.environment.key,
+        &Workers::code_digest()[..16]
+    ));
     if let Ok(text) = fs::read_to_string(&file)
-        && let Ok(known) = serde_json::from_str::<Vec<String>>(&text)
+        && let Ok(known) = serde_json::from_str::<Catalogue>(&text)
     {
         return Ok(known);
     }
@@ -139,7 +171,7 @@ pub async fn catalogue(session: &Session, cache: &Path) -> Result<Vec<String>, C
     };
     let report = session.workers.run(&job).await;
     fs::remove_dir_all(&work).map_err(|error| storage(&work, &error))?;
-    let known = names(
+    let known = listed(
         &report
             .map_err(portwright_agents::driver::DriverError::from)?
             .outcome,
@@ -150,24 +182,49 @@ pub async fn catalogue(session: &Session, cache: &Path) -> Result<Vec<String>, C
 
 #[derive(Deserialize)]
 struct Listed {
+    library_version: String,
     types: Vec<Entry>,
 }
 
 #[derive(Deserialize)]
 struct Entry {
     model_type: String,
+    config_class: String,
+    auto_classes: std::collections::BTreeMap<String, Vec<String>>,
 }
 
-fn names(outcome: &JobOutcome) -> Result<Vec<String>, CliError> {
+fn listed(outcome: &JobOutcome) -> Result<Catalogue, CliError> {
     match outcome {
         JobOutcome::Done { result } => {
             let listed: Listed =
                 serde_json::from_value(result.clone()).map_err(CliError::internal)?;
-            Ok(listed
-                .types
-                .into_iter()
-                .map(|entry| entry.model_type)
-                .collect())
+            Ok(Catalogue {
+                schema: 1,
+                library_version: listed.library_version,
+                types: listed
+                    .types
+                    .into_iter()
+                    .map(|entry| portwright_core::CatalogueEntry {
+                        kind: if entry.auto_classes.contains_key("AutoModel") {
+                            portwright_core::Kind::Base
+                        } else if entry.auto_classes.is_empty() {
+                            portwright_core::Kind::Part
+                        } else {
+                            portwright_core::Kind::Task
+                        },
+                        family: portwright_core::Family::Component,
+                        interface: Digest::of(&entry.model_type),
+                        model_type: portwright_core::ModelType::new(entry.model_type),
+                        config_class: entry.config_class,
+                        auto_classes: entry.auto_classes,
+                        own_classes: Vec::new(),
+                        modalities: Vec::new(),
+                        parents: Vec::new(),
+                        deprecated: false,
+                        generative: false,
+                    })
+                    .collect(),
+            })
         }
         other => Err(CliError::new(
             exit::ENVIRONMENT,
@@ -178,7 +235,7 @@ fn names(outcome: &JobOutcome) -> Result<Vec<String>, CliError> {
 }
 
 /// Written beside its place and moved there, so that a reader never sees half of it.
-fn keep(file: &PathBuf, known: &[String]) -> Result<(), CliError> {
+fn keep(file: &PathBuf, known: &Catalogue) -> Result<(), CliError> {
     let parent = file.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(|error| storage(parent, &error))?;
     let half = file.with_extension(format!("{}.part", std::process::id()));

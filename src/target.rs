@@ -30,7 +30,12 @@ pub async fn resolve(text: &str, session: &Session, cache: &Path) -> Result<Reso
     {
         return folder(text, path);
     }
-    let known = session::catalogue(session, cache).await?;
+    let catalogue = session::catalogue(session, cache).await?;
+    let known: Vec<&str> = catalogue
+        .types
+        .iter()
+        .map(|entry| entry.model_type.as_str())
+        .collect();
     let resolved =
         catalogue::resolve(text, &known).map_err(|error| CliError::usage(&error, error.hint()))?;
     Ok(Resolved {

@@ -16,6 +16,8 @@ pub struct Analysis {
     pub plan: Box<PortPlan>,
     /// How many plans were tried.
     pub tries: u32,
+    /// Model types whose modules the reference called.
+    pub exercised: Vec<String>,
 }
 
 /// Reads a model type and searches for a plan.
@@ -104,13 +106,17 @@ impl Agent for Analyst {
             Observation::Begin => Action::Introspect,
             Observation::Introspected { introspection } => Action::ReadSource { introspection },
             Observation::SourceRead { card } => self.first_plan(card),
-            Observation::Sound => match (self.card.take(), self.current.take()) {
+            Observation::Sound { exercised } => match (self.card.take(), self.current.take()) {
                 (Some(card), Some(plan)) => Action::Finish(Ok(Analysis {
                     card,
                     plan,
                     tries: self.tries,
+                    exercised,
                 })),
-                _ => Action::Finish(Err(Box::new(unexpected(Self::NAME, &Observation::Sound)))),
+                _ => Action::Finish(Err(Box::new(unexpected(
+                    Self::NAME,
+                    &Observation::Sound { exercised },
+                )))),
             },
             Observation::Failed { finding, .. } => self.next_plan(finding),
             other => Action::Finish(Err(Box::new(unexpected(Self::NAME, &other)))),

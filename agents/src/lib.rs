@@ -12,5 +12,6 @@ pub mod fixer;
 pub mod generator;
 pub mod porter;
 pub mod protocol;
+pub mod sweep;
 #[cfg(test)]
 mod testing;

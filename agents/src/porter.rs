@@ -111,7 +111,9 @@ mod tests {
             backend: Backend::Onnxruntime,
             needs_artefact: true,
         };
-        let Action::Finish(verdict) = porter.step(Observation::Sound) else {
+        let Action::Finish(verdict) = porter.step(Observation::Sound {
+            exercised: Vec::new(),
+        }) else {
             panic!("not finished")
         };
         assert_eq!(verdict.verdict, Verdict::Fail);

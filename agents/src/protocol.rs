@@ -48,8 +48,10 @@ pub enum Observation {
     SourceRead {
         card: Box<InterfaceCard>,
     },
-    /// The plan instantiates and its reference is sound.
-    Sound,
+    /// The plan instantiates and its reference is sound; `exercised` names the model types whose modules it called.
+    Sound {
+        exercised: Vec<String>,
+    },
     Rendered {
         files: usize,
     },

@@ -1,6 +1,6 @@
 //! The catalogue: every model type of a release of Transformers, as the installed library itself shows it.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -86,5 +86,34 @@ impl Catalogue {
         self.types
             .iter()
             .find(|entry| entry.model_type.as_str() == model_type)
+    }
+}
+
+/// The name of no kind.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is no kind of model type; the kinds are base, task, part")]
+pub struct UnknownKind(pub String);
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Kind::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| UnknownKind(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_read_back_from_its_name() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+        }
+        assert!("parts".parse::<Kind>().is_err());
     }
 }

@@ -78,6 +78,21 @@ pub enum Job {
     Pytest { skillset: String },
 }
 
+impl Job {
+    /// What the job is for, e.g. `build onnxruntime`.
+    pub fn step(&self) -> String {
+        match self {
+            Job::Catalogue => "catalogue".to_owned(),
+            Job::Introspect { .. } => "introspect".to_owned(),
+            Job::Materialise { .. } => "materialise".to_owned(),
+            Job::Reference { .. } => "reference".to_owned(),
+            Job::Build { backend, .. } => format!("build {backend}"),
+            Job::Execute { backend, .. } => format!("run {backend}"),
+            Job::Pytest { .. } => "test".to_owned(),
+        }
+    }
+}
+
 /// A type as the library shows it. Paths of files are absolute.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Introspection {
@@ -240,6 +255,9 @@ pub struct JobReport {
     /// The largest resident memory of the whole process tree, in bytes.
     pub peak_resident_bytes: u64,
     pub wall_seconds: f64,
+    /// CPU time of the whole process tree, in seconds.
+    #[serde(default)]
+    pub cpu_seconds: f64,
     /// The isolation it ran under, e.g. `namespaces+landlock+seccomp`.
     pub isolation: String,
 }

@@ -45,6 +45,9 @@ pub struct Row {
     pub cpu_seconds: std::collections::BTreeMap<String, f64>,
     /// The largest resident memory of any of its jobs, in bytes.
     pub peak_resident_bytes: u64,
+    /// Model types whose modules the reference called, those of nested configurations included.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exercised: Vec<String>,
 }
 
 /// Another model type that exercises a part.
@@ -53,8 +56,6 @@ pub struct Row {
 pub struct Through {
     /// The model type whose model holds the part.
     pub parent: ModelType,
-    /// The field of the parent's configuration that holds the part's, e.g. `vision_config`.
-    pub field: String,
 }
 
 impl Row {

@@ -215,6 +215,7 @@ mod tests {
             seconds,
             cpu_seconds: BTreeMap::new(),
             peak_resident_bytes: 0,
+            exercised: Vec::new(),
         }
     }
 

@@ -8,3 +8,9 @@ pub mod judge;
 pub mod pool;
 pub mod process;
 pub mod tensor;
+
+/// The digest of this crate's code: the cage, the workers, the backends and the judge. Part of the key of whatever was
+/// measured or judged, so that nothing is answered with what other code found.
+pub fn code_digest() -> &'static str {
+    env!("PORTWRIGHT_SANDBOX_CODE")
+}

@@ -4,3 +4,4 @@ pub mod config;
 pub mod doctor;
 pub mod run;
 pub mod runs;
+pub mod sweep;

@@ -3,7 +3,7 @@
 use std::{io::IsTerminal as _, path::PathBuf, sync::Arc, time::Instant};
 
 use clap::Args as ClapArgs;
-use portwright_agents::driver::{self, Outcome, Request};
+use portwright_agents::driver::{self, Effort, Outcome, Request};
 use portwright_core::{Backend, ModelType, PortPlan};
 use portwright_knowledge::propose::ProposeOptions;
 
@@ -70,6 +70,19 @@ pub struct Args {
     pub json: bool,
 }
 
+impl Args {
+    fn session(&self) -> session::Options {
+        session::Options {
+            transformers: self.transformers.clone(),
+            ledger: self.ledger.clone(),
+            no_sandbox: self.no_sandbox,
+            limit_memory: self.limit_memory,
+            limit_seconds: self.limit_seconds,
+            threads: None,
+        }
+    }
+}
+
 pub fn run(args: &Args, settings: &Settings, colour: bool) -> Result<u8, CliError> {
     let began = Instant::now();
     let plan = args.plan.as_deref().map(read_plan).transpose()?;
@@ -117,7 +130,7 @@ async fn launch(
     plan: Option<PortPlan>,
     live: &Arc<Live>,
 ) -> Result<Outcome, CliError> {
-    let session = session::open(args, settings, live.clone()).await?;
+    let session = session::open(&args.session(), settings, live.clone()).await?;
     let resolved = target::resolve(
         &args.target,
         &session,
@@ -154,6 +167,7 @@ async fn launch(
         repair_seconds: settings.run.repair_seconds.get(),
         repository: (!args.no_commit).then(|| repository(args, settings)),
         fresh: args.fresh.then(session::nonce),
+        effort: Effort::FULL,
     };
     let outcome = driver::run(&session, &request).await;
     session.workers.shutdown().await;
@@ -175,7 +189,7 @@ fn check_plan(plan: &PortPlan, asked: &ModelType) -> Result<(), CliError> {
 }
 
 /// Backends once each, in the order in which they are built: a conversion comes after what it converts.
-fn ordered(mut backends: Vec<Backend>) -> Vec<Backend> {
+pub fn ordered(mut backends: Vec<Backend>) -> Vec<Backend> {
     backends.sort_unstable();
     backends.dedup();
     backends

@@ -14,6 +14,7 @@ use portwright_core::{
 };
 
 use super::table::Style;
+use crate::session::Progress;
 
 /// Shows events on stderr as they happen.
 pub struct Live {
@@ -54,29 +55,6 @@ impl Live {
         }
     }
 
-    /// One line that stays.
-    pub fn line(&self, text: &str) {
-        if self.quiet {
-            return;
-        }
-        if self.terminal {
-            self.step.suspend(|| eprintln!("{text}"));
-        } else {
-            eprintln!("{text}");
-        }
-    }
-
-    /// What is being done now.
-    pub fn doing(&self, text: &str) {
-        if self.step.message() == text {
-            return;
-        }
-        self.step.set_message(text.to_owned());
-        if !self.terminal && !self.quiet {
-            eprintln!("  {text}");
-        }
-    }
-
     /// Takes everything off the screen that does not stay.
     pub fn finish(&self) {
         for bar in self.rows().values() {
@@ -109,6 +87,29 @@ impl Live {
 fn backend_of(step: &str) -> Option<(&str, Backend)> {
     let (doing, backend) = step.split_once(' ')?;
     Some((doing, backend.parse().ok()?))
+}
+
+impl Progress for Live {
+    fn line(&self, text: &str) {
+        if self.quiet {
+            return;
+        }
+        if self.terminal {
+            self.step.suspend(|| eprintln!("{text}"));
+        } else {
+            eprintln!("{text}");
+        }
+    }
+
+    fn doing(&self, text: &str) {
+        if self.step.message() == text {
+            return;
+        }
+        self.step.set_message(text.to_owned());
+        if !self.terminal && !self.quiet {
+            eprintln!("  {text}");
+        }
+    }
 }
 
 impl Observer for Live {

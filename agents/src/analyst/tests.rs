@@ -37,7 +37,9 @@ fn a_sound_plan_is_handed_over_with_its_card() {
     let plan = probed(analyst.step(Observation::SourceRead {
         card: Box::new(card()),
     }));
-    let Action::Finish(Ok(analysis)) = analyst.step(Observation::Sound) else {
+    let Action::Finish(Ok(analysis)) = analyst.step(Observation::Sound {
+        exercised: Vec::new(),
+    }) else {
         panic!("not finished")
     };
     assert_eq!(*analysis.plan, plan);

@@ -3,11 +3,12 @@
 use std::{fs, path::PathBuf};
 
 use portwright_core::{
-    PortPlan, Signature, Stage,
-    job::{Introspection, Job, ModelSource},
+    PortPlan, Signature, Stage, Verdict,
+    job::{Introspection, Job, JobOutcome, JobReport, ModelSource},
 };
 use portwright_knowledge::{card, tracing::Sources};
 use portwright_tools::render;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     analyst::{Analysis, Analyst},
@@ -36,21 +37,19 @@ pub async fn analyse(
         let observation = match action {
             Action::Introspect => introspect(steps, request).await?,
             Action::ReadSource { introspection } => read_source(steps, request, &introspection),
-            Action::Probe { plan } => {
-                match prepare(steps, request, &plan, Phase::Search, true, None).await? {
-                    Ok(_) => Observation::Sound,
-                    Err(failure) => {
-                        steps.decided(
-                            Analyst::NAME,
-                            format!(
-                                "a plan fails at {}: {}",
-                                failure.finding.stage, failure.finding.message
-                            ),
-                        )?;
-                        failed(failure)
-                    }
+            Action::Probe { plan } => match probe(steps, request, &plan).await? {
+                Probed::Sound { exercised } => Observation::Sound { exercised },
+                Probed::Failed(failure) => {
+                    steps.decided(
+                        Analyst::NAME,
+                        format!(
+                            "a plan fails at {}: {}",
+                            failure.finding.stage, failure.finding.message
+                        ),
+                    )?;
+                    failed(failure)
                 }
-            }
+            },
             Action::Finish(Ok(analysis)) => return Ok(Ok(analysis)),
             Action::Finish(Err(finding)) => return Ok(Err(Failure::fail(finding))),
             // The analyst asks for nothing else; told what it did not ask for, it ends with a finding.
@@ -60,21 +59,64 @@ pub async fn analyse(
     }
 }
 
+/// What a probe of a plan showed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "probe", rename_all = "kebab-case")]
+enum Probed {
+    Sound { exercised: Vec<String> },
+    Failed(Failure),
+}
+
+/// Instantiates a plan and has the judge look at its reference. What a plan exports to is no part of the question.
+async fn probe(
+    steps: &Steps<'_>,
+    request: &Request,
+    plan: &PortPlan,
+) -> Result<Probed, DriverError> {
+    let mut asked = plan.clone();
+    asked.export.clear();
+    asked.adaptations.clear();
+    let inputs = (&request.target.source_digest, &request.target.source, asked);
+    // A limit of time may have been met because the machine was busy: that is asked again.
+    let lasting =
+        |probed: &Probed| !matches!(probed, Probed::Failed(f) if f.verdict == Verdict::TimedOut);
+    steps
+        .remembered("probe", &inputs, lasting, async || {
+            let ground = prepare(steps, request, plan, Phase::Search, true, None).await?;
+            Ok(match ground {
+                Ok(ground) => Probed::Sound {
+                    exercised: ground.exercised,
+                },
+                Err(failure) => Probed::Failed(failure),
+            })
+        })
+        .await
+}
+
 async fn introspect(steps: &Steps<'_>, request: &Request) -> Result<Observation, DriverError> {
     let target = &request.target;
-    let step = steps
-        .step("introspect", &target, async |folder| {
+    let inputs = (&target.model_type, &target.source, &target.source_digest);
+    let answered = |report: &JobReport| matches!(report.outcome, JobOutcome::Done { .. });
+    let report = steps
+        .remembered("introspect", &inputs, answered, async || {
             let job = Job::Introspect {
                 model_type: target.model_type.clone(),
                 source: target.source.clone(),
             };
-            job_in(steps, request, job, folder, Vec::new()).await
+            job_in(
+                steps,
+                request,
+                job,
+                &steps.scratch("introspect")?,
+                Vec::new(),
+            )
+            .await
         })
         .await?;
-    if let Some(failure) = Failure::of_report(Stage::Analyse, &step.value) {
+    if let Some(failure) = Failure::of_report(Stage::Analyse, &report) {
         return Ok(failed(failure));
     }
-    Ok(match answer::<Introspection>(&step.value) {
+    Ok(match answer::<Introspection>(&report) {
         Ok(introspection) => Observation::Introspected {
             introspection: Box::new(introspection),
         },
@@ -136,7 +178,9 @@ pub async fn generate(
             }
             Action::Finish(Err(finding)) => return Ok(Err(Failure::fail(finding))),
             // As above.
-            _ => Observation::Sound,
+            _ => Observation::Sound {
+                exercised: Vec::new(),
+            },
         };
         action = generator.step(observation);
     }
@@ -167,11 +211,9 @@ async fn render_into(
 }
 
 /// The typed answer of a job.
-pub fn answer<T: serde::de::DeserializeOwned>(
-    report: &portwright_core::job::JobReport,
-) -> Result<T, serde_json::Error> {
+pub fn answer<T: serde::de::DeserializeOwned>(report: &JobReport) -> Result<T, serde_json::Error> {
     match &report.outcome {
-        portwright_core::job::JobOutcome::Done { result } => serde_json::from_value(result.clone()),
+        JobOutcome::Done { result } => serde_json::from_value(result.clone()),
         _ => serde_json::from_value(serde_json::Value::Null),
     }
 }

@@ -14,6 +14,7 @@ use portwright_sandbox::{
     judge::{self, Case},
     pool::JobRequest,
 };
+use portwright_tools::render;
 use serde_json::json;
 
 use crate::{
@@ -27,11 +28,6 @@ use super::{
     ground::{Failure, Ground, Phase, had_space, job_in, path_text, prepare},
     steps::{Steps, subfolder},
 };
-
-/// Timed repetitions on the first input set.
-const REPEATS: u32 = 20;
-/// Loads over which the memory slope is fitted.
-const RELOADS: u32 = 5;
 
 /// An attempt's verdicts, in the order of the requested backends, and the skillset's folder where there is one.
 pub struct Attempted {
@@ -65,6 +61,11 @@ pub async fn attempt(
             });
         }
     };
+    // The code is part of the key, and so are the templates it was rendered from.
+    let code = Digest::of_json(&render::render_code(
+        plan,
+        request.target.modelling.as_ref(),
+    )?)?;
     let mut attempt = Attempt {
         steps,
         request,
@@ -75,7 +76,19 @@ pub async fn attempt(
     };
     let mut verdicts = Vec::with_capacity(backends.len());
     for &backend in backends {
-        let verdict = attempt.port(backend).await?;
+        let key = json!([
+            phase,
+            backend,
+            code,
+            plan,
+            request.target.source_digest,
+            request.checkpoint_digest
+        ]);
+        let verdict = steps
+            .remembered(&format!("judge {backend}"), &key, lasting, async || {
+                attempt.port(backend).await
+            })
+            .await?;
         let record =
             steps
                 .session
@@ -88,6 +101,12 @@ pub async fn attempt(
         verdicts,
         skillset: Some(attempt.skillset),
     })
+}
+
+/// Whether a verdict stays true: a limit of time may have been met because the machine was busy, and an absent backend
+/// may come.
+fn lasting(verdict: &BackendVerdict) -> bool {
+    !matches!(verdict.verdict, Verdict::TimedOut | Verdict::Unavailable)
 }
 
 /// One plan on its way to every backend.
@@ -165,7 +184,7 @@ impl Attempt<'_> {
                 },
                 Action::Finish(verdict) => return Ok(*verdict),
                 // The porter asks for nothing else; told what it did not ask for, it ends with a finding.
-                _ => Observation::Sound,
+                _ => Observation::Rendered { files: 0 },
             };
             action = porter.step(observation);
         }
@@ -250,8 +269,8 @@ impl Attempt<'_> {
                         .iter()
                         .map(|file| path_text(file))
                         .collect(),
-                    repeats: REPEATS,
-                    reloads: RELOADS,
+                    repeats: self.request.effort.repeats,
+                    reloads: self.request.effort.reloads,
                 };
                 // The artefact's folder: its weights may lie in files beside it. Never the folder of the reference.
                 let beside = artefact
@@ -278,9 +297,10 @@ impl Attempt<'_> {
                         readable,
                         limits: session.limits,
                     },
-                    tuning: Tuning::of(self.plan),
+                    tuning: Tuning::of(self.plan, session.threads),
                 };
                 let report = backends::of(backend).execute(&host, &attempt).await?;
+                self.steps.spent(&attempt.request.job, &report);
                 had_space(&report, &attempt.request.work)?;
                 Ok(report)
             })

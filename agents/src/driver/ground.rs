@@ -6,7 +6,7 @@ use std::{
 };
 
 use portwright_core::{
-    Finding, PortPlan, Stage, Verdict,
+    Finding, PortPlan, Signature, Stage, Verdict,
     job::{Job, JobOutcome, JobReport},
 };
 use portwright_sandbox::{
@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::{
     DriverError, Request,
+    analyse::answer,
     steps::{Steps, subfolder},
 };
 
@@ -38,10 +39,12 @@ pub struct Ground {
     pub inputs: Vec<PathBuf>,
     pub sets: Vec<InputSet>,
     pub reference: Reference,
+    /// Model types whose modules the reference executed.
+    pub exercised: Vec<String>,
 }
 
 /// Why a plan did not come so far.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Failure {
     pub verdict: Verdict,
     pub finding: Box<Finding>,
@@ -143,8 +146,19 @@ async fn reference(
     checkpoint: PathBuf,
 ) -> Result<Result<Ground, Failure>, DriverError> {
     let seed = hidden_seed(steps, phase)?;
-    let sets = inputs::draw(plan, dynamic, seed)
-        .map_err(|error| DriverError::Inputs(error.to_string()))?;
+    let sets = match inputs::draw(plan, dynamic, seed) {
+        Ok(sets) => sets,
+        Err(error) => {
+            return Ok(Err(Failure::fail(Box::new(Finding {
+                stage: Stage::Analyse,
+                backend: None,
+                signature: Signature::phrase("the judge's inputs cannot be drawn"),
+                message: error.to_string(),
+                error: None,
+                hint: Some(error.hint().to_owned()),
+            }))));
+        }
+    };
     let key = json!([
         phase,
         dynamic,
@@ -181,6 +195,22 @@ async fn reference(
     if let Some(failure) = Failure::of_report(Stage::Forward, &step.value) {
         return Ok(Err(failure));
     }
+    let exercised = match answer::<Exercised>(&step.value) {
+        Ok(answered) => answered.exercised,
+        Err(error) => {
+            return Ok(Err(Failure::fail(Box::new(Finding {
+                stage: Stage::Forward,
+                backend: None,
+                signature: Signature::phrase("the reference's answer is malformed"),
+                message: format!("the reference answered with no report: {error}"),
+                error: None,
+                hint: Some(
+                    "this is a defect in Portwright: please report it with the run's events"
+                        .to_owned(),
+                ),
+            }))));
+        }
+    };
     let input_folder = step.folder.join("inputs");
     let files = sets
         .iter()
@@ -194,10 +224,18 @@ async fn reference(
                 inputs: files,
                 sets,
                 reference,
+                exercised,
             }),
             Err(finding) => Err(Failure::fail(finding)),
         },
     )
+}
+
+/// What the job of the reference answers beside its files.
+#[derive(serde::Deserialize)]
+struct Exercised {
+    #[serde(default)]
+    exercised: Vec<String>,
 }
 
 /// Runs a job in the sandbox with the model's own source readable where it is a local folder.
@@ -218,6 +256,7 @@ pub async fn job_in(
         limits: steps.session.limits,
     };
     let report = steps.session.workers.run(&job).await?;
+    steps.spent(&job.job, &report);
     had_space(&report, work)?;
     Ok(report)
 }
@@ -272,6 +311,7 @@ mod tests {
             outcome,
             peak_resident_bytes: 0,
             wall_seconds: 0.0,
+            cpu_seconds: 0.0,
             isolation: "none".into(),
         }
     }

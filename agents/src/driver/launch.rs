@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    DriverError, Outcome, Request, Session,
+    DriverError, Outcome, Request, Session, Verify,
     analyse::analyse,
     attempt::{Attempted, all, attempt},
     ground::Phase,
@@ -38,7 +38,7 @@ pub async fn run(session: &Session, request: &Request) -> Result<Outcome, Driver
     let exit_code = u8::from(!outcome.passed());
     let record = session.ledger.finish_run(&steps.run, exit_code)?;
     session.observer.event(&record);
-    if exit_code == 0 {
+    if exit_code == 0 || !request.effort.keep_files {
         steps.remove_files()?;
     }
     Ok(outcome)
@@ -88,7 +88,7 @@ fn begin<'a>(
     {
         let record = session.ledger.resume(&run.id)?;
         session.observer.event(&record);
-        return Steps::new(session, run.id);
+        return Steps::new(session, run.id, request.fresh);
     }
     let run = session.ledger.begin_run(&NewRun {
         key: key.clone(),
@@ -99,7 +99,7 @@ fn begin<'a>(
     for record in session.ledger.events(&run.id)? {
         session.observer.event(&record);
     }
-    Steps::new(session, run.id)
+    Steps::new(session, run.id, request.fresh)
 }
 
 async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverError> {
@@ -127,17 +127,27 @@ async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverErr
         .filter(|v| v.verdict == Verdict::Pass)
         .map(|v| v.backend)
         .collect();
-    if passing.is_empty() {
-        return Ok(outcome(steps, request, Some(&plan), searched, None));
+    let proven = request.effort.verify == Verify::Repaired && plan == *analysis.plan;
+    if passing.is_empty() || proven {
+        return Ok(outcome(steps, request, Some(&analysis), searched, None));
     }
     // Once more from nothing: only what passes on a fresh build and on seeds that no earlier step used counts.
     let plan = trimmed(&plan, &passing);
     let fresh = attempt(steps, request, &plan, &passing, Phase::Fresh).await?;
-    let fresh = tested(steps, request, fresh).await?;
+    let fresh = match request.effort.verify {
+        Verify::Always => tested(steps, request, fresh).await?,
+        Verify::Repaired => fresh,
+    };
     let committed =
         publish::publish(steps, request, &analysis.card, &plan, &fresh.verdicts).await?;
     let verdicts = merged(searched, fresh.verdicts);
-    Ok(outcome(steps, request, Some(&plan), verdicts, committed))
+    Ok(outcome(
+        steps,
+        request,
+        Some(&analysis),
+        verdicts,
+        committed,
+    ))
 }
 
 /// Takes the analyst's plan to every backend, and lets a fixer repair one failing backend after the other while the
@@ -294,10 +304,11 @@ fn merged(searched: Vec<BackendVerdict>, fresh: Vec<BackendVerdict>) -> Vec<Back
 fn outcome(
     steps: &Steps<'_>,
     request: &Request,
-    plan: Option<&PortPlan>,
+    analysis: Option<&Analysis>,
     verdicts: Vec<BackendVerdict>,
     committed: Option<publish::Commit>,
 ) -> Outcome {
+    let costs = steps.costs();
     let (branch, commit) = committed.map(|c| (c.branch, c.commit)).unzip();
     Outcome {
         run: steps.run.clone(),
@@ -308,10 +319,16 @@ fn outcome(
             .transformers()
             .unwrap_or_default()
             .to_owned(),
-        class: plan.map(|plan| plan.class.clone()),
+        class: analysis.map(|analysis| analysis.plan.class.clone()),
         verdicts,
         branch,
         commit,
+        family: analysis.map(|analysis| analysis.plan.family),
+        exercised: analysis
+            .map(|analysis| analysis.exercised.clone())
+            .unwrap_or_default(),
+        cpu_seconds: costs.cpu_seconds,
+        peak_resident_bytes: costs.peak_resident_bytes,
         reused: false,
     }
 }

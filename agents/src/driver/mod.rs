@@ -16,7 +16,7 @@ mod steps;
 use std::{collections::BTreeMap, path::PathBuf};
 
 use portwright_core::{
-    Backend, Digest, ModelType, PortPlan, RunId, Verdict, event::Record, job::ModelSource,
+    Backend, Digest, Family, ModelType, PortPlan, RunId, Verdict, event::Record, job::ModelSource,
     verdict::BackendVerdict,
 };
 use portwright_knowledge::propose::ProposeOptions;
@@ -69,6 +69,48 @@ pub struct Request {
     pub repository: Option<PathBuf>,
     /// A number of its own for a launch that must not find an earlier one's results.
     pub fresh: Option<u64>,
+    pub effort: Effort,
+}
+
+/// How much a launch does beyond the judge's word on a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effort {
+    /// What is built once more from nothing before its verdict counts.
+    pub verify: Verify,
+    /// Timed repetitions on the first input set.
+    pub repeats: u32,
+    /// Loads over which the memory slope is fitted; fewer than three fit none.
+    pub reloads: u32,
+    /// Whether the files of the steps are kept for a look when a backend did not pass.
+    pub keep_files: bool,
+}
+
+/// What is built once more from nothing, on another hidden seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verify {
+    /// Every port, and the skillset's own tests run.
+    Always,
+    /// A port whose plan was repaired. The first plan's artefacts were themselves built from nothing, on a seed that
+    /// nothing had used.
+    Repaired,
+}
+
+impl Effort {
+    /// What a skillset deserves that is going to be committed.
+    pub const FULL: Effort = Effort {
+        verify: Verify::Always,
+        repeats: 20,
+        reloads: 5,
+        keep_files: true,
+    };
+    /// What a sweep needs for a verdict.
+    pub const SWEEP: Effort = Effort {
+        verify: Verify::Repaired,
+        repeats: 5,
+        reloads: 0,
+        keep_files: false,
+    };
 }
 
 /// How a launch ended.
@@ -83,6 +125,18 @@ pub struct Outcome {
     pub verdicts: Vec<BackendVerdict>,
     pub branch: Option<String>,
     pub commit: Option<String>,
+    /// The architecture family; `None` where the type could not be read.
+    #[serde(default)]
+    pub family: Option<Family>,
+    /// Model types whose modules were executed by the reference, those of nested configurations included.
+    #[serde(default)]
+    pub exercised: Vec<String>,
+    /// CPU seconds of the jobs of this launch, by step.
+    #[serde(default)]
+    pub cpu_seconds: BTreeMap<String, f64>,
+    /// The largest resident memory of any job, in bytes.
+    #[serde(default)]
+    pub peak_resident_bytes: u64,
     /// Whether everything was found finished in the ledger.
     pub reused: bool,
 }

@@ -21,10 +21,16 @@ pub struct Session {
     pub walls: Walls,
     pub ledger: Ledger,
     pub limits: Limits,
+    /// Threads of a job.
+    pub threads: usize,
     pub tolerances: Tolerances,
-    /// The digest of everything outside a request that can change a result: this program, the environment, the
-    /// isolation asked for.
+    /// The digest of everything outside a request that can change the way of a run: this program, the environment,
+    /// the isolation and limits asked for.
     pub identity: Digest,
+    /// The digest of everything outside a plan that can change what a job answers and what the judge makes of it: the
+    /// code of the sandbox and the judge, the environment, the isolation and limits. Unlike the identity it stays the
+    /// same when a rule or an agent changes.
+    pub scope: Digest,
     pub observer: Arc<dyn Observer>,
 }
 

@@ -1,12 +1,18 @@
 //! Steps under content keys: what is finished is never done again.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::Instant,
 };
 
-use portwright_core::{Digest, RunId, event::Event};
+use portwright_core::{
+    Digest, RunId,
+    event::Event,
+    job::{Job, JobReport},
+};
 use portwright_ledger::NewStep;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -17,6 +23,18 @@ pub struct Steps<'a> {
     pub session: &'a Session,
     pub run: RunId,
     folder: PathBuf,
+    /// The request's own number under `--fresh`: nothing that another launch remembers is found under it.
+    fresh: Option<u64>,
+    costs: Mutex<Costs>,
+}
+
+/// What the jobs of a launch have used.
+#[derive(Clone, Debug, Default)]
+pub struct Costs {
+    /// CPU seconds by step.
+    pub cpu_seconds: BTreeMap<String, f64>,
+    /// The largest resident memory of any job, in bytes.
+    pub peak_resident_bytes: u64,
 }
 
 /// A finished step: its result and the folder with its files.
@@ -26,14 +44,79 @@ pub struct Finished<T> {
 }
 
 impl<'a> Steps<'a> {
-    pub fn new(session: &'a Session, run: RunId) -> Result<Self, DriverError> {
+    pub fn new(session: &'a Session, run: RunId, fresh: Option<u64>) -> Result<Self, DriverError> {
         let folder = session.work_folder(&run);
         fs::create_dir_all(&folder).map_err(|source| DriverError::folder(&folder, source))?;
         Ok(Self {
             session,
             run,
             folder,
+            fresh,
+            costs: Mutex::default(),
         })
+    }
+
+    /// Counts what a job used.
+    pub fn spent(&self, job: &Job, report: &JobReport) {
+        let mut costs = self.costs.lock().unwrap_or_else(PoisonError::into_inner);
+        *costs.cpu_seconds.entry(job.step()).or_default() += report.cpu_seconds;
+        costs.peak_resident_bytes = costs.peak_resident_bytes.max(report.peak_resident_bytes);
+    }
+
+    /// What the jobs of this launch have used so far.
+    pub fn costs(&self) -> Costs {
+        self.costs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Finds what any run has reached before, or does the work and remembers it where `keep` says so. For results that
+    /// are complete by themselves: nothing of the files that led to them is needed again. `inputs` must hold
+    /// everything that can change the result and is not part of the session's scope.
+    pub async fn remembered<T, F>(
+        &self,
+        name: &str,
+        inputs: &impl Serialize,
+        keep: impl FnOnce(&T) -> bool,
+        work: F,
+    ) -> Result<T, DriverError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: AsyncFnOnce() -> Result<T, DriverError>,
+    {
+        let key = Digest::of_json(&(&self.session.scope, self.fresh, name, inputs))?;
+        if let Some(done) = self.session.ledger.step_result(&key)? {
+            self.event(Event::StepFinished {
+                step: name.to_owned(),
+                key,
+                reused: true,
+                seconds: 0.0,
+            })?;
+            return Ok(serde_json::from_value(done.result)?);
+        }
+        let began = Instant::now();
+        let value = work().await?;
+        if keep(&value) {
+            let record = self.session.ledger.record_step(&NewStep {
+                key: &key,
+                step: name,
+                run: &self.run,
+                result: &serde_json::to_value(&value)?,
+                artefacts: &[],
+                seconds: began.elapsed().as_secs_f64(),
+            })?;
+            self.session.observer.event(&record);
+        }
+        Ok(value)
+    }
+
+    /// An empty folder for work whose files nobody needs afterwards.
+    pub fn scratch(&self, name: &str) -> Result<PathBuf, DriverError> {
+        let folder = self.folder.join(name);
+        remove_folder(&folder)?;
+        fs::create_dir_all(&folder).map_err(|source| DriverError::folder(&folder, source))?;
+        Ok(folder)
     }
 
     /// Removes the files of every step; their results stay in the ledger.

@@ -80,7 +80,8 @@ class Server:
                 elif key.fd == wake:
                     _drain(wake)
                     self.reap()
-                elif key.data is not None:
+                elif key.data is not None and key.data.pid in self.jobs:
+                    # Not of a job that was reaped since these events were told: its pipe is closed.
                     self.read_answer(key.data)
 
     def emit(self, event: dict) -> None:

@@ -49,6 +49,7 @@ fn judged(outcome: JobOutcome, change: impl FnOnce(&Path)) -> BackendVerdict {
             outcome,
             peak_resident_bytes: 1 << 20,
             wall_seconds: 1.0,
+            cpu_seconds: 0.0,
             isolation: "none".into(),
         },
         work: work.path(),

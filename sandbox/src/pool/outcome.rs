@@ -44,6 +44,7 @@ pub(super) fn report(
         outcome,
         peak_resident_bytes: watched.usage.peak_resident_bytes,
         wall_seconds: watched.usage.wall.as_secs_f64(),
+        cpu_seconds: watched.usage.cpu.as_secs_f64(),
         isolation: isolation.unwrap_or_else(|| "unknown".to_owned()),
     })
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from functools import partial
 from typing import Any
@@ -12,7 +13,12 @@ from portwright_worker import errors, measure, tensors
 
 DEVICE = "CPU"
 # Full precision and no cache: the numbers are those of the artefact, and every load is a load.
-SETTINGS = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+SETTINGS = {
+    "INFERENCE_PRECISION_HINT": "f32",
+    "PERFORMANCE_HINT": "LATENCY",
+    # As many as every other runtime of a job has.
+    "INFERENCE_NUM_THREADS": int(os.environ.get("OMP_NUM_THREADS", "1")),
+}
 # Nodes that compute nothing.
 SHELL = ("Parameter", "Input", "Result", "Output", "Const", "Constant")
 

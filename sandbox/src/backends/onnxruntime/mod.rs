@@ -168,6 +168,7 @@ fn report(finished: &Finished, work: &Path, log: &Path) -> JobReport {
         outcome: outcome(finished, work, log),
         peak_resident_bytes: finished.usage.peak_resident_bytes,
         wall_seconds: finished.usage.wall.as_secs_f64(),
+        cpu_seconds: finished.usage.cpu.as_secs_f64(),
         isolation: finished.mode.name().to_owned(),
     }
 }

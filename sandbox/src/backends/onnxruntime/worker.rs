@@ -51,12 +51,12 @@ pub struct Tuning {
 }
 
 impl Tuning {
-    /// What a plan asks for.
-    pub fn of(plan: &PortPlan) -> Self {
+    /// What a plan asks for, with as many threads as a job may have.
+    pub fn of(plan: &PortPlan, threads: usize) -> Self {
         let export = plan.export.get(&Backend::Onnxruntime);
         Self {
             optimization: export.and_then(|export| export.runtime_optimization.clone()),
-            threads: None,
+            threads: Some(threads),
         }
     }
 }

@@ -1,0 +1,214 @@
+//! A sweep: the way of a launch, for each of many model types, several at once.
+//!
+//! One type's failure, crash or hang is its own row. What ends the sweep is only what no type could survive: storage
+//! that is full, a sandbox that cannot be made, an environment that is gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use futures_util::{StreamExt as _, stream};
+use portwright_core::{
+    Backend, CatalogueEntry, Digest, Finding, Kind, RunId, Signature, Stage, SweepId, Verdict,
+    sweep::{Row, SCHEMA, Through},
+    verdict::BackendVerdict,
+};
+use portwright_ledger::NewSweep;
+use serde_json::Value;
+
+use crate::driver::{self, Blame, DriverError, Outcome, Request, Session};
+
+/// One name to sweep.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// The row's name: the model type, or the name of a variant or folder.
+    pub name: String,
+    pub entry: CatalogueEntry,
+    pub request: Request,
+}
+
+/// What is swept.
+#[derive(Clone, Debug)]
+pub struct SweepRequest {
+    pub library_version: String,
+    pub items: Vec<Item>,
+    pub backends: Vec<Backend>,
+    /// How many types are worked on at once.
+    pub jobs: usize,
+    /// For the ledger and the report.
+    pub settings: Value,
+}
+
+/// Shown a sweep as it goes.
+pub trait SweepObserver: Send + Sync {
+    /// The sweep has a name, and `done` rows are there from an earlier launch that was cut off.
+    fn began(&self, sweep: &SweepId, done: usize, all: usize);
+    fn started(&self, name: &str);
+    fn ended(&self, row: &Row);
+}
+
+/// Sweeps, or goes on with the same sweep that was cut off.
+pub async fn sweep(
+    session: &Session,
+    request: &SweepRequest,
+    observer: &dyn SweepObserver,
+) -> Result<SweepId, DriverError> {
+    let ledger = &session.ledger;
+    let mut names: Vec<String> = request.items.iter().map(|i| i.name.clone()).collect();
+    names.sort_unstable();
+    let launches: Vec<&Request> = request.items.iter().map(|item| &item.request).collect();
+    let key = Digest::of_json(&(&session.identity, &names, &launches))?;
+    let known = ledger.unfinished_sweep(&key)?;
+    let sweep = match known {
+        Some(sweep) => sweep,
+        None => ledger.begin_sweep(&NewSweep {
+            key,
+            library_version: request.library_version.clone(),
+            settings: request.settings.clone(),
+            names,
+        })?,
+    };
+    let ended: BTreeSet<String> = ledger
+        .rows(&sweep.id)?
+        .into_iter()
+        .map(|row| row.name)
+        .collect();
+    observer.began(&sweep.id, ended.len(), request.items.len());
+    let waiting = request.items.iter().filter(|i| !ended.contains(&i.name));
+    let mut rows = stream::iter(waiting)
+        .map(|item| one(session, request, item, observer))
+        .buffer_unordered(request.jobs.max(1));
+    while let Some(row) = rows.next().await {
+        let row = row?;
+        ledger.record_row(&sweep.id, &row)?;
+        observer.ended(&row);
+    }
+    drop(rows);
+    through_parents(session, request, &sweep.id)?;
+    ledger.finish_sweep(&sweep.id)?;
+    Ok(sweep.id)
+}
+
+async fn one(
+    session: &Session,
+    request: &SweepRequest,
+    item: &Item,
+    observer: &dyn SweepObserver,
+) -> Result<Row, DriverError> {
+    observer.started(&item.name);
+    let began = Instant::now();
+    match driver::run(session, &item.request).await {
+        Ok(outcome) => Ok(row(item, outcome, began.elapsed().as_secs_f64())),
+        Err(error) => match error.blame() {
+            Blame::Storage | Blame::Sandbox | Blame::Environment => Err(error),
+            // What went wrong is this type's own, or a defect that this type has met.
+            Blame::Usage | Blame::Internal => Ok(row(
+                item,
+                defect(request, item, &error),
+                began.elapsed().as_secs_f64(),
+            )),
+        },
+    }
+}
+
+fn row(item: &Item, outcome: Outcome, seconds: f64) -> Row {
+    Row {
+        schema: SCHEMA,
+        name: item.name.clone(),
+        model_type: item.entry.model_type.clone(),
+        kind: item.entry.kind,
+        family: outcome.family.unwrap_or(item.entry.family),
+        through: None,
+        run: outcome.run,
+        class: outcome.class,
+        verdicts: outcome.verdicts,
+        generation: Vec::new(),
+        reused: outcome.reused,
+        seconds,
+        cpu_seconds: outcome.cpu_seconds,
+        peak_resident_bytes: outcome.peak_resident_bytes,
+        exercised: outcome.exercised,
+    }
+}
+
+/// The outcome of a launch that an error ended.
+fn defect(request: &SweepRequest, item: &Item, error: &DriverError) -> Outcome {
+    let verdict = |&backend: &Backend| BackendVerdict {
+        backend,
+        verdict: Verdict::Fail,
+        evidence: None,
+        finding: Some(Finding {
+            stage: Stage::Analyse,
+            backend: Some(backend),
+            signature: Signature::phrase("the launch ended with an error"),
+            message: error.to_string(),
+            error: None,
+            hint: error.hint(),
+        }),
+    };
+    Outcome {
+        run: RunId::new(""),
+        model_type: item.entry.model_type.clone(),
+        library_version: request.library_version.clone(),
+        class: None,
+        verdicts: request.backends.iter().map(verdict).collect(),
+        branch: None,
+        commit: None,
+        family: None,
+        exercised: Vec::new(),
+        cpu_seconds: BTreeMap::new(),
+        peak_resident_bytes: 0,
+        reused: false,
+    }
+}
+
+/// Parts that have no class of their own are covered by a parent whose reference called their modules: the row then
+/// says which, and has the parent's verdicts.
+fn through_parents(
+    session: &Session,
+    request: &SweepRequest,
+    sweep: &SweepId,
+) -> Result<(), DriverError> {
+    let rows = session.ledger.rows(sweep)?;
+    for item in request.items.iter().filter(|i| i.entry.kind == Kind::Part) {
+        let Some(row) = rows.iter().find(|row| row.name == item.name) else {
+            continue;
+        };
+        if row.verdicts.iter().any(|v| v.verdict == Verdict::Pass) {
+            continue;
+        }
+        let part = item.entry.model_type.as_str();
+        let holds = |parent: &&Row| {
+            parent.model_type != item.entry.model_type
+                && parent.exercised.iter().any(|name| name == part)
+        };
+        let passes = |parent: &Row| {
+            parent
+                .verdicts
+                .iter()
+                .filter(|v| v.verdict == Verdict::Pass)
+                .count()
+        };
+        // Of several parents the one that shows most.
+        let Some(parent) = rows
+            .iter()
+            .filter(holds)
+            .max_by_key(|parent| passes(parent))
+        else {
+            continue;
+        };
+        if passes(parent) == 0 {
+            continue;
+        }
+        let covered = Row {
+            through: Some(Through {
+                parent: parent.model_type.clone(),
+            }),
+            run: parent.run.clone(),
+            class: parent.class.clone(),
+            verdicts: parent.verdicts.clone(),
+            ..row.clone()
+        };
+        session.ledger.record_row(sweep, &covered)?;
+    }
+    Ok(())
+}

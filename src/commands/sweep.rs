@@ -1,0 +1,233 @@
+//! `portwright sweep`: the way of a run for every model type of the release.
+
+use std::{collections::BTreeSet, io::IsTerminal as _, path::PathBuf, sync::Arc, time::Instant};
+
+use clap::Args as ClapArgs;
+use portwright_agents::{
+    driver::{Effort, Request, Session, Target},
+    sweep::{self, Item, SweepRequest},
+};
+use portwright_core::{Backend, CatalogueEntry, Family, Kind, SweepId, Verdict, job::ModelSource};
+use portwright_knowledge::propose::ProposeOptions;
+use serde_json::json;
+
+use crate::{
+    commands::run::ordered, error::CliError, exit, output, report::gauge::Gauge, session,
+    settings::Settings,
+};
+
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// Sweep these names only: model types, or names of the catalogue.
+    #[arg(value_name = "TYPE")]
+    pub names: Vec<String>,
+    /// Sweep one architecture family, e.g. `decoder-only`; repeat for several.
+    #[arg(long = "family", value_name = "FAMILY")]
+    pub families: Vec<Family>,
+    /// Sweep one kind of type: `base`, `task` or `part`; repeat for several.
+    #[arg(long = "kind", value_name = "KIND")]
+    pub kinds: Vec<Kind>,
+    /// A backend to port to; repeat for several. All by default.
+    #[arg(short, long = "backend", value_name = "BACKEND")]
+    pub backends: Vec<Backend>,
+    /// Sweep so many types only, spread evenly over the families.
+    #[arg(long, value_name = "COUNT")]
+    pub sample: Option<usize>,
+    /// Types worked on at once; by default as many as processors and memory allow.
+    #[arg(short, long)]
+    pub jobs: Option<usize>,
+    /// Use this release of Transformers, in an environment of its own.
+    #[arg(long, value_name = "X.Y.Z")]
+    pub transformers: Option<String>,
+    /// The ledger's folder.
+    #[arg(long, value_name = "DIR")]
+    pub ledger: Option<PathBuf>,
+    /// Do everything again, even what the ledger holds.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Run without isolation where the kernel allows none; the evidence of a pass says so.
+    #[arg(long)]
+    pub no_sandbox: bool,
+    /// The most resident memory of a job's whole process tree, in MiB.
+    #[arg(long, value_name = "MIB")]
+    pub limit_memory: Option<u64>,
+    /// The longest a job may take, in seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub limit_seconds: Option<u64>,
+    /// The most repairs the fixer may propose for a type.
+    #[arg(long)]
+    pub attempts: Option<u32>,
+    /// One JSON document on stdout (docs/reference/json.md).
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub fn run(args: &Args, settings: &Settings, _colour: bool) -> Result<u8, CliError> {
+    let began = Instant::now();
+    let terminal = std::io::stderr().is_terminal();
+    let gauge = Arc::new(Gauge::new(terminal, args.json));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(CliError::internal)?;
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            swept = launch(args, settings, &gauge) => swept,
+            _ = tokio::signal::ctrl_c() => Err(CliError::new(
+                exit::INTERRUPTED,
+                "interrupted",
+                Some("the same command goes on where this one stopped".to_owned()),
+            )),
+        }
+    });
+    runtime.shutdown_background();
+    gauge.finish();
+    let (session, sweep) = ended?;
+    report(args, &session, &sweep, began.elapsed().as_secs_f64())
+}
+
+async fn launch(
+    args: &Args,
+    settings: &Settings,
+    gauge: &Arc<Gauge>,
+) -> Result<(Session, SweepId), CliError> {
+    let jobs = args.jobs.unwrap_or_else(|| {
+        let limit = args
+            .limit_memory
+            .unwrap_or(settings.run.memory_limit_mib.get())
+            << 20;
+        jobs(available_memory(), limit)
+    });
+    let options = session::Options {
+        transformers: args.transformers.clone(),
+        ledger: args.ledger.clone(),
+        no_sandbox: args.no_sandbox,
+        limit_memory: args.limit_memory,
+        limit_seconds: args.limit_seconds,
+        // The types share the processors between them.
+        threads: Some(1),
+    };
+    let session = session::open(&options, settings, gauge.clone()).await?;
+    let cache = settings.environment_options()?.cache_dir;
+    let catalogue = session::catalogue(&session, &cache).await?;
+    let backends = ordered(if args.backends.is_empty() {
+        settings.run.backends.clone()
+    } else {
+        args.backends.clone()
+    });
+    let fresh = args.fresh.then(session::nonce);
+    let items: Vec<Item> = chosen(&catalogue.types, args)?
+        .into_iter()
+        .map(|entry| Item {
+            name: entry.model_type.to_string(),
+            entry: entry.clone(),
+            request: Request {
+                target: Target {
+                    name: entry.model_type.to_string(),
+                    model_type: entry.model_type.clone(),
+                    source: ModelSource::Library,
+                    source_digest: None,
+                    modelling: None,
+                },
+                backends: backends.clone(),
+                propose: ProposeOptions::default(),
+                plan: None,
+                checkpoint: None,
+                checkpoint_digest: None,
+                analyst_budget: settings.run.plans.get(),
+                attempts: args.attempts.unwrap_or(settings.run.attempts.get()),
+                repair_seconds: settings.run.repair_seconds.get(),
+                repository: None,
+                fresh,
+                effort: Effort::SWEEP,
+            },
+        })
+        .collect();
+    let request = SweepRequest {
+        library_version: catalogue.library_version.clone(),
+        items: spread(items),
+        backends: backends.clone(),
+        jobs,
+        settings: json!({ "backends": backends, "jobs": jobs }),
+    };
+    let sweep = sweep::sweep(&session, &request, gauge.as_ref()).await;
+    session.workers.shutdown().await;
+    Ok((session, sweep?))
+}
+
+/// The entries that the options name, in the catalogue's order.
+fn chosen<'a>(
+    types: &'a [CatalogueEntry],
+    args: &Args,
+) -> Result<Vec<&'a CatalogueEntry>, CliError> {
+    let mut wanted = BTreeSet::new();
+    for name in &args.names {
+        if !types.iter().any(|entry| entry.model_type.as_str() == name) {
+            return Err(CliError::usage(
+                format!("the release has no model type `{name}`"),
+                "`portwright catalogue list` lists them",
+            ));
+        }
+        wanted.insert(name.as_str());
+    }
+    Ok(types
+        .iter()
+        .filter(|entry| wanted.is_empty() || wanted.contains(entry.model_type.as_str()))
+        .filter(|entry| args.families.is_empty() || args.families.contains(&entry.family))
+        .filter(|entry| args.kinds.is_empty() || args.kinds.contains(&entry.kind))
+        .collect())
+}
+
+/// The items in an order that mixes families and sizes, so that what has been done at any time is a fair sample of
+/// what is left, and the time left can be told honestly.
+fn spread(mut items: Vec<Item>) -> Vec<Item> {
+    items.sort_by_key(|item| portwright_core::Digest::of(&item.name).as_str().to_owned());
+    items
+}
+
+/// As many types at once as processors, but no more than the memory holds jobs at their limit.
+fn jobs(memory: Option<u64>, limit: u64) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let fit = memory.map_or(processors, |memory| (memory / limit.max(1)) as usize);
+    processors.min(fit).max(1)
+}
+
+/// The memory that new processes can have, as the kernel estimates it; `None` where it does not.
+fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes << 10)
+}
+
+fn report(args: &Args, session: &Session, sweep: &SweepId, seconds: f64) -> Result<u8, CliError> {
+    let rows = session.ledger.rows(sweep)?;
+    let passes = |backend: Backend| {
+        rows.iter()
+            .filter(|row| {
+                row.verdict(backend)
+                    .is_some_and(|v| v.verdict == Verdict::Pass)
+            })
+            .count()
+    };
+    let all_pass = rows
+        .iter()
+        .all(|row| row.verdicts.iter().all(|v| v.verdict == Verdict::Pass));
+    if args.json {
+        output::json(&json!({ "schema": 1, "sweep": sweep, "rows": rows, "seconds": seconds }))?;
+    } else {
+        output::line(&format!("{sweep} · {} types · {seconds:.0} s", rows.len()))?;
+        for backend in Backend::ALL {
+            if rows.iter().any(|row| row.verdict(backend).is_some()) {
+                output::line(&format!("  {backend:<13} {:>4} pass", passes(backend)))?;
+            }
+        }
+        output::line("the coverage matrix: portwright report")?;
+    }
+    Ok(if all_pass && !rows.is_empty() {
+        exit::PASSED
+    } else {
+        exit::NOT_PASSED
+    })
+}
