@@ -1,11 +1,16 @@
-//! What goes to stdout. A closed pipe is the reader's choice, not an error to shout about.
+//! What goes to stdout or to a file. A closed pipe is the reader's choice, not an error to shout about.
 
-use std::io::{self, Write as _};
+use std::{
+    fs::{self, Permissions},
+    io::{self, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+};
 
 use portwright_core::event::Event;
 use serde::Serialize;
 
-use crate::error::CliError;
+use crate::{error::CliError, exit};
 
 /// Writes one line.
 pub fn line(text: &str) -> Result<(), CliError> {
@@ -15,6 +20,38 @@ pub fn line(text: &str) -> Result<(), CliError> {
 /// Writes one JSON document.
 pub fn json(document: &impl Serialize) -> Result<(), CliError> {
     line(&serde_json::to_string_pretty(document).map_err(CliError::internal)?)
+}
+
+/// Writes a file whole: it is written beside its place and moved there, so that a reader never sees half of it, and
+/// an old file stays where the new one cannot be written.
+pub fn file(path: &Path, text: &str) -> Result<(), CliError> {
+    let failed = |error: io::Error| {
+        CliError::new(
+            exit::STORAGE,
+            format!("cannot write {}: {error}", path.display()),
+            Some("name a file in a folder that exists and that you may write to".to_owned()),
+        )
+    };
+    // Through a link, so that what it leads to is replaced and not the link.
+    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if place.exists() && !place.is_file() && !place.is_dir() {
+        // A device or a pipe cannot be moved over, and is never half there.
+        return fs::write(&place, text).map_err(failed);
+    }
+    let folder = match place.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    // A temporary file is its owner's alone; this one is to be as any other new file.
+    let mut half = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(failed)?;
+    half.write_all(text.as_bytes())
+        .and_then(|()| half.as_file().sync_all())
+        .map_err(failed)?;
+    half.persist(&place).map_err(|error| failed(error.error))?;
+    Ok(())
 }
 
 fn written(result: io::Result<()>) -> Result<(), CliError> {
@@ -41,5 +78,45 @@ pub fn describe(event: &Event) -> String {
         }
         Event::Committed { branch, commit } => format!("committed {commit} on {branch}"),
         Event::RunFinished { exit_code } => format!("finished with exit code {exit_code}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("page.md");
+        file(&path, "a long old text").unwrap();
+        file(&path, "new").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o400, 0o400);
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_left_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let absent = folder.path().join("absent").join("page.md");
+        let error = file(&absent, "new").unwrap_err();
+        assert_eq!(error.code, exit::STORAGE);
+        assert!(error.hint.is_some());
+        // A folder is no place for a file.
+        assert!(file(folder.path(), "new").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_link_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        fs::write(&target, "old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        file(&link, "new").unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     }
 }

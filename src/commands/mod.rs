@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod doctor;
+pub mod report;
 pub mod run;
 pub mod runs;
 pub mod sweep;

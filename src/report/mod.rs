@@ -1,6 +1,9 @@
-//! What a person or a machine is shown: the live view, the closing table, and the JSON document.
+//! What a person or a machine is shown: the live view, the closing table, the JSON document, and what is made of a
+//! sweep.
 
+pub mod coverage;
 pub mod gauge;
 pub mod json;
 pub mod live;
+pub mod matrix;
 pub mod table;
