@@ -27,7 +27,7 @@ pub const OTHER: &str = "other";
 pub const REDRAWN: &str = "redrawn";
 
 /// The most elements that one input may have.
-const MOST_ELEMENTS: u64 = 1 << 25;
+const MOST_ELEMENTS: u64 = 1 << 22;
 
 /// One tensor for every input of a plan.
 #[derive(Clone, Debug, PartialEq)]
