@@ -8,6 +8,7 @@ mod class;
 pub(crate) mod inputs;
 mod layers;
 mod lists;
+mod plain;
 mod roles;
 mod sizes;
 pub(crate) mod tokens;
@@ -151,6 +152,44 @@ pub(crate) fn empty_fields(card: &InterfaceCard) -> Vec<(String, Value)> {
         }
     }
     found
+}
+
+/// Plans of the same class with plainer configurations, whose inputs are made anew for their sizes.
+pub(crate) fn plainer(card: &InterfaceCard, plan: &PortPlan) -> Vec<(&'static str, PortPlan)> {
+    let Some(class) = card.class(&plan.class) else {
+        return Vec::new();
+    };
+    let nodes = tree::nodes(card);
+    let tokens = tokens::TokenMap::new(&nodes);
+    let ways = [
+        (
+            "all sizes divided by one factor, which keeps what holds between them",
+            plain::scaled(&nodes, &tokens),
+        ),
+        (
+            "the library's own sizes, which suit each other, with few layers",
+            plain::lean(&nodes, &tokens),
+        ),
+    ];
+    ways.into_iter()
+        .filter_map(|(why, config)| {
+            let mut config = config?;
+            if let Some(cache) = plan.config.get("use_cache") {
+                config.insert("use_cache".into(), cache.clone());
+            }
+            let small = inputs::Small {
+                nodes: &nodes,
+                config: &config,
+                tokens: &tokens,
+            };
+            let made = inputs::inputs(card, class, &small);
+            let mut next = plan.clone();
+            next.inputs = made.specs;
+            next.dims = made.dims;
+            next.config = config;
+            Some((why, next))
+        })
+        .collect()
 }
 
 /// The plan with one more input, which its class takes; `None` where it takes none of that name.

@@ -8,7 +8,7 @@ use super::{
     candidate::{Candidate, searched},
     text,
 };
-use crate::propose::{Role, empty_fields, get, put, role, take};
+use crate::propose::{Role, empty_fields, get, plainer, put, role, take};
 
 /// How many of one kind are proposed from one finding.
 const FEW: usize = 6;
@@ -154,6 +154,15 @@ pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<C
         found.push(Candidate::setting(next, &key(&names), provenance));
     }
     found
+}
+
+/// Plainer configurations as a whole. They are tried early: most couplings that the proposal broke hold in them, and
+/// no error says as much.
+pub fn plain(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    plainer(card, plan)
+        .into_iter()
+        .map(|(why, next)| Candidate::setting(next, "config", searched("plain", finding, why)))
+        .collect()
 }
 
 /// Lists back at their defaults: the proposal knows least about them, and many are coupled by code alone.
