@@ -26,6 +26,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 pub(crate) use roles::{Role, role};
+pub(crate) use tokens::RESERVED;
 pub(crate) use tree::{get, put, take};
 
 /// What a person or the catalogue asks of a proposal.

@@ -74,6 +74,10 @@ fn shallow(node: &Node, tokens: &TokenMap) -> BTreeMap<String, Value> {
             (Role::Depth, Some(depth)) if !field.computed => {
                 Value::from(layers::depth(node, depth))
             }
+            (Role::Other, Some(_)) => match layers::some(node, field) {
+                Some(count) => Value::from(count),
+                None => continue,
+            },
             _ => continue,
         };
         found.insert(field.name.clone(), value);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     layers, lists,
     roles::{Role, role},
-    tokens::TokenMap,
+    tokens::{RESERVED, TokenMap},
     tree::{Field, Node, join, put},
 };
 
@@ -151,7 +151,7 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
         Role::Image => image_size(node, stages),
         Role::Patch => patch_size(value),
         Role::Queries => value.min(QUERIES),
-        Role::Token | Role::Other => value,
+        Role::Token | Role::Other => layers::some(node, field).unwrap_or(value),
     };
     Some(Value::from(new))
 }
@@ -179,6 +179,7 @@ pub fn usual(node: &Node, name: &str) -> Option<u64> {
         Role::Experts => EXPERTS,
         Role::ExpertsPerToken => 2,
         Role::ExpertGroups | Role::ExpertGroupsPerToken => 1,
+        Role::Token => RESERVED - 1,
         Role::Other if name == "prediction_length" => WINDOW,
         _ => return None,
     })
