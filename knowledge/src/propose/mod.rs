@@ -5,6 +5,7 @@
 //! ([`inputs`]). What that gets wrong, the search repairs from the finding.
 
 mod class;
+mod demands;
 pub(crate) mod inputs;
 mod layers;
 mod lists;
@@ -27,7 +28,7 @@ use thiserror::Error;
 
 pub(crate) use roles::{Role, role};
 pub(crate) use tokens::RESERVED;
-pub(crate) use tree::{get, put, take};
+pub(crate) use tree::{get, nodes, put, take};
 
 /// What a person or the catalogue asks of a proposal.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -73,6 +74,7 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
     let nodes = tree::nodes(card);
     let tokens = tokens::TokenMap::new(&nodes);
     let mut config = sizes::solve(&nodes, &tokens);
+    demands::meet(&nodes, &card.demands, &mut config);
     overlay(&mut config, &options.variant);
 
     let takes_cache = class.inputs.iter().any(|input| input.name == "use_cache");
@@ -155,6 +157,12 @@ pub(crate) fn empty_fields(card: &InterfaceCard) -> Vec<(String, Value)> {
     found
 }
 
+/// The value that a field of this name has in a small model, whichever configuration it belongs to.
+pub(crate) fn usual(card: &InterfaceCard, name: &str) -> Option<Value> {
+    let nodes = tree::nodes(card);
+    Some(Value::from(sizes::usual(nodes.first()?, name)?))
+}
+
 /// Plans of the same class with plainer configurations, whose inputs are made anew for their sizes.
 pub(crate) fn plainer(card: &InterfaceCard, plan: &PortPlan) -> Vec<(&'static str, PortPlan)> {
     let Some(class) = card.class(&plan.class) else {
@@ -175,6 +183,7 @@ pub(crate) fn plainer(card: &InterfaceCard, plan: &PortPlan) -> Vec<(&'static st
     ways.into_iter()
         .filter_map(|(why, config)| {
             let mut config = config?;
+            demands::meet(&nodes, &card.demands, &mut config);
             if let Some(cache) = plan.config.get("use_cache") {
                 config.insert("use_cache".into(), cache.clone());
             }

@@ -8,6 +8,7 @@ mod config;
 mod export;
 mod frontier;
 mod inputs;
+mod stated;
 mod text;
 
 use portwright_core::{
@@ -52,8 +53,10 @@ pub fn candidates(
 fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     match finding.stage {
         Stage::Instantiate => {
-            let mut found = config::named(plan, finding);
-            let mut rest = found.split_off(found.len().min(1));
+            let mut found = stated::candidates(card, plan, finding);
+            let mut named = config::named(plan, finding);
+            let mut rest = named.split_off(named.len().min(1));
+            found.append(&mut named);
             found.extend(config::filled(card, plan, finding));
             found.extend(config::plain(card, plan, finding));
             found.append(&mut rest);
@@ -63,7 +66,8 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found
         }
         Stage::Analyse | Stage::Forward | Stage::Reference => {
-            let mut found = inputs::named(card, plan, finding);
+            let mut found = stated::candidates(card, plan, finding);
+            found.extend(inputs::named(card, plan, finding));
             found.extend(config::filled(card, plan, finding));
             let mut named = config::named(plan, finding);
             let mut rest = named.split_off(named.len().min(1));

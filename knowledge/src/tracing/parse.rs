@@ -2,7 +2,9 @@
 
 use tree_sitter::{Node, Parser};
 
-use super::{ClassFacts, FieldFacts, FileFacts, FunctionFacts, Import, ParameterFacts, TraceError};
+use super::{
+    ClassFacts, FieldFacts, FileFacts, FunctionFacts, Import, ParameterFacts, TraceError, demands,
+};
 
 /// Reads a file's text; `file` is only used to name it in an error.
 pub fn parse(file: &str, text: &str) -> Result<FileFacts, TraceError> {
@@ -110,7 +112,10 @@ fn class(node: Node, text: &str) -> ClassFacts {
                     facts.fields.extend(field(assignment, text));
                 }
             }
-            "function_definition" => facts.methods.push(function(statement, text)),
+            "function_definition" => {
+                facts.methods.push(function(statement, text));
+                demands::collect(statement, text, &mut facts.demands);
+            }
             "decorated_definition" => {
                 if let Some(inner) = statement.child_by_field_name("definition")
                     && inner.kind() == "function_definition"
@@ -187,7 +192,7 @@ fn field_text(node: Node, field: &str, text: &str) -> Option<String> {
 }
 
 /// The node's text with runs of white space made one space, so that an annotation over several lines reads as one.
-fn source(node: Node, text: &str) -> String {
+pub fn source(node: Node, text: &str) -> String {
     text.get(node.byte_range())
         .unwrap_or_default()
         .split_whitespace()
