@@ -134,6 +134,9 @@ pub struct InputParam {
     /// The default written in the signature, as source text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
+    /// The axes that the documentation gives it, e.g. `batch_size`; empty where it gives none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shape: Vec<String>,
     pub source: SourceSpan,
 }
 

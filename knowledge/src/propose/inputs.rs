@@ -9,7 +9,7 @@ use portwright_core::{
 use serde_json::{Map, Value};
 
 use super::{
-    sizes,
+    documented, sizes,
     tokens::TokenMap,
     tree::{Node, get, join},
 };
@@ -152,7 +152,14 @@ fn add(
         "past_time_features" | "future_time_features" | "past_observed_mask" if main => {
             inputs.series(name, small);
         }
-        _ if main => inputs.guess(card, name, small),
+        _ if main => {
+            let modality = card.modalities.first().map_or("component", String::as_str);
+            let parameter = class.inputs.iter().find(|input| input.name == name);
+            let known = parameter.is_some_and(|it| documented::add(inputs, it, modality, small));
+            if !known {
+                inputs.guess(card, name, small);
+            }
+        }
         _ => {}
     }
 }
@@ -298,7 +305,8 @@ fn float(name: &str, shape: Vec<Axis>, modality: &str) -> InputSpec {
     }
 }
 
-fn token_values(small: &Small) -> Values {
+/// Ids that mean nothing special.
+pub fn token_values(small: &Small) -> Values {
     let vocabulary = small
         .number(&["vocab_size"])
         .unwrap_or(sizes::VOCABULARY)

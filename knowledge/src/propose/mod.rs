@@ -6,6 +6,7 @@
 
 mod class;
 mod demands;
+mod documented;
 pub(crate) mod inputs;
 mod layers;
 mod lists;
@@ -27,8 +28,9 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 pub(crate) use roles::{Role, role};
+pub(crate) use sizes::{HEAD_SIZE, portions};
 pub(crate) use tokens::RESERVED;
-pub(crate) use tree::{get, nodes, put, take};
+pub(crate) use tree::{get, join, nodes, put, take};
 
 /// What a person or the catalogue asks of a proposal.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -274,7 +274,7 @@ pub fn rotary(node: &Node, head_size: u64, found: &mut BTreeMap<String, Value>) 
 }
 
 /// Splits `total` in the proportions of `parts`, at least 1 each where it reaches, the remainder to the last.
-fn portions(parts: &[u64], total: u64) -> Vec<u64> {
+pub fn portions(parts: &[u64], total: u64) -> Vec<u64> {
     let sum: u64 = parts.iter().sum::<u64>().max(1);
     let mut out: Vec<u64> = parts
         .iter()

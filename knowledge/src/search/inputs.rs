@@ -37,6 +37,13 @@ pub fn named(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Ca
             names.push(name);
         }
     }
+    // Ready-made embeddings only where the code stumbles over their absence.
+    if said.contains("NoneType") {
+        let embeds = class.inputs.iter().map(|input| input.name.as_str());
+        names.extend(embeds.filter(|name| {
+            name.contains("embeds") && plan.input(name).is_none() && text::names(&code, name)
+        }));
+    }
     names
         .into_iter()
         .take(4)

@@ -9,7 +9,7 @@ use super::{
     candidate::{Candidate, searched},
     text,
 };
-use crate::propose::{nodes, put, usual};
+use crate::propose::{HEAD_SIZE, get, join, nodes, portions, put, usual};
 
 /// The name under which these changes are recorded.
 pub const STATED: &str = "stated";
@@ -26,7 +26,84 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
     if let Some(key) = absent_key(finding) {
         found.extend(per_kind(card, plan, finding, key));
     }
+    if let Some((name, sizes, total)) = split(finding, &said) {
+        found.extend(sections(card, plan, finding, &name, &sizes, total));
+    }
+    if let Some(name) = no_sections(finding, &said) {
+        let half = head_size(card, plan) / 2;
+        found.extend(sections(card, plan, finding, &name, &[1, 1, 1], half));
+    }
     found
+}
+
+/// A split whose sizes do not fill its axis, with the attribute that holds them.
+fn split(finding: &Finding, said: &str) -> Option<(String, Vec<u64>, u64)> {
+    let (before, after) = said.split_once("split_sizes=[")?;
+    let sizes = text::numbers(after.split(']').next()?);
+    let total = text::numbers(before.split_once("sum exactly to ")?.1)
+        .first()
+        .copied()?;
+    let code = text::code(finding);
+    let name: String = code
+        .split_once("split(self.")?
+        .1
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
+    (sizes.len() > 1 && !name.is_empty()).then_some((name, sizes, total))
+}
+
+/// Sections that the code asks for and that are `None`.
+fn no_sections(finding: &Finding, said: &str) -> Option<String> {
+    if !said.contains("NoneType") {
+        return None;
+    }
+    let code = text::code(finding);
+    let mut words = code.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words
+        .find(|word| word.ends_with("_section") || word.ends_with("_sections"))
+        .map(str::to_owned)
+}
+
+/// The size of a head in the plan, of the first configuration that says it.
+fn head_size(card: &InterfaceCard, plan: &PortPlan) -> u64 {
+    let set = holders(card, "head_dim")
+        .into_iter()
+        .find_map(|(path, value)| {
+            get(&plan.config, &path)
+                .and_then(Value::as_u64)
+                .or_else(|| value.as_u64())
+        });
+    set.unwrap_or(HEAD_SIZE)
+}
+
+/// Sections of a rotary embedding that the model takes from its own default get sizes that fill the small head.
+fn sections(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+    name: &str,
+    sizes: &[u64],
+    total: u64,
+) -> Option<Candidate> {
+    let mut next = plan.clone();
+    for node in nodes(card) {
+        for field in &node.fields {
+            let Some(table) = field
+                .default
+                .as_object()
+                .filter(|t| t.contains_key("rope_type"))
+            else {
+                continue;
+            };
+            let mut table = table.clone();
+            table.insert(name.to_owned(), Value::from(portions(sizes, total)));
+            let path = join(&node.path, &field.name);
+            put_named(card, &mut next.config, &path, Value::Object(table));
+        }
+    }
+    let reason = format!("the sections of `{name}` have to fill {total}");
+    (next != *plan).then(|| Candidate::setting(next, "config", searched(STATED, finding, reason)))
 }
 
 /// `name must be value`, as often as the text says it.
@@ -180,11 +257,7 @@ fn per_kind(
                 .into_iter()
                 .map(|kind| (kind, field.default.clone()))
                 .collect();
-            let path = if node.path.is_empty() {
-                field.name.clone()
-            } else {
-                format!("{}.{}", node.path, field.name)
-            };
+            let path = join(&node.path, &field.name);
             put_named(card, &mut next.config, &path, Value::Object(by_kind));
         }
     }
@@ -198,12 +271,7 @@ fn holders(card: &InterfaceCard, name: &str) -> Vec<(String, Value)> {
         .iter()
         .filter_map(|node| {
             let field = node.fields.iter().find(|field| field.name == name)?;
-            let path = if node.path.is_empty() {
-                name.to_owned()
-            } else {
-                format!("{}.{name}", node.path)
-            };
-            Some((path, field.default.clone()))
+            Some((join(&node.path, name), field.default.clone()))
         })
         .collect()
 }

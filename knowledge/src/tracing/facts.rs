@@ -68,6 +68,8 @@ pub struct ParameterFacts {
     pub name: String,
     pub annotation: Option<String>,
     pub default: Option<String>,
+    /// The axes that the function's docstring gives it.
+    pub shape: Option<Vec<String>>,
     pub line: u32,
 }
 

@@ -1,6 +1,7 @@
 //! Code tracing: what the library's Python source says, read with tree-sitter and never imported.
 
 mod demands;
+mod documented;
 mod facts;
 mod index;
 mod parse;

@@ -4,6 +4,7 @@ use tree_sitter::{Node, Parser};
 
 use super::{
     ClassFacts, FieldFacts, FileFacts, FunctionFacts, Import, ParameterFacts, TraceError, demands,
+    documented,
 };
 
 /// Reads a file's text; `file` is only used to name it in an error.
@@ -147,6 +148,11 @@ fn function(node: Node, text: &str) -> FunctionFacts {
             parameters.extend(parameter(child, text));
         }
     }
+    if let Some(doc) = docstring(node, text) {
+        for parameter in &mut parameters {
+            parameter.shape = documented::shape(doc, &parameter.name);
+        }
+    }
     FunctionFacts {
         name: field_text(node, "name", text).unwrap_or_default(),
         line: line(node),
@@ -182,8 +188,17 @@ fn parameter(node: Node, text: &str) -> Option<ParameterFacts> {
         name,
         annotation,
         default,
+        shape: None,
         line: line(node),
     })
+}
+
+fn docstring<'a>(function: Node, text: &'a str) -> Option<&'a str> {
+    let statement = function.child_by_field_name("body")?.named_child(0)?;
+    let string = statement
+        .named_child(0)
+        .filter(|node| node.kind() == "string")?;
+    text.get(string.byte_range())
 }
 
 fn field_text(node: Node, field: &str, text: &str) -> Option<String> {
