@@ -17,6 +17,15 @@ const LENGTH: Dim = Dim {
 /// A square grid, such as a map of features.
 const SIDE: u64 = 4;
 
+/// Names under which configurations keep the number of codebooks.
+const CODEBOOKS: [&str; 4] = ["num_codebooks", "n_codebooks", "num_channels", "codebooks"];
+
+/// Whether ids are documented in another shape than one row of positions for each element of the batch.
+pub fn has_unusual_ids(parameter: &InputParam) -> bool {
+    let shape = &parameter.shape;
+    shape.len() > 2 || shape.first().is_some_and(|axis| axis.contains('*'))
+}
+
 /// Adds the input as documented; `false` where the documentation gives no shape.
 pub fn add(inputs: &mut Inputs, parameter: &InputParam, modality: &str, small: &Small) -> bool {
     // An image has the sides that the configuration gives it, which the names of its axes do not say.
@@ -60,6 +69,13 @@ fn resolve(axis: &str, inputs: &mut Inputs, small: &Small) -> Axis {
     if let Some(size) = product(name, small) {
         return Axis::Fixed(size);
     }
+    // A batch of several rows for each element, such as one for each codebook.
+    if let Some((batch, rows)) = name.split_once('*')
+        && batch.trim() == "batch_size"
+        && let Some(rows) = product(rows.trim(), small)
+    {
+        return Axis::Named(format!("{rows}*batch"));
+    }
     if name.contains("height") && name.contains("width") {
         return Axis::Fixed(SIDE * SIDE);
     }
@@ -89,7 +105,14 @@ fn product(text: &str, small: &Small) -> Option<u64> {
     for factor in text.split('*') {
         let name = factor.trim().trim_start_matches("config.");
         let last = name.rsplit('.').next().unwrap_or(name);
-        let value = last.parse().ok().or_else(|| small.number(&[last]))?;
+        let value = last
+            .parse()
+            .ok()
+            .or_else(|| small.number(&[last]))
+            .or_else(|| {
+                last.contains("codebook")
+                    .then(|| small.number(&CODEBOOKS))?
+            })?;
         size = size.checked_mul(value)?;
     }
     Some(size)

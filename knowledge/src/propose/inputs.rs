@@ -78,6 +78,13 @@ fn add(
     inputs: &mut Inputs,
 ) {
     let takes = |name: &str| class.inputs.iter().any(|input| input.name == name);
+    let parameter = class.inputs.iter().find(|input| input.name == name);
+    let ids = parameter.filter(|it| name.ends_with("input_ids") && documented::has_unusual_ids(it));
+    if let Some(ids) = ids.filter(|_| main || name == "decoder_input_ids")
+        && documented::add(inputs, ids, "text", small)
+    {
+        return;
+    }
     match name {
         "input_ids" => {
             inputs.dims.insert("sequence".into(), dim(8, Some(11)));
@@ -154,7 +161,6 @@ fn add(
         }
         _ if main => {
             let modality = card.modalities.first().map_or("component", String::as_str);
-            let parameter = class.inputs.iter().find(|input| input.name == name);
             let known = parameter.is_some_and(|it| documented::add(inputs, it, modality, small));
             if !known {
                 inputs.guess(card, name, small);

@@ -8,7 +8,7 @@ use super::{
     candidate::{Candidate, searched},
     text,
 };
-use crate::propose::{RESERVED, Role, empty_fields, get, plainer, put, role, take};
+use crate::propose::{RESERVED, Role, empty_fields, get, join, nodes, plainer, put, role, take};
 
 /// How many of one kind are proposed from one finding.
 const FEW: usize = 6;
@@ -139,6 +139,7 @@ pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<C
     let code = text::code(finding);
     let empty: Vec<(String, Value)> = empty_fields(card)
         .into_iter()
+        .chain(kinds(card, plan, &code))
         .filter(|(path, _)| get(&plan.config, path).is_none())
         .collect();
     let about: Vec<&(String, Value)> = empty
@@ -163,6 +164,39 @@ pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<C
         let names: Vec<&str> = group.iter().map(|(path, _)| path.as_str()).collect();
         let provenance = searched("empty fields", finding, "a field without a value is used");
         found.push(Candidate::setting(next, &key(&names), provenance));
+    }
+    found
+}
+
+/// Lists of layer kinds that have no default, filled with the kind that the code compares with.
+fn kinds(card: &InterfaceCard, plan: &PortPlan, code: &str) -> Vec<(String, Value)> {
+    let compared = code
+        .split_once("== \"")
+        .and_then(|(_, rest)| rest.split('"').next());
+    let Some(kind) = compared else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for node in nodes(card) {
+        let depth = node
+            .fields
+            .iter()
+            .filter(|field| role(&field.common) == Role::Depth)
+            .find_map(|field| {
+                let path = join(&node.path, &field.name);
+                let set = get(&plan.config, &path).and_then(Value::as_u64);
+                set.or_else(|| field.default.as_u64())
+            });
+        let empty = node
+            .fields
+            .iter()
+            .filter(|field| field.default.is_null() && field.name.ends_with("layer_types"));
+        if let Some(depth) = depth {
+            found.extend(empty.map(|field| {
+                let list = (0..depth).map(|_| Value::from(kind)).collect();
+                (join(&node.path, &field.name), Value::Array(list))
+            }));
+        }
     }
     found
 }

@@ -68,6 +68,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
         Stage::Analyse | Stage::Forward | Stage::Reference => {
             let mut found = stated::candidates(card, plan, finding);
             found.extend(inputs::named(card, plan, finding));
+            found.extend(inputs::codebooks(plan, finding));
             found.extend(config::filled(card, plan, finding));
             let mut named = config::named(plan, finding);
             let mut rest = named.split_off(named.len().min(1));
