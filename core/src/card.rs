@@ -30,6 +30,27 @@ pub struct InterfaceCard {
     pub classes: Vec<ModelClass>,
     /// What the inputs of the classes carry, e.g. `text`, `image`, `audio`.
     pub modalities: Vec<String>,
+    /// Equalities that the configuration classes check: without them they refuse to be made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub demands: Vec<Demand>,
+}
+
+/// An equality between a field and a value or another field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Demand {
+    /// The field's dotted path from the type's own configuration.
+    pub path: String,
+    pub equals: Demanded,
+}
+
+/// What a field must equal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Demanded {
+    Value(Value),
+    /// Another field, by its dotted path.
+    Field(String),
 }
 
 /// A class and the place of its definition.
@@ -113,6 +134,9 @@ pub struct InputParam {
     /// The default written in the signature, as source text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
+    /// The axes that the documentation gives it, e.g. `batch_size`; empty where it gives none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shape: Vec<String>,
     pub source: SourceSpan,
 }
 

@@ -55,6 +55,10 @@ fn model_class(class: &IntrospectedModel, sources: &Sources) -> Result<ModelClas
                 name: parameter.name.clone(),
                 required: parameter.required,
                 annotation: written.and_then(|(_, written)| written.annotation.clone()),
+                shape: written
+                    .and_then(|(_, written)| written.shape.clone())
+                    .or_else(|| sources.common_shape(&parameter.name))
+                    .unwrap_or_default(),
                 default: parameter.default.clone(),
                 source: written.map_or_else(
                     || own.clone(),

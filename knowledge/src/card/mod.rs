@@ -1,6 +1,7 @@
 //! The interface card: introspection joined with the lines of source on which each fact stands.
 
 mod classes;
+mod demands;
 mod fields;
 
 use portwright_core::{
@@ -45,6 +46,7 @@ pub fn assemble(seen: &Introspection, sources: &Sources) -> Result<InterfaceCard
     let config_file = &sources.locate(&seen.config_class.file);
     let lineage = sources.lineage(config_file, &seen.config_class.name)?;
     let config_line = lineage.first().map_or(1, |found| found.class().line);
+    let sub_configs = fields::sub_configs(seen, sources)?;
     let classes = classes::classes(&seen.classes, sources)?;
     let mut modalities: Vec<String> = Vec::new();
     for name in seen.classes.iter().flat_map(|class| &class.modalities) {
@@ -67,7 +69,8 @@ pub fn assemble(seen: &Introspection, sources: &Sources) -> Result<InterfaceCard
         },
         config_fields: fields::fields(&seen.defaults, &lineage, sources),
         attribute_map: seen.attribute_map.clone(),
-        sub_configs: fields::sub_configs(seen, sources)?,
+        demands: demands::demands(&sub_configs, &lineage, sources)?,
+        sub_configs,
         classes,
         modalities,
     })

@@ -9,7 +9,7 @@ use portwright_core::{
 use serde_json::{Map, Value};
 
 use super::{
-    sizes,
+    documented, sizes,
     tokens::TokenMap,
     tree::{Node, get, join},
 };
@@ -78,6 +78,13 @@ fn add(
     inputs: &mut Inputs,
 ) {
     let takes = |name: &str| class.inputs.iter().any(|input| input.name == name);
+    let parameter = class.inputs.iter().find(|input| input.name == name);
+    let ids = parameter.filter(|it| name.ends_with("input_ids") && documented::has_unusual_ids(it));
+    if let Some(ids) = ids.filter(|_| main || name == "decoder_input_ids")
+        && documented::add(inputs, ids, "text", small)
+    {
+        return;
+    }
     match name {
         "input_ids" => {
             inputs.dims.insert("sequence".into(), dim(8, Some(11)));
@@ -152,7 +159,13 @@ fn add(
         "past_time_features" | "future_time_features" | "past_observed_mask" if main => {
             inputs.series(name, small);
         }
-        _ if main => inputs.guess(card, name, small),
+        _ if main => {
+            let modality = card.modalities.first().map_or("component", String::as_str);
+            let known = parameter.is_some_and(|it| documented::add(inputs, it, modality, small));
+            if !known {
+                inputs.guess(card, name, small);
+            }
+        }
         _ => {}
     }
 }
@@ -298,7 +311,8 @@ fn float(name: &str, shape: Vec<Axis>, modality: &str) -> InputSpec {
     }
 }
 
-fn token_values(small: &Small) -> Values {
+/// Ids that mean nothing special.
+pub fn token_values(small: &Small) -> Values {
     let vocabulary = small
         .number(&["vocab_size"])
         .unwrap_or(sizes::VOCABULARY)

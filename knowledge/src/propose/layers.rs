@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     roles::{Role, role},
-    tree::Node,
+    tree::{Field, Node},
 };
 
 /// Layers of a stack whose layers are all alike: two show what passes from one to the next.
@@ -19,14 +19,35 @@ pub fn depth(node: &Node, default: u64) -> u64 {
     chosen(node, default).len() as u64
 }
 
-/// Shortens every per-layer list to the layers that [`depth`] keeps, and moves layer indices inside.
-pub fn per_layer(node: &Node, found: &mut BTreeMap<String, Value>) {
-    let depths: Vec<u64> = node
-        .fields
+/// A count of some of the layers, such as the dense ones before the experts or those that share their keys, which must
+/// leave room for the others.
+pub fn some(node: &Node, field: &Field) -> Option<u64> {
+    let value = field.default.as_u64().filter(|value| *value > 0)?;
+    let name = field.name.as_str();
+    if !name.contains("layers") && !name.ends_with("_replace") {
+        return None;
+    }
+    let deepest = depths(node).into_iter().max()?;
+    if name.contains("dense") {
+        Some(value.min(1))
+    } else if name.contains("shared") && value <= deepest {
+        Some(value * depth(node, deepest) / deepest)
+    } else {
+        None
+    }
+}
+
+fn depths(node: &Node) -> Vec<u64> {
+    node.fields
         .iter()
         .filter(|field| role(&field.common) == Role::Depth)
         .filter_map(|field| field.default.as_u64())
-        .collect();
+        .collect()
+}
+
+/// Shortens every per-layer list to the layers that [`depth`] keeps, and moves layer indices inside.
+pub fn per_layer(node: &Node, found: &mut BTreeMap<String, Value>) {
+    let depths = depths(node);
     let Some(deepest) = depths.iter().copied().max() else {
         return;
     };
@@ -108,7 +129,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::propose::tree::Field;
 
     fn node(fields: &[(&str, Value)]) -> Node {
         Node {
@@ -139,6 +159,18 @@ mod tests {
         assert_eq!(found["layer_types"], json!(["a", "a", "b"]));
         assert_eq!(found["mlp_layer_types"], json!(["x", "y", "y"]));
         assert_eq!(depth(&node, 6), 3);
+    }
+
+    #[test]
+    fn some_of_the_layers_leave_room_for_the_others() {
+        let node = node(&[
+            ("num_hidden_layers", json!(30)),
+            ("num_kv_shared_layers", json!(15)),
+            ("first_k_dense_replace", json!(3)),
+        ]);
+        assert_eq!(some(&node, &node.fields[1]), Some(1));
+        assert_eq!(some(&node, &node.fields[2]), Some(1));
+        assert_eq!(some(&node, &node.fields[0]), None);
     }
 
     #[test]

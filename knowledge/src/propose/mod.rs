@@ -5,9 +5,12 @@
 //! ([`inputs`]). What that gets wrong, the search repairs from the finding.
 
 mod class;
+mod demands;
+mod documented;
 pub(crate) mod inputs;
 mod layers;
 mod lists;
+mod plain;
 mod roles;
 mod sizes;
 pub(crate) mod tokens;
@@ -25,7 +28,9 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 pub(crate) use roles::{Role, role};
-pub(crate) use tree::{get, put, take};
+pub(crate) use sizes::{HEAD_SIZE, portions};
+pub(crate) use tokens::RESERVED;
+pub(crate) use tree::{get, join, nodes, put, take};
 
 /// What a person or the catalogue asks of a proposal.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -71,6 +76,7 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
     let nodes = tree::nodes(card);
     let tokens = tokens::TokenMap::new(&nodes);
     let mut config = sizes::solve(&nodes, &tokens);
+    demands::meet(&nodes, &card.demands, &mut config);
     overlay(&mut config, &options.variant);
 
     let takes_cache = class.inputs.iter().any(|input| input.name == "use_cache");
@@ -151,6 +157,51 @@ pub(crate) fn empty_fields(card: &InterfaceCard) -> Vec<(String, Value)> {
         }
     }
     found
+}
+
+/// The value that a field of this name has in a small model, whichever configuration it belongs to.
+pub(crate) fn usual(card: &InterfaceCard, name: &str) -> Option<Value> {
+    let nodes = tree::nodes(card);
+    Some(Value::from(sizes::usual(nodes.first()?, name)?))
+}
+
+/// Plans of the same class with plainer configurations, whose inputs are made anew for their sizes.
+pub(crate) fn plainer(card: &InterfaceCard, plan: &PortPlan) -> Vec<(&'static str, PortPlan)> {
+    let Some(class) = card.class(&plan.class) else {
+        return Vec::new();
+    };
+    let nodes = tree::nodes(card);
+    let tokens = tokens::TokenMap::new(&nodes);
+    let ways = [
+        (
+            "all sizes divided by one factor, which keeps what holds between them",
+            plain::scaled(&nodes, &tokens),
+        ),
+        (
+            "the library's own sizes, which suit each other, with few layers",
+            plain::lean(&nodes, &tokens),
+        ),
+    ];
+    ways.into_iter()
+        .filter_map(|(why, config)| {
+            let mut config = config?;
+            demands::meet(&nodes, &card.demands, &mut config);
+            if let Some(cache) = plan.config.get("use_cache") {
+                config.insert("use_cache".into(), cache.clone());
+            }
+            let small = inputs::Small {
+                nodes: &nodes,
+                config: &config,
+                tokens: &tokens,
+            };
+            let made = inputs::inputs(card, class, &small);
+            let mut next = plan.clone();
+            next.inputs = made.specs;
+            next.dims = made.dims;
+            next.config = config;
+            Some((why, next))
+        })
+        .collect()
 }
 
 /// The plan with one more input, which its class takes; `None` where it takes none of that name.

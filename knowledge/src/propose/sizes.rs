@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     layers, lists,
     roles::{Role, role},
-    tokens::TokenMap,
+    tokens::{RESERVED, TokenMap},
     tree::{Field, Node, join, put},
 };
 
@@ -46,9 +46,17 @@ pub fn solve(nodes: &[Node], tokens: &TokenMap) -> Map<String, Value> {
         main_widths: nodes.iter().filter_map(main_width).collect(),
         channels: lists::divisor(nodes),
     };
+    assemble(nodes, |node| solve_node(node, &shared))
+}
+
+/// The overrides of every configuration of the tree as one table.
+pub fn assemble(
+    nodes: &[Node],
+    overrides: impl Fn(&Node) -> BTreeMap<String, Value>,
+) -> Map<String, Value> {
     let mut config = Map::new();
     for node in nodes {
-        let overrides = solve_node(node, &shared);
+        let overrides = overrides(node);
         let nested = !node.path.is_empty();
         if nested && overrides.is_empty() {
             continue;
@@ -84,13 +92,13 @@ fn solve_node(node: &Node, shared: &Shared) -> BTreeMap<String, Value> {
     }
     layers::per_layer(node, &mut found);
     lists::channels(node, shared.channels, &mut found);
-    rotary(node, &mut found);
+    rotary(node, HEAD_SIZE, &mut found);
     found.retain(|name, value| node.field(name).is_none_or(|field| field.default != *value));
     found
 }
 
 /// The hidden width of a configuration.
-fn main_width(node: &Node) -> Option<u64> {
+pub fn main_width(node: &Node) -> Option<u64> {
     ["hidden_size", "d_model", "n_embd", "dim", "embed_dim"]
         .into_iter()
         .find_map(|name| node.number(name))
@@ -143,7 +151,7 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
         Role::Image => image_size(node, stages),
         Role::Patch => patch_size(value),
         Role::Queries => value.min(QUERIES),
-        Role::Token | Role::Other => value,
+        Role::Token | Role::Other => layers::some(node, field).unwrap_or(value),
     };
     Some(Value::from(new))
 }
@@ -171,13 +179,14 @@ pub fn usual(node: &Node, name: &str) -> Option<u64> {
         Role::Experts => EXPERTS,
         Role::ExpertsPerToken => 2,
         Role::ExpertGroups | Role::ExpertGroupsPerToken => 1,
+        Role::Token => RESERVED - 1,
         Role::Other if name == "prediction_length" => WINDOW,
         _ => return None,
     })
 }
 
 /// The default number of query heads beside a field of key/value heads.
-fn all_heads(node: &Node) -> Option<u64> {
+pub fn all_heads(node: &Node) -> Option<u64> {
     [
         "num_attention_heads",
         "num_heads",
@@ -241,7 +250,7 @@ pub fn image_size(node: &Node, stages: u64) -> u64 {
 }
 
 /// Sections of a multi-axis rotary embedding, scaled so that they still fill half of a head.
-fn rotary(node: &Node, found: &mut BTreeMap<String, Value>) {
+pub fn rotary(node: &Node, head_size: u64, found: &mut BTreeMap<String, Value>) {
     for field in &node.fields {
         let Some(table) = field.default.as_object() else {
             continue;
@@ -254,7 +263,7 @@ fn rotary(node: &Node, found: &mut BTreeMap<String, Value>) {
             .get("partial_rotary_factor")
             .and_then(Value::as_f64)
             .unwrap_or(1.0);
-        let half = (HEAD_SIZE as f64 * fraction / 2.0) as u64;
+        let half = (head_size as f64 * fraction / 2.0) as u64;
         let mut table = table.clone();
         table.insert(
             "mrope_section".into(),
@@ -265,7 +274,7 @@ fn rotary(node: &Node, found: &mut BTreeMap<String, Value>) {
 }
 
 /// Splits `total` in the proportions of `parts`, at least 1 each where it reaches, the remainder to the last.
-fn portions(parts: &[u64], total: u64) -> Vec<u64> {
+pub fn portions(parts: &[u64], total: u64) -> Vec<u64> {
     let sum: u64 = parts.iter().sum::<u64>().max(1);
     let mut out: Vec<u64> = parts
         .iter()

@@ -73,7 +73,7 @@ fn node(
                 .iter()
                 .find(|(_, own)| **own == field.name)
                 .map_or_else(|| field.name.clone(), |(common, _)| common.clone()),
-            computed: field.declared.as_deref() == Some("None") && !field.default.is_null(),
+            computed: computed(path, field),
             inherited: !path.is_empty()
                 && field
                     .declared
@@ -88,6 +88,21 @@ fn node(
         model_type,
         fields,
     }
+}
+
+/// Whether the class computes a field: it declares none, or something else than what its own instance holds. The value
+/// of a nested configuration may also be its parent's choice, unless it is of another kind.
+fn computed(path: &str, field: &ConfigField) -> bool {
+    let Some(declared) = field.declared.as_deref() else {
+        return false;
+    };
+    if declared == "None" {
+        return !field.default.is_null();
+    }
+    literal(declared).is_some_and(|own| {
+        !same(&own, &field.default)
+            && (path.is_empty() || (own.is_string() && !field.default.is_string()))
+    })
 }
 
 /// The path of a name below a path.

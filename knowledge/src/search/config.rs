@@ -1,14 +1,14 @@
 //! Changes of the configuration: what the error names, what its numbers ask for, and at last whole groups back at
 //! their defaults.
 
-use portwright_core::{Finding, InterfaceCard, PortPlan};
+use portwright_core::{Finding, InterfaceCard, PortPlan, plan::Values};
 use serde_json::{Map, Value};
 
 use super::{
     candidate::{Candidate, searched},
     text,
 };
-use crate::propose::{Role, empty_fields, get, put, role, take};
+use crate::propose::{RESERVED, Role, empty_fields, get, join, nodes, plainer, put, role, take};
 
 /// How many of one kind are proposed from one finding.
 const FEW: usize = 6;
@@ -120,20 +120,26 @@ pub fn numbers(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
 /// Fields without a value get one, where the error is about something that is `None`.
 pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);
-    if ![
+    let about_none = [
         "NoneType",
         "None",
         "needs to be specified",
         "must be specified",
     ]
     .iter()
-    .any(|words| said.contains(words))
-    {
+    .any(|words| said.contains(words));
+    // A size of `None` among others leaves torch without a fitting signature, which it words in many ways.
+    let typed = finding
+        .error
+        .as_ref()
+        .is_some_and(|error| error.exception == "TypeError");
+    if !about_none && !typed {
         return Vec::new();
     }
     let code = text::code(finding);
     let empty: Vec<(String, Value)> = empty_fields(card)
         .into_iter()
+        .chain(kinds(card, plan, &code))
         .filter(|(path, _)| get(&plan.config, path).is_none())
         .collect();
     let about: Vec<&(String, Value)> = empty
@@ -149,11 +155,71 @@ pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<C
         for (path, value) in &group {
             put(&mut next.config, path, value.clone());
         }
+        if group
+            .iter()
+            .any(|(path, _)| role(leaf(path)) == Role::Token)
+        {
+            avoid_special(&mut next);
+        }
         let names: Vec<&str> = group.iter().map(|(path, _)| path.as_str()).collect();
         let provenance = searched("empty fields", finding, "a field without a value is used");
         found.push(Candidate::setting(next, &key(&names), provenance));
     }
     found
+}
+
+/// Lists of layer kinds that have no default, filled with the kind that the code compares with.
+fn kinds(card: &InterfaceCard, plan: &PortPlan, code: &str) -> Vec<(String, Value)> {
+    let compared = code
+        .split_once("== \"")
+        .and_then(|(_, rest)| rest.split('"').next());
+    let Some(kind) = compared else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for node in nodes(card) {
+        let depth = node
+            .fields
+            .iter()
+            .filter(|field| role(&field.common) == Role::Depth)
+            .find_map(|field| {
+                let path = join(&node.path, &field.name);
+                let set = get(&plan.config, &path).and_then(Value::as_u64);
+                set.or_else(|| field.default.as_u64())
+            });
+        let empty = node
+            .fields
+            .iter()
+            .filter(|field| field.default.is_null() && field.name.ends_with("layer_types"));
+        if let Some(depth) = depth {
+            found.extend(empty.map(|field| {
+                let list = (0..depth).map(|_| Value::from(kind)).collect();
+                (join(&node.path, &field.name), Value::Array(list))
+            }));
+        }
+    }
+    found
+}
+
+/// Inputs draw no id below those that are left for special tokens.
+fn avoid_special(plan: &mut PortPlan) {
+    for input in plan.inputs.iter_mut().filter(|i| i.modality == "text") {
+        if let Values::Integer { low, high } = &mut input.values {
+            let least = i64::try_from(RESERVED).unwrap_or(0);
+            if *high > least {
+                *low = (*low).max(least);
+            }
+        }
+    }
+}
+
+/// Plainer configurations as a whole. They are tried early: most couplings that the proposal broke hold in them, and
+/// no error says as much.
+pub fn plain(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    plainer(card, plan)
+        .into_iter()
+        .map(|(why, next)| Candidate::setting(next, "config", searched("plain", finding, why)))
+        .collect()
 }
 
 /// Lists back at their defaults: the proposal knows least about them, and many are coupled by code alone.
@@ -216,13 +282,51 @@ fn walk(config: &Map<String, Value>, prefix: &str, found: &mut Vec<String>) {
         match value {
             Value::Object(inner) if inner.contains_key("model_type") => walk(inner, &path, found),
             _ if name == "model_type" || name == "use_cache" => {}
+            Value::Array(items) if is_per_layer(config, name, items) => {}
             _ => found.push(path),
         }
     }
 }
 
+/// A list of one entry per layer goes with the depth: at its default it would be as long as the default stack.
+fn is_per_layer(config: &Map<String, Value>, name: &str, items: &[Value]) -> bool {
+    let length = items.len() as u64;
+    name.contains("layer")
+        && config
+            .iter()
+            .any(|(other, value)| role(other) == Role::Depth && value.as_u64() == Some(length))
+}
+
 fn leaf(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
+}
+
+/// Takes away the lists that are as long as the stack whose depth goes back to its default.
+fn take_per_layer(config: &mut Map<String, Value>, depth: &str) {
+    let table = depth.rsplit_once('.').map_or("", |(table, _)| table);
+    let beside = match table {
+        "" => Some(&*config),
+        _ => get(config, table).and_then(Value::as_object),
+    };
+    let lists: Vec<String> = beside
+        .into_iter()
+        .flatten()
+        .filter(|(name, value)| {
+            value.as_array().is_some_and(|items| {
+                name.contains("layer")
+                    && get(config, depth).and_then(Value::as_u64) == Some(items.len() as u64)
+            })
+        })
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in lists {
+        let path = if table.is_empty() {
+            name
+        } else {
+            format!("{table}.{name}")
+        };
+        take(config, &path);
+    }
 }
 
 fn key(paths: &[&str]) -> String {
@@ -232,6 +336,9 @@ fn key(paths: &[&str]) -> String {
 fn restore(plan: &PortPlan, finding: &Finding, paths: &[&str], why: &str) -> Candidate {
     let mut next = plan.clone();
     for path in paths {
+        if role(leaf(path)) == Role::Depth {
+            take_per_layer(&mut next.config, path);
+        }
         take(&mut next.config, path);
     }
     let reason = format!("{why}: back at the library's default");

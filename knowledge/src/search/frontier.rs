@@ -8,7 +8,7 @@ use std::{
 use portwright_core::{Digest, Finding, InterfaceCard, PortPlan, Stage};
 use serde::{Deserialize, Serialize};
 
-use super::{Candidate, candidates};
+use super::{Candidate, candidates, stated::STATED};
 use crate::rules;
 
 /// Plans with one finding that are still taken up; after more of them the changes evidently do not touch its cause.
@@ -19,6 +19,9 @@ const SAME: usize = 3;
 struct Node {
     /// The stage it reached; further is better.
     reached: Stage,
+    /// Whether its last change was one that an error asked for outright: what comes of it is a step further, even where
+    /// the next error is of the same stage.
+    stated: bool,
     /// How many changes it is away from the first plan; nearer is better.
     depth: usize,
     waiting: VecDeque<Candidate>,
@@ -49,6 +52,10 @@ impl Frontier {
         waiting.extend(candidates(card, plan, finding, &self.tried));
         self.nodes.push(Node {
             reached: finding.stage,
+            stated: plan
+                .adaptations
+                .last()
+                .is_some_and(|last| last.provenance.name == STATED),
             depth: plan.adaptations.len(),
             waiting,
         });
@@ -61,7 +68,7 @@ impl Frontier {
                 .nodes
                 .iter_mut()
                 .filter(|node| !node.waiting.is_empty())
-                .max_by_key(|node| (node.reached, Reverse(node.depth)))?;
+                .max_by_key(|node| (node.reached, node.stated, Reverse(node.depth)))?;
             let candidate = node.waiting.pop_front()?;
             let digest = candidate.plan.digest().ok();
             if let Some(digest) = digest.filter(|digest| !self.tried.contains(digest)) {

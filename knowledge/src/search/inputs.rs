@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{
     candidate::{Candidate, searched},
+    stated::STATED,
     text,
 };
 use crate::propose::more_input;
@@ -32,18 +33,28 @@ pub fn named(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Ca
             .collect()
     };
     let mut names = wanted(&said);
+    let told = names.len();
     for name in wanted(&code) {
         if !names.contains(&name) {
             names.push(name);
         }
     }
+    // Ready-made embeddings only where the code stumbles over their absence.
+    if said.contains("NoneType") {
+        let embeds = class.inputs.iter().map(|input| input.name.as_str());
+        names.extend(embeds.filter(|name| {
+            name.contains("embeds") && plan.input(name).is_none() && text::names(&code, name)
+        }));
+    }
     names
         .into_iter()
+        .enumerate()
         .take(4)
-        .filter_map(|name| {
+        .filter_map(|(place, name)| {
             let next = more_input(card, plan, name)?;
             let reason = format!("the error asks for `{name}`");
-            let provenance = searched("inputs", finding, reason);
+            let axis = if place < told { STATED } else { "inputs" };
+            let provenance = searched(axis, finding, reason);
             Some(Candidate::setting(
                 next,
                 &format!("inputs.{name}"),
@@ -100,6 +111,38 @@ pub fn sizes(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     }
     found.extend(ranks(plan, finding, &said));
     found
+}
+
+/// Ids with an axis of codebooks more, of the size that the error sets against a length.
+pub fn codebooks(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let said = text::said(finding);
+    let ids = plan
+        .inputs
+        .iter()
+        .position(|input| input.modality == "text" && input.shape.len() == 2);
+    let (Some(ids), true) = (ids, said.contains("must match the size")) else {
+        return Vec::new();
+    };
+    let numbers = text::numbers(&said);
+    let (Some(is), Some(should)) = (numbers.first(), numbers.get(1)) else {
+        return Vec::new();
+    };
+    let length = plan.inputs[ids].shape[1]
+        .named()
+        .and_then(|(name, _)| plan.dims.get(name))
+        .map(|dim| dim.example);
+    if length != Some(*is) {
+        return Vec::new();
+    }
+    let mut next = plan.clone();
+    next.inputs[ids].shape.push(Axis::Fixed(*should));
+    let key = format!("inputs.{}.shape", next.inputs[ids].name);
+    let reason = "the ids are added to something with one entry for each codebook";
+    vec![Candidate::setting(
+        next,
+        &key,
+        searched("rank", finding, reason),
+    )]
 }
 
 /// Another rank for the first real-valued input: a frame axis more, a channel axis more, or one axis less.

@@ -8,6 +8,7 @@ mod config;
 mod export;
 mod frontier;
 mod inputs;
+mod stated;
 mod text;
 
 use portwright_core::{
@@ -52,21 +53,39 @@ pub fn candidates(
 fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     match finding.stage {
         Stage::Instantiate => {
-            let mut found = config::named(plan, finding);
+            let mut found = stated::candidates(card, plan, finding);
+            let mut named = config::named(plan, finding);
+            let mut rest = named.split_off(named.len().min(1));
+            found.append(&mut named);
             found.extend(config::filled(card, plan, finding));
+            found.extend(config::plain(card, plan, finding));
+            found.append(&mut rest);
             found.extend(config::lists(plan, finding));
             found.extend(config::numbers(plan, finding));
             found.extend(config::restored(plan, finding));
             found
         }
         Stage::Analyse | Stage::Forward | Stage::Reference => {
-            let mut found = inputs::named(card, plan, finding);
-            found.extend(config::named(plan, finding));
+            let mut found = stated::candidates(card, plan, finding);
+            found.extend(inputs::named(card, plan, finding));
+            found.extend(inputs::codebooks(plan, finding));
             found.extend(config::filled(card, plan, finding));
+            let mut named = config::named(plan, finding);
+            let mut rest = named.split_off(named.len().min(1));
+            found.append(&mut named);
+            let plain = config::plain(card, plan, finding);
+            // Where the error names no input, the sizes are more suspect than the inputs; a reference that says too
+            // little is more often cured by its weights and inputs.
+            if finding.stage != Stage::Reference {
+                let place = found.len().min(2);
+                found.splice(place..place, plain.iter().cloned());
+            }
+            found.append(&mut rest);
             found.extend(config::lists(plan, finding));
             found.extend(inputs::sizes(plan, finding));
             found.extend(config::numbers(plan, finding));
             found.extend(inputs::general(card, plan, finding));
+            found.extend(plain);
             found.extend(config::restored(plan, finding));
             found
         }

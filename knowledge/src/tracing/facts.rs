@@ -29,6 +29,17 @@ pub struct ClassFacts {
     /// Annotated names of the body, and plain assignments (whose annotation is `None`).
     pub fields: Vec<FieldFacts>,
     pub methods: Vec<FunctionFacts>,
+    /// What the class refuses to be without.
+    pub demands: Vec<Demand>,
+}
+
+/// An equality that a method of the class demands: `if self.a.b != value: raise …` gives `a.b` and `value`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// The attribute's dotted path below the instance.
+    pub path: String,
+    /// A literal as source text, or `self.` and another attribute's path.
+    pub equals: String,
 }
 
 /// One name assigned or annotated in a class body.
@@ -57,6 +68,8 @@ pub struct ParameterFacts {
     pub name: String,
     pub annotation: Option<String>,
     pub default: Option<String>,
+    /// The axes that the function's docstring gives it.
+    pub shape: Option<Vec<String>>,
     pub line: u32,
 }
 

@@ -7,7 +7,7 @@ use std::{
     rc::Rc,
 };
 
-use super::{ClassFacts, FileFacts, TraceError, parse};
+use super::{ClassFacts, FileFacts, TraceError, documented, parse};
 
 /// How many imports are followed for one name; the library's own chains are at most four long.
 const HOPS: usize = 8;
@@ -144,6 +144,19 @@ impl Sources {
             lineage.push(found);
         }
         Ok(lineage)
+    }
+
+    /// The axes that the library's common documentation gives an argument, for the functions that do not repeat it.
+    pub fn common_shape(&self, name: &str) -> Option<Vec<String>> {
+        let facts = self
+            .file(&self.library.join("utils/auto_docstring.py"))
+            .ok()?;
+        let fields = facts.classes.iter().flat_map(|class| &class.fields);
+        fields
+            .filter(|field| field.name == name)
+            .filter_map(|field| field.default.as_deref())
+            .filter_map(|text| text.rsplit_once("\"shape\":"))
+            .find_map(|(_, text)| documented::of_text(text, true))
     }
 
     /// The `modular_*.py` that a generated file was written from, where there is one.

@@ -1,10 +1,12 @@
 //! Code tracing: what the library's Python source says, read with tree-sitter and never imported.
 
+mod demands;
+mod documented;
 mod facts;
 mod index;
 mod parse;
 
-pub use facts::{ClassFacts, FieldFacts, FileFacts, FunctionFacts, Import, ParameterFacts};
+pub use facts::{ClassFacts, Demand, FieldFacts, FileFacts, FunctionFacts, Import, ParameterFacts};
 pub use index::{Located, Sources};
 pub use parse::parse;
 

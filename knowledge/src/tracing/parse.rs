@@ -2,7 +2,10 @@
 
 use tree_sitter::{Node, Parser};
 
-use super::{ClassFacts, FieldFacts, FileFacts, FunctionFacts, Import, ParameterFacts, TraceError};
+use super::{
+    ClassFacts, FieldFacts, FileFacts, FunctionFacts, Import, ParameterFacts, TraceError, demands,
+    documented,
+};
 
 /// Reads a file's text; `file` is only used to name it in an error.
 pub fn parse(file: &str, text: &str) -> Result<FileFacts, TraceError> {
@@ -110,7 +113,10 @@ fn class(node: Node, text: &str) -> ClassFacts {
                     facts.fields.extend(field(assignment, text));
                 }
             }
-            "function_definition" => facts.methods.push(function(statement, text)),
+            "function_definition" => {
+                facts.methods.push(function(statement, text));
+                demands::collect(statement, text, &mut facts.demands);
+            }
             "decorated_definition" => {
                 if let Some(inner) = statement.child_by_field_name("definition")
                     && inner.kind() == "function_definition"
@@ -140,6 +146,11 @@ fn function(node: Node, text: &str) -> FunctionFacts {
         let mut cursor = list.walk();
         for child in list.named_children(&mut cursor) {
             parameters.extend(parameter(child, text));
+        }
+    }
+    if let Some(doc) = docstring(node, text) {
+        for parameter in &mut parameters {
+            parameter.shape = documented::shape(doc, &parameter.name);
         }
     }
     FunctionFacts {
@@ -177,8 +188,17 @@ fn parameter(node: Node, text: &str) -> Option<ParameterFacts> {
         name,
         annotation,
         default,
+        shape: None,
         line: line(node),
     })
+}
+
+fn docstring<'a>(function: Node, text: &'a str) -> Option<&'a str> {
+    let statement = function.child_by_field_name("body")?.named_child(0)?;
+    let string = statement
+        .named_child(0)
+        .filter(|node| node.kind() == "string")?;
+    text.get(string.byte_range())
 }
 
 fn field_text(node: Node, field: &str, text: &str) -> Option<String> {
@@ -187,7 +207,7 @@ fn field_text(node: Node, field: &str, text: &str) -> Option<String> {
 }
 
 /// The node's text with runs of white space made one space, so that an annotation over several lines reads as one.
-fn source(node: Node, text: &str) -> String {
+pub fn source(node: Node, text: &str) -> String {
     text.get(node.byte_range())
         .unwrap_or_default()
         .split_whitespace()

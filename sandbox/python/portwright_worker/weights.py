@@ -42,6 +42,9 @@ def _draw_parameter(module: nn.Module, parameter: torch.Tensor, generator: torch
     layer = isinstance(module, (nn.Linear, nn.Embedding, *CONVOLUTIONS)) or type(module).__name__ == "Conv1D"
     if parameter.dim() >= 2 and layer:
         parameter.copy_(_normal(parameter, generator) * _deviation(module, parameter, gain))
+        if getattr(module, "padding_idx", None) is not None:
+            # Training leaves the padding's row at zero, and the library sets it to zero when it loads some models.
+            parameter[module.padding_idx].zero_()
     elif (layer and parameter.abs().max().item() <= 1) or (spread == 0 and mean == 0 and len(shape) < 2):
         # A bias. One that a library set beyond what torch ever draws, such as a time step's, is structured.
         parameter.copy_(0.1 * _normal(parameter, generator))

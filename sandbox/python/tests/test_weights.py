@@ -94,3 +94,9 @@ def test_what_the_library_computed_is_left_alone():
     model.weight.requires_grad = False
     before = model.weight.clone()
     assert torch.equal(drawn(model).weight, before)
+
+
+def test_the_row_of_a_padding_token_stays_zero():
+    embedding = drawn(nn.Sequential(nn.Embedding(10, 4, padding_idx=2)))[0]
+    assert embedding.weight[2].abs().max() == 0
+    assert embedding.weight[3].abs().max() > 0

@@ -22,6 +22,7 @@ const FILES: &[(&str, &str)] = embedded![
     "cage.py",
     "child.py",
     "errors.py",
+    "exercised.py",
     "jobs/__init__.py",
     "jobs/build.py",
     "jobs/catalogue.py",

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+import re
+import typing
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,16 +67,31 @@ def library_classes(model_type: str, config: type, problems: list[str]) -> dict[
                 found.setdefault(_class(package, name), []).append(auto)
             except Exception as error:
                 problems.append(f"{name} ({auto}): {type(error).__name__}: {error}")
-    for module in modelling_modules(package, found, problems):
+    for module in modelling_modules(package, config, found, problems):
         for cls in public_models(module):
             if _belongs(cls, config):
                 found.setdefault(cls, [])
-    return found
+    return found or documented_classes(config)
 
 
-def modelling_modules(package: str, found: dict[type, list[str]], problems: list[str]) -> list[Any]:
+def documented_classes(config: type) -> dict[type, list[str]]:
+    """A configuration without a class of its own, e.g. of weights for another type's classes, names in the example of
+    its documentation the class that takes it."""
+    import transformers
+
+    names = re.findall(r">>> \w+ = ([A-Z]\w+)\((?:config=)?config\w*\)", config.__doc__ or "")
+    classes = (getattr(transformers, name, None) for name in names)
+    return {cls: [] for cls in classes if isinstance(cls, type) and hasattr(cls, "forward")}
+
+
+def modelling_modules(package: str, config: type, found: dict[type, list[str]], problems: list[str]) -> list[Any]:
     names = dict.fromkeys(cls.__module__ for cls in found)
     names[f"{package}.modeling_{package.rpartition('.')[2]}"] = None
+    # A part may be configured in another type's package, and a package may have several modelling files.
+    folder = os.path.dirname(inspect.getfile(config))
+    for file in sorted(os.listdir(folder)):
+        if file.startswith("modeling_") and file.endswith(".py"):
+            names[f"{config.__module__.rpartition('.')[0]}.{file[:-3]}"] = None
     modules = []
     for name in names:
         try:
@@ -121,9 +138,31 @@ def folder_classes(path: str, config: Any, problems: list[str]) -> dict[type, li
 
 
 def _belongs(cls: type, config: type) -> bool:
-    """A file can hold the classes of several types, e.g. of a composite and its parts; each says which is its own."""
+    """A file can hold the classes of several types, e.g. of a composite and its parts; each says which is its own.
+
+    What the constructor takes says more than `config_class`, which a part can inherit from the composite's base.
+    """
+    if taken := _taken_configs(cls):
+        return config in taken
     declared = getattr(cls, "config_class", None)
     return declared is None or declared is config
+
+
+def _taken_configs(cls: type) -> set[type]:
+    """The configuration classes that the annotations of the constructor name."""
+    from transformers import PreTrainedConfig
+
+    try:
+        hints = typing.get_type_hints(cls.__init__)
+    except Exception:
+        # An annotation that names what is not imported.
+        return set()
+    named = (part for hint in hints.values() for part in (typing.get_args(hint) or (hint,)))
+    return {
+        part
+        for part in named
+        if isinstance(part, type) and issubclass(part, PreTrainedConfig) and part is not PreTrainedConfig
+    }
 
 
 def _class(package: str, name: str) -> type:

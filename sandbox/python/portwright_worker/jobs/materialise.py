@@ -7,6 +7,7 @@ import shutil
 from typing import Any
 
 from portwright_worker import errors, models, weights
+from portwright_worker.plain import plain
 
 CHECKPOINT = "checkpoint"
 
@@ -32,7 +33,7 @@ def run(job: dict, work: str) -> dict:
     return {
         "checkpoint": CHECKPOINT,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "config": model.config.to_dict(),
+        "config": plain(model.config.to_dict()),
     }
 
 

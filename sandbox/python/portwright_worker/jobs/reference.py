@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from portwright_worker import errors, models, tensors
+from portwright_worker import errors, exercised, models, tensors
 
 
 def run(job: dict, work: str) -> dict:
     import torch
 
     plan = job["plan"]
-    model = models.load(plan, job["source"], job["checkpoint"])
-    exercised = watch(model)
+    with exercised.construction() as built:
+        model = models.load(plan, job["source"], job["checkpoint"])
+    called = exercised.watch(model, built)
     outputs = []
     for path in job["inputs"]:
         errors.now("read inputs")
@@ -27,18 +26,5 @@ def run(job: dict, work: str) -> dict:
     return {
         "outputs": outputs,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "exercised": sorted(exercised),
+        "exercised": sorted(called),
     }
-
-
-def watch(model: Any) -> set[str]:
-    """The model types of the modules that are called from here on, which fills as they are."""
-    exercised: set[str] = set()
-
-    def called(module: Any, *_: Any) -> None:
-        exercised.add(module.config.model_type)
-
-    for module in model.modules():
-        if getattr(getattr(module, "config", None), "model_type", None):
-            module.register_forward_pre_hook(called)
-    return exercised

@@ -1,0 +1,228 @@
+//! An input whose shape the library documents: its axes are named sizes, numbers, or fields of the configuration.
+
+use portwright_core::{
+    card::InputParam,
+    plan::{Axis, Dim, Dtype, InputSpec, Values},
+};
+
+use super::inputs::{Inputs, Small, token_values};
+
+/// A size that nothing tells.
+const UNKNOWN: u64 = 4;
+/// Positions along an axis that may have any length.
+const LENGTH: Dim = Dim {
+    example: 8,
+    other: Some(11),
+};
+/// A square grid, such as a map of features.
+const SIDE: u64 = 4;
+
+/// Names under which configurations keep the number of codebooks.
+const CODEBOOKS: [&str; 4] = ["num_codebooks", "n_codebooks", "num_channels", "codebooks"];
+
+/// Whether ids are documented in another shape than one row of positions for each element of the batch.
+pub fn has_unusual_ids(parameter: &InputParam) -> bool {
+    let shape = &parameter.shape;
+    shape.len() > 2 || shape.first().is_some_and(|axis| axis.contains('*'))
+}
+
+/// Adds the input as documented; `false` where the documentation gives no shape.
+pub fn add(inputs: &mut Inputs, parameter: &InputParam, modality: &str, small: &Small) -> bool {
+    // An image has the sides that the configuration gives it, which the names of its axes do not say.
+    if parameter.shape.is_empty() || parameter.name.starts_with("pixel") {
+        return false;
+    }
+    let shape: Vec<Axis> = parameter
+        .shape
+        .iter()
+        .map(|axis| resolve(axis, inputs, small))
+        .collect();
+    let dtype = dtype(parameter);
+    inputs.specs.push(InputSpec {
+        name: parameter.name.clone(),
+        dtype,
+        values: if parameter.name.ends_with("input_ids") {
+            token_values(small)
+        } else {
+            values(&parameter.name, dtype, &parameter.shape)
+        },
+        shape,
+        modality: if dtype.is_float() {
+            modality
+        } else {
+            "control"
+        }
+        .into(),
+    });
+    true
+}
+
+fn resolve(axis: &str, inputs: &mut Inputs, small: &Small) -> Axis {
+    let axis = axis.trim_matches(['(', ')']).trim();
+    if let Ok(size) = axis.parse() {
+        return Axis::Fixed(size);
+    }
+    let name = axis.trim_start_matches("config.");
+    if matches!(name, "batch_size" | "batch" | "bsz" | "bs" | "B") {
+        return Axis::Named("batch".into());
+    }
+    if let Some(size) = product(name, small) {
+        return Axis::Fixed(size);
+    }
+    // A batch of several rows for each element, such as one for each codebook.
+    if let Some((batch, rows)) = name.split_once('*')
+        && batch.trim() == "batch_size"
+        && let Some(rows) = product(rows.trim(), small)
+    {
+        return Axis::Named(format!("{rows}*batch"));
+    }
+    if name.contains("height") && name.contains("width") {
+        return Axis::Fixed(SIDE * SIDE);
+    }
+    let word = |part: &str| name.contains(part);
+    if word("height") || word("width") {
+        return Axis::Fixed(SIDE);
+    }
+    let any_length = ["length", "len", "sequence", "tokens", "positions", "frames"];
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if plain && any_length.iter().any(|part| word(part)) {
+        let own = match name {
+            "sequence_length" | "seq_length" | "seq_len" | "src_len" | "source_sequence_length" => {
+                "sequence"
+            }
+            "target_sequence_length" | "target_length" | "tgt_len" | "target_len" => "target",
+            other => other,
+        };
+        inputs.dims.entry(own.into()).or_insert(LENGTH);
+        return Axis::Named(own.into());
+    }
+    Axis::Fixed(UNKNOWN)
+}
+
+/// A product of numbers and of fields that some configuration has, e.g. `2 * hidden_size`.
+fn product(text: &str, small: &Small) -> Option<u64> {
+    let mut size = 1u64;
+    for factor in text.split('*') {
+        let name = factor.trim().trim_start_matches("config.");
+        let last = name.rsplit('.').next().unwrap_or(name);
+        let value = last
+            .parse()
+            .ok()
+            .or_else(|| small.number(&[last]))
+            .or_else(|| {
+                last.contains("codebook")
+                    .then(|| small.number(&CODEBOOKS))?
+            })?;
+        size = size.checked_mul(value)?;
+    }
+    Some(size)
+}
+
+fn dtype(parameter: &InputParam) -> Dtype {
+    let annotation = parameter.annotation.as_deref().unwrap_or_default();
+    let name = parameter.name.as_str();
+    let ends = |parts: &[&str]| parts.iter().any(|part| name.ends_with(part));
+    if annotation.contains("FloatTensor") {
+        Dtype::Float32
+    } else if annotation.contains("BoolTensor") {
+        Dtype::Bool
+    } else if annotation.contains("LongTensor")
+        || annotation.contains("IntTensor")
+        || ends(&[
+            "_ids", "mask", "index", "indices", "_shapes", "labels", "_thw",
+        ])
+    {
+        Dtype::Int64
+    } else {
+        Dtype::Float32
+    }
+}
+
+fn values(name: &str, dtype: Dtype, shape: &[String]) -> Values {
+    if name.ends_with("mask") && !dtype.is_float() {
+        return Values::Mask;
+    }
+    match dtype {
+        Dtype::Float32 => Values::Normal {
+            mean: 0.0,
+            std: 1.0,
+        },
+        // Sizes of a grid are all alike, and positions count up.
+        _ if name.ends_with("_shapes") => Values::Constant { value: SIDE as f64 },
+        _ if name.contains("position") && shape.len() <= 2 => Values::Range,
+        _ => Values::Integer { low: 0, high: 2 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use portwright_core::card::SourceSpan;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::propose::{
+        tokens::TokenMap,
+        tree::{Field, Node},
+    };
+
+    fn parameter(name: &str, annotation: &str, shape: &[&str]) -> InputParam {
+        InputParam {
+            name: name.into(),
+            required: true,
+            annotation: Some(annotation.into()),
+            default: None,
+            shape: shape.iter().map(|axis| (*axis).to_owned()).collect(),
+            source: SourceSpan {
+                file: String::new(),
+                line: 1,
+            },
+        }
+    }
+
+    #[test]
+    fn axes_are_named_sizes_numbers_and_fields() {
+        let nodes = [Node {
+            path: String::new(),
+            model_type: None,
+            fields: vec![Field {
+                name: "width".into(),
+                common: "hidden_size".into(),
+                default: json!(64),
+                computed: false,
+                inherited: false,
+            }],
+        }];
+        let tokens = TokenMap::new(&nodes);
+        let config = Map::from_iter([("width".to_owned(), json!(32))]);
+        let small = Small {
+            nodes: &nodes,
+            config: &config,
+            tokens: &tokens,
+        };
+        let mut inputs = Inputs {
+            specs: Vec::new(),
+            dims: BTreeMap::new(),
+        };
+        let states = parameter(
+            "states",
+            "torch.FloatTensor",
+            &["batch_size", "text_len", "2 * hidden_size", "7"],
+        );
+        assert!(add(&mut inputs, &states, "text", &small));
+        assert_eq!(
+            serde_json::to_value(&inputs.specs[0].shape).unwrap(),
+            json!(["batch", "text_len", 64, 7])
+        );
+        assert_eq!(inputs.dims["text_len"].other, Some(11));
+        let mask = parameter(
+            "some_mask",
+            "torch.Tensor | None",
+            &["batch_size", "text_len"],
+        );
+        assert!(add(&mut inputs, &mask, "text", &small));
+        assert_eq!(inputs.specs[1].values, Values::Mask);
+        assert_eq!(Value::from("control"), inputs.specs[1].modality);
+    }
+}

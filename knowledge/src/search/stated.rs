@@ -1,0 +1,326 @@
+//! What an error states outright: a value that a field must have, an attribute or a key that a configuration lacks.
+//!
+//! Such a change is surer than any guess, so the search goes on from it first.
+
+use portwright_core::{Finding, InterfaceCard, PortPlan};
+use serde_json::{Map, Value};
+
+use super::{
+    candidate::{Candidate, searched},
+    text,
+};
+use crate::propose::{HEAD_SIZE, get, join, nodes, portions, put, usual};
+
+/// The name under which these changes are recorded.
+pub const STATED: &str = "stated";
+
+pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let said = text::said(finding);
+    let mut found = Vec::new();
+    for (name, value) in must_be(&said) {
+        found.extend(set_everywhere(card, plan, finding, &name, &value));
+    }
+    if let Some((class, name)) = lacks(&said) {
+        found.extend(missing(card, plan, finding, class, name));
+    }
+    if let Some(key) = absent_key(finding) {
+        found.extend(per_kind(card, plan, finding, key));
+    }
+    if let Some((name, sizes, total)) = split(finding, &said) {
+        found.extend(sections(card, plan, finding, &name, &sizes, total));
+    }
+    if let Some(name) = no_sections(finding, &said) {
+        let half = head_size(card, plan) / 2;
+        found.extend(sections(card, plan, finding, &name, &[1, 1, 1], half));
+    }
+    found
+}
+
+/// A split whose sizes do not fill its axis, with the attribute that holds them.
+fn split(finding: &Finding, said: &str) -> Option<(String, Vec<u64>, u64)> {
+    let (before, after) = said.split_once("split_sizes=[")?;
+    let sizes = text::numbers(after.split(']').next()?);
+    let total = text::numbers(before.split_once("sum exactly to ")?.1)
+        .first()
+        .copied()?;
+    let code = text::code(finding);
+    let name: String = code
+        .split_once("split(self.")?
+        .1
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
+    (sizes.len() > 1 && !name.is_empty()).then_some((name, sizes, total))
+}
+
+/// Sections that the code asks for and that are `None`.
+fn no_sections(finding: &Finding, said: &str) -> Option<String> {
+    if !said.contains("NoneType") {
+        return None;
+    }
+    let code = text::code(finding);
+    let mut words = code.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words
+        .find(|word| word.ends_with("_section") || word.ends_with("_sections"))
+        .map(str::to_owned)
+}
+
+/// The size of a head in the plan, of the first configuration that says it.
+fn head_size(card: &InterfaceCard, plan: &PortPlan) -> u64 {
+    let set = holders(card, "head_dim")
+        .into_iter()
+        .find_map(|(path, value)| {
+            get(&plan.config, &path)
+                .and_then(Value::as_u64)
+                .or_else(|| value.as_u64())
+        });
+    set.unwrap_or(HEAD_SIZE)
+}
+
+/// Sections of a rotary embedding that the model takes from its own default get sizes that fill the small head.
+fn sections(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+    name: &str,
+    sizes: &[u64],
+    total: u64,
+) -> Option<Candidate> {
+    let mut next = plan.clone();
+    for node in nodes(card) {
+        for field in &node.fields {
+            let Some(table) = field
+                .default
+                .as_object()
+                .filter(|t| t.contains_key("rope_type"))
+            else {
+                continue;
+            };
+            let mut table = table.clone();
+            table.insert(name.to_owned(), Value::from(portions(sizes, total)));
+            let path = join(&node.path, &field.name);
+            put_named(card, &mut next.config, &path, Value::Object(table));
+        }
+    }
+    let reason = format!("the sections of `{name}` have to fill {total}");
+    (next != *plan).then(|| Candidate::setting(next, "config", searched(STATED, finding, reason)))
+}
+
+/// `name must be value`, as often as the text says it.
+fn must_be(said: &str) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    for (at, words) in said
+        .match_indices(" must be ")
+        .chain(said.match_indices(" should be "))
+        .chain(said.match_indices(" must equal "))
+    {
+        let before = said[..at].trim_end_matches(['`', '\'', '"']);
+        let name: String = before
+            .chars()
+            .rev()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .collect();
+        let after = said[at + words.len()..].trim_start_matches("set to ");
+        let after = after.trim_start_matches("equal to ");
+        let value: String = after
+            .trim_start_matches(['`', '\'', '"'])
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
+            .collect();
+        let value = match value.as_str() {
+            "True" => Value::Bool(true),
+            "False" => Value::Bool(false),
+            "" => continue,
+            other => match other.parse::<i64>() {
+                Ok(number) => Value::from(number),
+                // A word is a value only where it is written as one.
+                Err(_) if after.starts_with(['`', '\'', '"']) => Value::from(other),
+                Err(_) => continue,
+            },
+        };
+        if !name.is_empty() {
+            found.push((name, value));
+        }
+    }
+    found
+}
+
+fn set_everywhere(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+    name: &str,
+    value: &Value,
+) -> Option<Candidate> {
+    let mut next = plan.clone();
+    for (path, _) in holders(card, name) {
+        put_named(card, &mut next.config, &path, value.clone());
+    }
+    let reason = format!("the error says that `{name}` must be {value}");
+    (next != *plan).then(|| {
+        Candidate::setting(
+            next,
+            &format!("config.{name}"),
+            searched(STATED, finding, reason),
+        )
+    })
+}
+
+/// `'Class' object has no attribute 'name'`.
+fn lacks(said: &str) -> Option<(&str, &str)> {
+    let (before, after) = said.split_once("' object has no attribute '")?;
+    let class = before.rsplit('\'').next()?;
+    let name = after.split('\'').next()?;
+    Some((class, name))
+}
+
+/// Gives a configuration the attribute that it lacks: with the value that another configuration of the tree has for it,
+/// or the usual one.
+fn missing(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+    class: &str,
+    name: &str,
+) -> Option<Candidate> {
+    let path = if card.config_class.name == class {
+        name.to_owned()
+    } else {
+        let (path, _) = card.sub_configs.iter().find(|(_, c)| c.class == class)?;
+        format!("{path}.{name}")
+    };
+    let elsewhere = holders(card, name)
+        .into_iter()
+        .map(|(_, value)| value)
+        .find(|value| !value.is_null())
+        .or_else(|| in_tables(card, name));
+    let value = elsewhere.or_else(|| usual(card, name))?;
+    let mut next = plan.clone();
+    put_named(card, &mut next.config, &path, value);
+    let reason = format!("`{class}` has no `{name}`, which the model reads");
+    Some(Candidate::setting(
+        next,
+        &format!("config.{path}"),
+        searched(STATED, finding, reason),
+    ))
+}
+
+/// The value of a name inside a table of the defaults, such as a rotary base inside the rotary parameters.
+fn in_tables(card: &InterfaceCard, name: &str) -> Option<Value> {
+    nodes(card)
+        .iter()
+        .flat_map(|node| &node.fields)
+        .find_map(|field| field.default.as_object()?.get(name).cloned())
+}
+
+/// The key of a `KeyError`.
+fn absent_key(finding: &Finding) -> Option<&str> {
+    let error = finding
+        .error
+        .as_ref()
+        .filter(|e| e.exception == "KeyError")?;
+    let key = error.message.trim().trim_matches('\'');
+    (!key.is_empty() && key != "None").then_some(key)
+}
+
+/// A table of one setting that the code reads by kinds holds it once for every kind.
+fn per_kind(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+    key: &str,
+) -> Option<Candidate> {
+    let code = text::code(finding);
+    let mut next = plan.clone();
+    for node in nodes(card) {
+        for field in &node.fields {
+            let Some(table) = field.default.as_object() else {
+                continue;
+            };
+            let flat = !table.is_empty() && table.values().all(|value| !value.is_object());
+            if !text::names(&code, &field.name) || !flat || table.contains_key(key) {
+                continue;
+            }
+            let mut kinds: Vec<String> = node
+                .fields
+                .iter()
+                .filter(|other| other.name.contains("types"))
+                .filter_map(|other| other.default.as_array())
+                .flatten()
+                .filter_map(|kind| Some(kind.as_str()?.to_owned()))
+                .collect();
+            kinds.push(key.to_owned());
+            let by_kind: Map<String, Value> = kinds
+                .into_iter()
+                .map(|kind| (kind, field.default.clone()))
+                .collect();
+            let path = join(&node.path, &field.name);
+            put_named(card, &mut next.config, &path, Value::Object(by_kind));
+        }
+    }
+    let reason = format!("a table is read by kinds and has no entry for `{key}`");
+    (next != *plan).then(|| Candidate::setting(next, "config", searched(STATED, finding, reason)))
+}
+
+/// Every path of the tree that ends with a field of this name, with its default.
+fn holders(card: &InterfaceCard, name: &str) -> Vec<(String, Value)> {
+    nodes(card)
+        .iter()
+        .filter_map(|node| {
+            let field = node.fields.iter().find(|field| field.name == name)?;
+            Some((join(&node.path, name), field.default.clone()))
+        })
+        .collect()
+}
+
+/// Sets a field; the tables on its way get their `model_type`, without which they would not be built.
+fn put_named(card: &InterfaceCard, config: &mut Map<String, Value>, path: &str, value: Value) {
+    if let Some((table, _)) = path.rsplit_once('.') {
+        for node in nodes(card) {
+            let inside = table == node.path || table.starts_with(&format!("{}.", node.path));
+            if let Some(model_type) = node.model_type.filter(|_| !node.path.is_empty() && inside) {
+                put(
+                    config,
+                    &format!("{}.model_type", node.path),
+                    Value::from(model_type),
+                );
+            }
+        }
+    }
+    put(config, path, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_stated_value_is_read_with_its_name() {
+        let said = "ValueError: `fast_width` must be 0, got 256\nuse_it must be False; size must be positive";
+        assert_eq!(
+            must_be(said),
+            [
+                ("fast_width".to_owned(), json!(0)),
+                ("use_it".to_owned(), json!(false))
+            ]
+        );
+    }
+
+    #[test]
+    fn a_missing_attribute_is_read_with_its_class() {
+        let said = "AttributeError: 'InnerConfig' object has no attribute 'base'";
+        assert_eq!(lacks(said), Some(("InnerConfig", "base")));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read(said in "\\PC*( must be | should be )\\PC*") {
+            let _ = (must_be(&said), lacks(&said));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Shapes of arguments as a docstring writes them, e.g. `(batch_size, sequence_length, hidden_size)`.
+
+/// The axes that a docstring gives an argument; `None` where it gives none.
+///
+/// Two ways of writing are known: ``name (`torch.FloatTensor` of shape `(a, b)`)`` and `name: text [a, b]`.
+pub fn shape(doc: &str, name: &str) -> Option<Vec<String>> {
+    let lines: Vec<&str> = doc.lines().collect();
+    lines.iter().enumerate().find_map(|(at, line)| {
+        let rest = line.trim_start().strip_prefix(name)?.trim_start();
+        let typed = rest.starts_with('(');
+        if !typed && !rest.starts_with(':') {
+            return None;
+        }
+        let following = lines.get(at + 1).copied().unwrap_or_default();
+        let text = format!("{} {}", &rest[1..], following.trim());
+        of_text(&text, typed)
+    })
+}
+
+/// The first list of axes in a text; in one that gives a type, after the word `shape`.
+pub fn of_text(text: &str, typed: bool) -> Option<Vec<String>> {
+    let text = match text.find("shape") {
+        Some(at) => &text[at..],
+        None if typed => return None,
+        None => text,
+    };
+    text.match_indices(['(', '['])
+        .find_map(|(at, _)| axes(&text[at..]))
+}
+
+fn axes(text: &str) -> Option<Vec<String>> {
+    let mut depth = 0usize;
+    let end = text.char_indices().find_map(|(at, c)| {
+        match c {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        (depth == 0).then_some(at)
+    })?;
+    let inside = text.get(1..end)?;
+    let axes: Vec<String> = inside
+        .split(',')
+        .map(|axis| axis.trim().trim_matches('`').to_owned())
+        .filter(|axis| !axis.is_empty())
+        .collect();
+    let is_axis = |axis: &String| {
+        axis.len() < 60
+            && axis
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || " _.*+-/()".contains(c))
+            && axis
+                .split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.')
+                .filter(|word| !word.is_empty())
+                .count()
+                <= 4
+            && !axis.contains(". ")
+    };
+    (!axes.is_empty() && inside.contains(',') && axes.iter().all(is_axis)).then_some(axes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOC: &str = r"
+    states (`torch.FloatTensor` of shape `(batch_size, sequence_length, hidden_size)`, *optional*):
+        Something (e.g. this, that).
+    features: Vision features [batch_size, height*width, 256]
+    flag (`bool`, *optional*): Whether (or not, maybe) to.
+    ";
+
+    #[test]
+    fn both_ways_of_writing_are_read() {
+        assert_eq!(
+            shape(DOC, "states").unwrap(),
+            ["batch_size", "sequence_length", "hidden_size"]
+        );
+        assert_eq!(
+            shape(DOC, "features").unwrap(),
+            ["batch_size", "height*width", "256"]
+        );
+    }
+
+    #[test]
+    fn text_in_brackets_is_no_shape() {
+        assert_eq!(shape(DOC, "flag"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_docstring_is_read(doc in "\\PC*", rest in "(a \\(|a:|shape|\\(|\\)|,|\\[|\\]|`|\n| ){0,40}") {
+            let _ = (shape(&doc, "a"), shape(&rest, "a"));
+        }
+    }
+}
