@@ -9,7 +9,7 @@ use portwright_core::{
 use serde_json::{Map, Value};
 
 use super::{
-    sizes,
+    sensors, sizes,
     tokens::TokenMap,
     tree::{Node, get, join},
 };
@@ -77,6 +77,9 @@ fn add(
     small: &Small,
     inputs: &mut Inputs,
 ) {
+    if sensors::add(class, name, main, small, inputs) {
+        return;
+    }
     let takes = |name: &str| class.inputs.iter().any(|input| input.name == name);
     match name {
         "input_ids" => {
@@ -148,10 +151,6 @@ fn add(
         }
         "input_values" => inputs.wave(name, small),
         "input_features" => inputs.spectrogram(name, small),
-        "past_values" => inputs.series(name, small),
-        "past_time_features" | "future_time_features" | "past_observed_mask" if main => {
-            inputs.series(name, small);
-        }
         _ if main => inputs.guess(card, name, small),
         _ => {}
     }
@@ -207,25 +206,6 @@ impl Inputs {
         self.specs.push(float(name, shape, "audio"));
     }
 
-    fn series(&mut self, name: &str, small: &Small) {
-        let length = small
-            .number(&["context_length"])
-            .or_else(|| small.number(&["prediction_length"]))
-            .unwrap_or(32);
-        let lag = match small.value("lags_sequence") {
-            Some(Value::Array(lags)) => lags.iter().filter_map(Value::as_u64).max().unwrap_or(0),
-            _ => 0,
-        };
-        let channels = small
-            .number(&["num_input_channels", "input_size"])
-            .unwrap_or(1);
-        let mut shape = vec![named("batch"), Axis::Fixed(length + lag)];
-        if channels > 1 {
-            shape.push(Axis::Fixed(channels));
-        }
-        self.specs.push(float(name, shape, "time-series"));
-    }
-
     /// An input that no convention names: its shape follows from the words of its name.
     fn guess(&mut self, card: &InterfaceCard, name: &str, small: &Small) {
         if name.ends_with("mask") {
@@ -260,7 +240,7 @@ impl Inputs {
     }
 }
 
-fn image(name: &str, small: &Small) -> InputSpec {
+pub(super) fn image(name: &str, small: &Small) -> InputSpec {
     let channels = small
         .number(&["num_channels", "in_channels", "in_chans"])
         .unwrap_or(3);
@@ -285,7 +265,7 @@ fn image(name: &str, small: &Small) -> InputSpec {
     float(name, shape, "image")
 }
 
-fn float(name: &str, shape: Vec<Axis>, modality: &str) -> InputSpec {
+pub(super) fn float(name: &str, shape: Vec<Axis>, modality: &str) -> InputSpec {
     InputSpec {
         name: name.into(),
         dtype: Dtype::Float32,
@@ -321,7 +301,7 @@ fn dim(example: u64, other: Option<u64>) -> Dim {
     Dim { example, other }
 }
 
-fn named(name: &str) -> Axis {
+pub(super) fn named(name: &str) -> Axis {
     Axis::Named(name.into())
 }
 

@@ -42,6 +42,11 @@ fn is_channels(name: &str) -> bool {
     CHANNELS.iter().any(|known| name.ends_with(known))
 }
 
+/// Whether a list of this name holds the depth of each stage.
+pub fn is_depths(name: &str) -> bool {
+    DEPTHS.contains(&name)
+}
+
 /// The number of stages; 1 where the model has none.
 pub fn stages(node: &Node) -> u64 {
     node.fields

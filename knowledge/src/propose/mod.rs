@@ -8,7 +8,9 @@ mod class;
 pub(crate) mod inputs;
 mod layers;
 mod lists;
+mod refit;
 mod roles;
+mod sensors;
 mod sizes;
 pub(crate) mod tokens;
 pub(crate) mod tree;
@@ -24,6 +26,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+pub(crate) use lists::is_depths;
+pub(crate) use refit::refit;
 pub(crate) use roles::{Role, role};
 pub(crate) use tree::{get, put, take};
 

@@ -28,6 +28,8 @@ const WINDOW: u64 = 4;
 const EXPERTS: u64 = 4;
 const RANK: u64 = 16;
 const QUERIES: u64 = 12;
+/// Steps of a forecast; more than the part of the past that decoders start from.
+const FORECAST: u64 = 16;
 
 /// What the whole tree shares.
 struct Shared<'a> {
@@ -84,9 +86,24 @@ fn solve_node(node: &Node, shared: &Shared) -> BTreeMap<String, Value> {
     }
     layers::per_layer(node, &mut found);
     lists::channels(node, shared.channels, &mut found);
+    widths(node, shared, &mut found);
     rotary(node, &mut found);
     found.retain(|name, value| node.field(name).is_none_or(|field| field.default != *value));
     found
+}
+
+/// Lists that hold one hidden width several times, such as the channels that a decoder takes from each level.
+fn widths(node: &Node, shared: &Shared, found: &mut BTreeMap<String, Value>) {
+    for field in node.fields.iter().filter(|field| !field.computed) {
+        let Some(items) = field.default.as_array().filter(|items| items.len() > 1) else {
+            continue;
+        };
+        let width = items[0].as_u64().filter(|width| shared.main_widths.contains(width));
+        if let Some(width) = width.filter(|_| items.iter().all(|item| *item == items[0])) {
+            let small = vec![shared.width(width); items.len()];
+            found.insert(field.name.clone(), Value::from(small));
+        }
+    }
 }
 
 /// The hidden width of a configuration.
@@ -108,6 +125,9 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
     }
     if field.computed {
         return None;
+    }
+    if let Some(size) = needed(field) {
+        return Some(Value::from(size));
     }
     if role == Role::Image && field.default.is_array() {
         let size = image_size(node, stages);
@@ -157,6 +177,15 @@ impl Shared<'_> {
         } else {
             OTHER_WIDTH
         }
+    }
+}
+
+/// Sizes of a forecast, without which such a model cannot be made, or takes features that it has no room for.
+fn needed(field: &Field) -> Option<u64> {
+    match field.name.as_str() {
+        "prediction_length" if field.default.is_null() => Some(FORECAST),
+        "num_time_features" if field.default.as_u64() == Some(0) => Some(2),
+        _ => None,
     }
 }
 

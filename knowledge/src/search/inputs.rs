@@ -113,6 +113,8 @@ fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
         "4D",
         "5D",
         "dims",
+        "channels",
+        "mono",
     ]
     .iter()
     .any(|word| said.contains(word));
@@ -128,11 +130,16 @@ fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
         .find_map(|name| plan.config.get(*name).and_then(Value::as_u64))
         .unwrap_or(2);
     let mut shapes: Vec<(Vec<Axis>, &str)> = Vec::new();
-    for (place, size, why) in [
+    let mut more = [
         (1, frames, "frames"),
         (1, 1, "a channel"),
         (shape.len(), 2, "a pair"),
-    ] {
+    ];
+    // Sound has channels more often than frames.
+    if plan.inputs[position].modality == "audio" {
+        more.swap(0, 1);
+    }
+    for (place, size, why) in more {
         if shape.len() < 6 && place <= shape.len() {
             let mut more = shape.clone();
             more.insert(place, Axis::Fixed(size));

@@ -4,6 +4,7 @@
 //! decides from which failed plan to go on.
 
 mod candidate;
+mod class;
 mod config;
 mod export;
 mod frontier;
@@ -14,6 +15,8 @@ use portwright_core::{
     Digest, Finding, InterfaceCard, PortPlan, Stage,
     plan::{Adaptation, AdaptationKind},
 };
+
+use crate::propose::refit;
 
 pub use candidate::Candidate;
 pub use frontier::Frontier;
@@ -30,7 +33,8 @@ pub fn candidates(
     tried: &[Digest],
 ) -> Vec<Candidate> {
     let mut kept: Vec<Candidate> = Vec::new();
-    for candidate in all(card, plan, finding) {
+    for mut candidate in all(card, plan, finding) {
+        candidate.plan = refit(card, candidate.plan, &plan.config);
         let known = same_recipe(&candidate.plan, plan)
             || kept
                 .iter()
@@ -53,6 +57,9 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
     match finding.stage {
         Stage::Instantiate => {
             let mut found = config::named(plan, finding);
+            found.truncate(1);
+            found.extend(config::library(plan, finding));
+            found.extend(config::named(plan, finding));
             found.extend(config::filled(card, plan, finding));
             found.extend(config::lists(plan, finding));
             found.extend(config::numbers(plan, finding));
@@ -60,14 +67,8 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found
         }
         Stage::Analyse | Stage::Forward | Stage::Reference => {
-            let mut found = inputs::named(card, plan, finding);
-            found.extend(config::named(plan, finding));
-            found.extend(config::filled(card, plan, finding));
-            found.extend(config::lists(plan, finding));
-            found.extend(inputs::sizes(plan, finding));
-            found.extend(config::numbers(plan, finding));
-            found.extend(inputs::general(card, plan, finding));
-            found.extend(config::restored(plan, finding));
+            let mut found = class::candidates(card, plan, finding);
+            found.extend(input_and_config(card, plan, finding));
             found
         }
         Stage::Generate
@@ -77,6 +78,22 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
         | Stage::Compare
         | Stage::Test => export::candidates(plan, finding),
     }
+}
+
+/// Changes of the inputs and of the configuration, mixed in the order of what most often helps.
+fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let mut found = inputs::named(card, plan, finding);
+    found.truncate(1);
+    found.extend(config::library(plan, finding));
+    found.extend(inputs::named(card, plan, finding));
+    found.extend(config::named(plan, finding));
+    found.extend(config::filled(card, plan, finding));
+    found.extend(config::lists(plan, finding));
+    found.extend(inputs::sizes(plan, finding));
+    found.extend(config::numbers(plan, finding));
+    found.extend(inputs::general(card, plan, finding));
+    found.extend(config::restored(plan, finding));
+    found
 }
 
 /// Whether two plans do the same, wherever their settings came from.
