@@ -65,7 +65,7 @@ fn node(
         .map(str::to_owned);
     let fields = fields
         .iter()
-        .filter(|field| field.source.is_some() || !traced || is_inherited_tap(field))
+        .filter(|field| field.source.is_some() || !traced || is_undeclared_choice(field))
         .filter(|field| !nested(&join(path, &field.name)))
         .map(|field| Field {
             name: field.name.clone(),
@@ -95,9 +95,10 @@ fn is_inherited(field: &ConfigField) -> bool {
             .is_some_and(|own| !same(&own, &field.default))
 }
 
-/// The layers that a backbone hands on are settable though no class body declares them; their names say the same.
-fn is_inherited_tap(field: &ConfigField) -> bool {
-    field.inherited && field.name == "out_indices"
+/// The layers that a backbone hands on, and switches that the parent adds, are settable though no class body declares
+/// them; their names and values say the same.
+fn is_undeclared_choice(field: &ConfigField) -> bool {
+    field.inherited && (field.name == "out_indices" || field.default.is_boolean())
 }
 
 /// Says again what the parents of nested configurations chose, wherever a nested table would lose it.

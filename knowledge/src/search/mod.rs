@@ -84,6 +84,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
 fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let mut found = inputs::named(card, plan, finding);
     found.truncate(1);
+    found.extend(inputs::rank(plan, finding).into_iter().take(2));
     found.extend(config::library(plan, finding));
     found.extend(inputs::named(card, plan, finding));
     found.extend(config::named(plan, finding));
