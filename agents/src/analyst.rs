@@ -89,11 +89,16 @@ impl Analyst {
         if self.given.is_some() || self.tries >= self.budget {
             return Action::Finish(Err(first));
         }
+        // A class or a task that a person asked for is what is ported, or nothing is.
+        let asked = self.options.class.is_some() || self.options.task.is_some();
+        let class = current.class.clone();
         self.frontier.observe(card, current, &finding);
-        match self.frontier.advance() {
-            Some(candidate) => self.probe(Box::new(candidate.plan)),
-            None => Action::Finish(Err(first)),
+        while let Some(candidate) = self.frontier.advance() {
+            if !asked || candidate.plan.class == class {
+                return self.probe(Box::new(candidate.plan));
+            }
         }
+        Action::Finish(Err(first))
     }
 }
 

@@ -84,6 +84,9 @@ pub struct ConfigField {
     /// The default as the source writes it, e.g. `None`; it differs from `default` where the class computes one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared: Option<String>,
+    /// Whether the default is the choice of the configuration that this one is nested in, and not of its own class.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inherited: bool,
     /// Where it is defined; `None` for a field that only introspection shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceSpan>,

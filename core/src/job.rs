@@ -104,6 +104,10 @@ pub struct Introspection {
     pub attribute_map: BTreeMap<String, String>,
     pub sub_configs: BTreeMap<String, IntrospectedSubConfig>,
     pub classes: Vec<IntrospectedModel>,
+    /// Fields of nested configurations, by dotted path, whose values are the parent's choice and not the default of
+    /// their own class.
+    #[serde(default)]
+    pub inherited: Vec<String>,
     /// Processor-like configurations found for the type (image processor, feature extractor), by class name.
     #[serde(default)]
     pub processors: BTreeMap<String, Value>,

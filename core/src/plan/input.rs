@@ -72,6 +72,9 @@ pub enum Values {
     /// Ones, with a tail of zeros in every row but the first: the second axis is the sequence. The judge's probe
     /// zeroes more of it.
     Mask,
+    /// These whole numbers one after the other, begun again until the tensor is full: sizes and positions that other
+    /// inputs must agree with, the same for every row. Such an input is never probed.
+    Listed { values: Vec<i64> },
     /// Normal deviates.
     Normal { mean: f64, std: f64 },
     /// Uniform deviates from `low` up to `high`.

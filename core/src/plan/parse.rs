@@ -138,7 +138,15 @@ fn validate_inputs(plan: &PortPlan) -> Result<(), PlanError> {
                     "`low` must be below `high`",
                 ));
             }
-            Values::Integer { .. } | Values::Range if input.dtype.is_float() => {
+            Values::Listed { values } if values.is_empty() => {
+                return Err(invalid(
+                    &format!("{key}.values"),
+                    "`values` must hold at least one number",
+                ));
+            }
+            Values::Integer { .. } | Values::Listed { .. } | Values::Range
+                if input.dtype.is_float() =>
+            {
                 return Err(invalid(
                     &format!("{key}.values"),
                     "whole numbers need an integer dtype",

@@ -31,6 +31,7 @@ pub fn fields(
                     default: default.clone(),
                     annotation: field.annotation.clone(),
                     declared: field.default.clone(),
+                    inherited: false,
                     source: Some(SourceSpan {
                         file: sources.shown(&located.path),
                         line: field.line,
@@ -46,6 +47,7 @@ pub fn fields(
                 default: default.clone(),
                 annotation: None,
                 declared: None,
+                inherited: false,
                 source: None,
             });
         }
@@ -103,6 +105,15 @@ pub fn sub_configs(
             DEPTH,
             &mut found,
         )?;
+    }
+    for path in &seen.inherited {
+        let Some((nested, name)) = path.rsplit_once('.') else {
+            continue;
+        };
+        let fields = found.get_mut(nested).map(|config| &mut config.fields);
+        for field in fields.into_iter().flatten() {
+            field.inherited |= field.name == name;
+        }
     }
     Ok(found)
 }

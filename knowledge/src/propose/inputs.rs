@@ -9,10 +9,13 @@ use portwright_core::{
 use serde_json::{Map, Value};
 
 use super::{
-    documented, sizes,
+    documented, sensors, sizes,
     tokens::TokenMap,
     tree::{Node, get, join},
 };
+
+/// Bins of a spectrogram where no field counts them.
+const MEL_BINS: u64 = 128;
 
 /// Inputs with the sizes they name.
 #[derive(Debug, Default)]
@@ -77,6 +80,9 @@ fn add(
     small: &Small,
     inputs: &mut Inputs,
 ) {
+    if sensors::add(class, name, main, small, inputs) {
+        return;
+    }
     let takes = |name: &str| class.inputs.iter().any(|input| input.name == name);
     let parameter = class.inputs.iter().find(|input| input.name == name);
     let ids = parameter.filter(|it| name.ends_with("input_ids") && documented::has_unusual_ids(it));
@@ -155,15 +161,13 @@ fn add(
         }
         "input_values" => inputs.wave(name, small),
         "input_features" => inputs.spectrogram(name, small),
-        "past_values" => inputs.series(name, small),
-        "past_time_features" | "future_time_features" | "past_observed_mask" if main => {
-            inputs.series(name, small);
-        }
         _ if main => {
             let modality = card.modalities.first().map_or("component", String::as_str);
             let known = parameter.is_some_and(|it| documented::add(inputs, it, modality, small));
             if !known {
-                inputs.guess(card, name, small);
+                let annotation = parameter.and_then(|input| input.annotation.as_deref());
+                let flags = annotation.is_some_and(|annotation| annotation.contains("Bool"));
+                inputs.guess(card, name, flags, small);
             }
         }
         _ => {}
@@ -191,7 +195,17 @@ impl Inputs {
             _ => {
                 // Long enough for the strides of a feature encoder to leave several frames.
                 self.dims.insert("samples".into(), dim(4000, Some(5000)));
-                match small.number(&["audio_channels"]) {
+                // A codec reconstructs channels, so its waves have an axis of them even where there is one.
+                let codec = [
+                    "codebook_size",
+                    "codebook_dim",
+                    "num_codebooks",
+                    "downsampling_ratios",
+                ]
+                .iter()
+                .any(|name| small.value(name).is_some());
+                let one = codec.then(|| small.number(&["channels"]).unwrap_or(1));
+                match small.number(&["audio_channels"]).or(one) {
                     Some(channels) => vec![named("batch"), Axis::Fixed(channels), named("samples")],
                     None => vec![named("batch"), named("samples")],
                 }
@@ -208,8 +222,9 @@ impl Inputs {
                 "feature_size",
                 "input_feat_per_channel",
                 "n_mels",
+                "input_feat_size",
             ])
-            .unwrap_or(80);
+            .unwrap_or(MEL_BINS);
         let shape = match small.number(&["max_source_positions"]) {
             Some(positions) => vec![named("batch"), Axis::Fixed(mel), Axis::Fixed(2 * positions)],
             None => {
@@ -220,28 +235,23 @@ impl Inputs {
         self.specs.push(float(name, shape, "audio"));
     }
 
-    fn series(&mut self, name: &str, small: &Small) {
-        let length = small
-            .number(&["context_length"])
-            .or_else(|| small.number(&["prediction_length"]))
-            .unwrap_or(32);
-        let lag = match small.value("lags_sequence") {
-            Some(Value::Array(lags)) => lags.iter().filter_map(Value::as_u64).max().unwrap_or(0),
-            _ => 0,
-        };
-        let channels = small
-            .number(&["num_input_channels", "input_size"])
-            .unwrap_or(1);
-        let mut shape = vec![named("batch"), Axis::Fixed(length + lag)];
-        if channels > 1 {
-            shape.push(Axis::Fixed(channels));
-        }
-        self.specs.push(float(name, shape, "time-series"));
-    }
-
     /// An input that no convention names: its shape follows from the words of its name.
-    fn guess(&mut self, card: &InterfaceCard, name: &str, small: &Small) {
-        if name.ends_with("mask") {
+    fn guess(&mut self, card: &InterfaceCard, name: &str, flags: bool, small: &Small) {
+        if name.ends_with("mel") {
+            self.spectrogram(name, small);
+        } else if name.ends_with("mask") {
+            let masked = name.trim_end_matches("mask").trim_end_matches('_');
+            let of = self.specs.iter().find(|spec| spec.name == masked);
+            if let Some(shape) = of.and_then(|spec| frames(spec, small)) {
+                self.specs.push(InputSpec {
+                    name: name.into(),
+                    dtype: if flags { Dtype::Bool } else { Dtype::Int64 },
+                    shape,
+                    values: Values::Mask,
+                    modality: "control".into(),
+                });
+                return;
+            }
             self.dims
                 .entry("sequence".into())
                 .or_insert(dim(8, Some(11)));
@@ -252,6 +262,9 @@ impl Inputs {
                 Values::Mask,
                 "control",
             );
+        } else if name == "inputs" && small.value("conv_stride").is_some() {
+            // What strides over its input before anything else listens to a wave.
+            self.wave(name, small);
         } else if name.starts_with("pixel") || name.contains("image") {
             self.specs.push(image(name, small));
         } else if name.ends_with("_ids") {
@@ -264,7 +277,7 @@ impl Inputs {
                 "text",
             );
         } else {
-            let width = small.number(&["hidden_size"]).unwrap_or(sizes::WIDTH);
+            let width = width_of(name, small);
             self.dims.insert("sequence".into(), dim(8, Some(11)));
             let modality = card.modalities.first().map_or("component", String::as_str);
             let shape = vec![named("batch"), named("sequence"), Axis::Fixed(width)];
@@ -273,7 +286,38 @@ impl Inputs {
     }
 }
 
-fn image(name: &str, small: &Small) -> InputSpec {
+/// The axes that a mask over the frames of an input has: the samples, and the axis that does not hold the bins.
+fn frames(spec: &InputSpec, small: &Small) -> Option<Vec<Axis>> {
+    let bins = small.number(&["num_mel_bins", "input_feat_size"]);
+    let bins = bins.unwrap_or(MEL_BINS);
+    let first = spec.shape.first()?.clone();
+    let mut others = spec.shape.iter().skip(1);
+    let frames = others.find(|axis| **axis != Axis::Fixed(bins))?;
+    Some(vec![first, frames.clone()])
+}
+
+/// The width of an input that no convention names: that of a field named after it, such as `state_dim` for `states`
+/// or `encoder_hidden_size` for `encoder_hidden_states`, or else the hidden one.
+fn width_of(name: &str, small: &Small) -> u64 {
+    let own = name
+        .strip_suffix("_states")
+        .and_then(|stem| small.number(&[&format!("{stem}_size")]))
+        .filter(|_| name != "hidden_states");
+    let named = || {
+        small
+            .nodes
+            .iter()
+            .flat_map(|node| &node.fields)
+            .filter_map(|field| field.name.strip_suffix("_dim"))
+            .find(|stem| name.starts_with(stem) && stem.len() > 2)
+            .and_then(|stem| small.number(&[&format!("{stem}_dim")]))
+    };
+    own.or_else(named)
+        .or_else(|| small.number(&["hidden_size"]))
+        .unwrap_or(sizes::WIDTH)
+}
+
+pub(super) fn image(name: &str, small: &Small) -> InputSpec {
     let channels = small
         .number(&["num_channels", "in_channels", "in_chans"])
         .unwrap_or(3);
@@ -298,7 +342,7 @@ fn image(name: &str, small: &Small) -> InputSpec {
     float(name, shape, "image")
 }
 
-fn float(name: &str, shape: Vec<Axis>, modality: &str) -> InputSpec {
+pub(super) fn float(name: &str, shape: Vec<Axis>, modality: &str) -> InputSpec {
     InputSpec {
         name: name.into(),
         dtype: Dtype::Float32,
@@ -335,7 +379,7 @@ fn dim(example: u64, other: Option<u64>) -> Dim {
     Dim { example, other }
 }
 
-fn named(name: &str) -> Axis {
+pub(super) fn named(name: &str) -> Axis {
     Axis::Named(name.into())
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
+    lists::stages,
     roles::{Role, role},
     tree::{Field, Node},
 };
@@ -61,6 +62,11 @@ pub fn per_layer(node: &Node, found: &mut BTreeMap<String, Value>) {
         {
             let kept = chosen(node, *depth).into_iter().map(|i| items[i].clone());
             found.insert(field.name.clone(), Value::Array(kept.collect()));
+        } else if is_tap(&field.name) && !items.is_empty() {
+            if stages(node) == 1 && !field.computed {
+                let small = taps(items, deepest, depth(node, deepest));
+                found.insert(field.name.clone(), Value::from(small));
+            }
         } else if is_layer_index(&field.name) && !field.computed {
             let small = depth(node, deepest);
             let mut kept: Vec<u64> = Vec::new();
@@ -73,6 +79,32 @@ pub fn per_layer(node: &Node, found: &mut BTreeMap<String, Value>) {
             found.insert(field.name.clone(), Value::from(kept));
         }
     }
+}
+
+/// The layers whose states are handed on, inside the small stack: still as many, and as near to its end as before.
+fn taps(items: &[Value], depth: u64, small: u64) -> Vec<u64> {
+    let old: Vec<u64> = items.iter().filter_map(Value::as_u64).collect();
+    let most = old.len() as u64 - u64::from(!old.is_empty());
+    let last = old.iter().copied().max().unwrap_or(0);
+    let mut end = small.saturating_sub(depth.saturating_sub(last)).max(most);
+    if most == 0 && last > 0 {
+        end = end.max(1);
+    }
+    (0..old.len() as u64)
+        .map(|place| end - most + place)
+        .collect()
+}
+
+/// As many layers as are handed on, where that is more than a stack needs otherwise.
+fn least(node: &Node) -> usize {
+    node.fields
+        .iter()
+        .filter(|field| is_tap(&field.name) && !field.computed)
+        .filter_map(|field| field.default.as_array())
+        .map(Vec::len)
+        .max()
+        .unwrap_or(0)
+        .max(DEPTH)
 }
 
 /// The layers to keep: the first of each kind, and at least two.
@@ -97,8 +129,9 @@ fn chosen(node: &Node, depth: u64) -> Vec<usize> {
             }
         }
     }
+    let least = least(node);
     for layer in 0..depth_items.min(MOST) {
-        if kept.len() >= DEPTH {
+        if kept.len() >= least {
             break;
         }
         if !kept.contains(&layer) {
@@ -118,6 +151,11 @@ fn is_per_layer(name: &str, items: &[Value], depth: u64) -> bool {
             .iter()
             .all(|item| item.is_string() || item.is_boolean())
             || name.contains("layer"))
+}
+
+/// Names of the layers whose states a backbone hands on.
+fn is_tap(name: &str) -> bool {
+    name.ends_with("out_indices")
 }
 
 fn is_layer_index(name: &str) -> bool {

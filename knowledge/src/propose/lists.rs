@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::tree::Node;
 
 /// Lists of channel counts; the same number in two of them means the same tensor, so all are divided alike.
-const CHANNELS: [&str; 16] = [
+const CHANNELS: [&str; 17] = [
     "hidden_sizes",
     "channels",
     "embed_dims",
@@ -24,6 +24,7 @@ const CHANNELS: [&str; 16] = [
     "conv_dim",
     "dims",
     "channel_list",
+    "embed_dim_per_stage",
 ];
 const DEPTHS: [&str; 4] = [
     "depths",
@@ -38,8 +39,13 @@ fn numbers(value: &Value) -> Option<Vec<u64>> {
     items.iter().map(Value::as_u64).collect()
 }
 
-fn is_channels(name: &str) -> bool {
+pub fn is_channels(name: &str) -> bool {
     CHANNELS.iter().any(|known| name.ends_with(known))
+}
+
+/// Whether a list of this name holds the depth of each stage.
+pub fn is_depths(name: &str) -> bool {
+    DEPTHS.contains(&name)
 }
 
 /// The number of stages; 1 where the model has none.
@@ -71,6 +77,16 @@ pub fn divisor(nodes: &[Node]) -> u64 {
         .filter_map(|field| numbers(&field.default))
         .flatten()
         .collect();
+    // A backbone that is built by its name in another library keeps its channels, and so must what follows them.
+    let named = |node: &Node| {
+        ["backbone", "architecture"].iter().any(|name| {
+            node.field(name)
+                .is_some_and(|field| field.default.is_string())
+        })
+    };
+    if nodes.iter().any(named) {
+        return 1;
+    }
     let largest = all.iter().copied().max().unwrap_or(0);
     let wanted: &[u64] = if largest >= 1024 { &[8, 4, 2] } else { &[4, 2] };
     if largest < 128 {
@@ -81,6 +97,15 @@ pub fn divisor(nodes: &[Node]) -> u64 {
         .copied()
         .find(|divisor| all.iter().all(|value| value % divisor == 0))
         .unwrap_or(1)
+}
+
+/// Whether a width is the first of a list of channel counts, which says what it has to be.
+pub fn leads_channels(node: &Node, width: u64) -> bool {
+    node.fields
+        .iter()
+        .filter(|field| is_channels(&field.name))
+        .filter_map(|field| numbers(&field.default))
+        .any(|list| list.len() > 1 && list[0] == width)
 }
 
 /// Divides channel counts and cuts depths to one layer a stage, two in the first.

@@ -11,7 +11,9 @@ pub(crate) mod inputs;
 mod layers;
 mod lists;
 mod plain;
+mod refit;
 mod roles;
+mod sensors;
 mod sizes;
 pub(crate) mod tokens;
 pub(crate) mod tree;
@@ -27,6 +29,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+pub(crate) use lists::is_depths;
+pub(crate) use refit::refit;
 pub(crate) use roles::{Role, role};
 pub(crate) use sizes::{HEAD_SIZE, portions};
 pub(crate) use tokens::RESERVED;

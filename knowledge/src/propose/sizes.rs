@@ -28,6 +28,8 @@ const WINDOW: u64 = 4;
 const EXPERTS: u64 = 4;
 const RANK: u64 = 16;
 const QUERIES: u64 = 12;
+/// Steps of a forecast; more than the part of the past that decoders start from.
+const FORECAST: u64 = 16;
 
 /// What the whole tree shares.
 struct Shared<'a> {
@@ -37,6 +39,8 @@ struct Shared<'a> {
     main_widths: BTreeSet<u64>,
     /// The divisor of lists of channel counts.
     channels: u64,
+    /// The side of the image before and after it shrinks.
+    image: Option<(u64, u64)>,
 }
 
 /// Overrides for the whole tree: only what differs from the defaults, nested configurations as nested tables.
@@ -45,6 +49,7 @@ pub fn solve(nodes: &[Node], tokens: &TokenMap) -> Map<String, Value> {
         tokens,
         main_widths: nodes.iter().filter_map(main_width).collect(),
         channels: lists::divisor(nodes),
+        image: image_scale(nodes),
     };
     assemble(nodes, |node| solve_node(node, &shared))
 }
@@ -92,9 +97,82 @@ fn solve_node(node: &Node, shared: &Shared) -> BTreeMap<String, Value> {
     }
     layers::per_layer(node, &mut found);
     lists::channels(node, shared.channels, &mut found);
+    widths(node, shared, &mut found);
+    levels(node, shared.image, &mut found);
     rotary(node, HEAD_SIZE, &mut found);
     found.retain(|name, value| node.field(name).is_none_or(|field| field.default != *value));
     found
+}
+
+/// Sides of the feature maps that a backbone hands on, which shrink with the image.
+fn levels(node: &Node, image: Option<(u64, u64)>, found: &mut BTreeMap<String, Value>) {
+    let Some((before, after)) = image else {
+        return;
+    };
+    for field in node
+        .fields
+        .iter()
+        .filter(|field| field.name.ends_with("feature_sizes"))
+    {
+        let scaled: Option<Vec<Value>> = field.default.as_array().and_then(|levels| {
+            levels
+                .iter()
+                .map(|level| {
+                    let sides = level.as_array()?.iter().map(Value::as_u64);
+                    let sides: Option<Vec<u64>> = sides.collect();
+                    let small = sides?
+                        .into_iter()
+                        .map(|side| (side * after / before).max(1));
+                    Some(Value::from(small.collect::<Vec<u64>>()))
+                })
+                .collect()
+        });
+        if let Some(scaled) = scaled {
+            found.insert(field.name.clone(), Value::Array(scaled));
+        }
+    }
+}
+
+/// The side of the image before and after it shrinks, in patches where it is cut into such.
+fn image_scale(nodes: &[Node]) -> Option<(u64, u64)> {
+    let first = |value: &Value| match value {
+        Value::Array(items) => items.first()?.as_u64(),
+        value => value.as_u64(),
+    };
+    let of = |node: &Node, wanted: Role| {
+        node.fields
+            .iter()
+            .find(|field| role(&field.common) == wanted)
+            .and_then(|field| first(&field.default))
+    };
+    let whole = nodes.iter().find_map(|node| {
+        Some((
+            of(node, Role::Image)?,
+            image_size(node, lists::stages(node)),
+        ))
+    })?;
+    let patch = nodes.iter().find_map(|node| of(node, Role::Patch));
+    let (before, after) = match patch {
+        Some(patch) => (whole.0 / patch.max(1), whole.1 / patch_size(patch).max(1)),
+        None => whole,
+    };
+    (before > 0 && after > 0).then_some((before, after))
+}
+
+/// Lists that hold one hidden width several times, such as the channels that a decoder takes from each level.
+fn widths(node: &Node, shared: &Shared, found: &mut BTreeMap<String, Value>) {
+    for field in node.fields.iter().filter(|field| !field.computed) {
+        let Some(items) = field.default.as_array().filter(|items| items.len() > 1) else {
+            continue;
+        };
+        let width = items[0]
+            .as_u64()
+            .filter(|width| shared.main_widths.contains(width));
+        if let Some(width) = width.filter(|_| items.iter().all(|item| *item == items[0])) {
+            let small = vec![shared.width(width); items.len()];
+            found.insert(field.name.clone(), Value::from(small));
+        }
+    }
 }
 
 /// The hidden width of a configuration.
@@ -117,6 +195,9 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
     if field.computed {
         return None;
     }
+    if let Some(size) = needed(field) {
+        return Some(Value::from(size));
+    }
     if role == Role::Image && field.default.is_array() {
         let size = image_size(node, stages);
         let sides = field.default.as_array()?.iter().map(|_| Value::from(size));
@@ -129,7 +210,11 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
         Role::Width if stages > 1 && field.common.ends_with("embed_dim") => {
             lists::first_stage_width(node).unwrap_or(value)
         }
+        Role::Width if lists::leads_channels(node, value) => value / shared.divisor_of(node),
         Role::Width => shared.width(value),
+        Role::Other if follows_a_width(&field.name) && shared.main_widths.contains(&value) => {
+            shared.width(value)
+        }
         Role::FeedForward if field.name.contains("moe") || field.name.contains("expert") => {
             value.min(EXPERT_FEED_FORWARD)
         }
@@ -156,7 +241,24 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
     Some(Value::from(new))
 }
 
+/// Names of channel counts that, where they hold the number of a hidden width, are that width.
+fn follows_a_width(name: &str) -> bool {
+    ["_channels", "_features", "_dim", "_width", "_planes"]
+        .iter()
+        .any(|end| name.ends_with(end))
+}
+
 impl Shared<'_> {
+    /// By how much the channel counts of a configuration shrink; those that its class fills in itself do not.
+    fn divisor_of(&self, node: &Node) -> u64 {
+        let fixed = |field: &Field| field.computed && lists::is_channels(&field.name);
+        if node.fields.iter().any(fixed) {
+            1
+        } else {
+            self.channels
+        }
+    }
+
     fn width(&self, value: u64) -> u64 {
         if value <= WIDTH {
             value
@@ -165,6 +267,15 @@ impl Shared<'_> {
         } else {
             OTHER_WIDTH
         }
+    }
+}
+
+/// Sizes of a forecast, without which such a model cannot be made, or takes features that it has no room for.
+fn needed(field: &Field) -> Option<u64> {
+    match field.name.as_str() {
+        "prediction_length" if field.default.is_null() => Some(FORECAST),
+        "num_time_features" if field.default.as_u64() == Some(0) => Some(2),
+        _ => None,
     }
 }
 
@@ -243,7 +354,11 @@ pub fn image_size(node: &Node, stages: u64) -> u64 {
             value => value.as_u64(),
         });
     let size = match patch {
-        Some(patch) => patch * (1 << stages.min(5)).max(4),
+        // Windows tile the patches evenly.
+        Some(patch) => {
+            let windows = node.number("num_windows").unwrap_or(1).min(16);
+            patch * (1 << stages.min(5)).max(4).max(windows)
+        }
         None => 64,
     };
     default.map_or(size, |default| default.min(size))

@@ -65,7 +65,7 @@ fn node(
         .map(str::to_owned);
     let fields = fields
         .iter()
-        .filter(|field| field.source.is_some() || !traced)
+        .filter(|field| field.source.is_some() || !traced || is_undeclared_choice(field))
         .filter(|field| !nested(&join(path, &field.name)))
         .map(|field| Field {
             name: field.name.clone(),
@@ -74,12 +74,7 @@ fn node(
                 .find(|(_, own)| **own == field.name)
                 .map_or_else(|| field.name.clone(), |(common, _)| common.clone()),
             computed: computed(path, field),
-            inherited: !path.is_empty()
-                && field
-                    .declared
-                    .as_deref()
-                    .and_then(literal)
-                    .is_some_and(|own| !same(&own, &field.default)),
+            inherited: !path.is_empty() && is_inherited(field),
             default: field.default.clone(),
         })
         .collect();
@@ -103,6 +98,37 @@ fn computed(path: &str, field: &ConfigField) -> bool {
         !same(&own, &field.default)
             && (path.is_empty() || (own.is_string() && !field.default.is_string()))
     })
+}
+
+/// Whether the parent chose the value and must say it again. What the class computes stays out: it would contradict
+/// the small sizes that it is computed from.
+fn is_inherited(field: &ConfigField) -> bool {
+    let declared = field.declared.as_deref();
+    (field.inherited && declared != Some("None"))
+        || declared
+            .and_then(literal)
+            .is_some_and(|own| !same(&own, &field.default))
+}
+
+/// The layers that a backbone hands on, and switches that the parent adds, are settable though no class body declares
+/// them; their names and values say the same.
+fn is_undeclared_choice(field: &ConfigField) -> bool {
+    field.inherited && (field.name == "out_indices" || field.default.is_boolean())
+}
+
+/// Says again what the parents of nested configurations chose, wherever a nested table would lose it.
+pub fn restate(nodes: &[Node], config: &mut Map<String, Value>) {
+    for node in nodes.iter().filter(|node| !node.path.is_empty()) {
+        if !get(config, &node.path).is_some_and(Value::is_object) {
+            continue;
+        }
+        for field in node.fields.iter().filter(|field| field.inherited) {
+            let path = join(&node.path, &field.name);
+            if get(config, &path).is_none() {
+                put(config, &path, field.default.clone());
+            }
+        }
+    }
 }
 
 /// The path of a name below a path.

@@ -8,6 +8,7 @@ use portwright_core::{
     plan::{AdaptationKind, Export, Provenance, Source},
 };
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::search::{Candidate, said};
 
@@ -35,12 +36,25 @@ struct Rule {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "is", rename_all = "kebab-case", deny_unknown_fields)]
 enum Change {
-    Experts { implementation: String },
-    Gain { factor: f64 },
+    Experts {
+        implementation: String,
+    },
+    Gain {
+        factor: f64,
+    },
     DropIgnoredControl,
-    Attention { implementation: String },
+    /// A field of the type's own configuration, where it has one of this name.
+    Field {
+        name: String,
+        value: Value,
+    },
+    Attention {
+        implementation: String,
+    },
     Static,
-    RuntimeOptimization { level: String },
+    RuntimeOptimization {
+        level: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -54,12 +68,12 @@ fn read(text: &str) -> Result<Vec<Rule>, toml::de::Error> {
 }
 
 /// Plans by the rules that answer a finding, in the order of the rules.
-pub fn candidates(_card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let text = format!("{}\n{}", finding.signature, said(finding));
     RULES
         .iter()
         .filter(|rule| answers(rule, finding, &text))
-        .filter_map(|rule| apply(rule, plan, finding, &text))
+        .filter_map(|rule| apply(rule, card, plan, finding, &text))
         .filter(|candidate| candidate.plan.validate().is_ok())
         .collect()
 }
@@ -71,7 +85,13 @@ fn answers(rule: &Rule, finding: &Finding, text: &str) -> bool {
 }
 
 /// The plan with the rule's change; `None` where it would change nothing.
-fn apply(rule: &Rule, plan: &PortPlan, finding: &Finding, text: &str) -> Option<Candidate> {
+fn apply(
+    rule: &Rule,
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+    text: &str,
+) -> Option<Candidate> {
     let mut next = plan.clone();
     let kind = match &rule.change {
         Change::Experts { implementation } => {
@@ -103,6 +123,13 @@ fn apply(rule: &Rule, plan: &PortPlan, finding: &Finding, text: &str) -> Option<
                 })?;
             next.inputs.retain(|input| input.name != name);
             setting(format!("inputs.{name}"))
+        }
+        Change::Field { name, value } => {
+            card.config_fields
+                .iter()
+                .find(|field| field.name == *name)?;
+            next.config.insert(name.clone(), value.clone());
+            setting(format!("config.{name}"))
         }
         Change::Attention { implementation } => {
             export(&mut next, finding, "attention", |export| {

@@ -8,7 +8,9 @@ use super::{
     candidate::{Candidate, searched},
     text,
 };
-use crate::propose::{RESERVED, Role, empty_fields, get, join, nodes, plainer, put, role, take};
+use crate::propose::{
+    RESERVED, Role, empty_fields, get, is_depths, join, nodes, plainer, put, role, take,
+};
 
 /// How many of one kind are proposed from one finding.
 const FEW: usize = 6;
@@ -248,12 +250,38 @@ pub fn restored(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
             found.push(restore(plan, finding, &group, name));
         }
     }
-    let most = of(&|role| !matches!(role, Role::Depth | Role::Vocabulary | Role::Token));
-    if !most.is_empty() {
-        let why = "everything but depth and vocabulary";
-        found.push(restore(plan, finding, &most, why));
-    }
     found
+}
+
+/// Everything but depth, vocabulary and special tokens back at the library's defaults, which are consistent with each
+/// other where the proposal's small sizes may not be.
+pub fn library(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let paths = paths(&plan.config);
+    let most: Vec<&str> = paths
+        .iter()
+        .map(String::as_str)
+        .filter(|path| !keeps_small(&plan.config, path))
+        .collect();
+    if most.is_empty() {
+        return Vec::new();
+    }
+    let why = "everything but depth and vocabulary";
+    vec![restore(plan, finding, &most, why)]
+}
+
+/// Whether an override stays when the library's own sizes are tried: the depth with what is listed once per layer, the
+/// vocabulary with the ids inside it, and switches.
+fn keeps_small(config: &Map<String, Value>, path: &str) -> bool {
+    let leaf = leaf(path);
+    let per_layer =
+        leaf.contains("layer_types") || leaf.ends_with("_indexes") || leaf.ends_with("_indices");
+    is_depths(leaf)
+        || per_layer
+        || matches!(
+            role(leaf),
+            Role::Depth | Role::Vocabulary | Role::Token | Role::Queries
+        )
+        || get(config, path).is_some_and(Value::is_boolean)
 }
 
 /// The group of a path: lists other than of tokens are unusual, whatever their name.

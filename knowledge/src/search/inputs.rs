@@ -46,6 +46,9 @@ pub fn named(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Ca
             name.contains("embeds") && plan.input(name).is_none() && text::names(&code, name)
         }));
     }
+    let all = (names.len() > 1)
+        .then(|| together(card, plan, finding, &names))
+        .flatten();
     names
         .into_iter()
         .enumerate()
@@ -61,7 +64,28 @@ pub fn named(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Ca
                 provenance,
             ))
         })
+        .chain(all)
         .collect()
+}
+
+/// All inputs of these names at once: a class that defaults each of them may need them all the same.
+fn together(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+    names: &[&str],
+) -> Option<Candidate> {
+    let mut next = plan.clone();
+    for name in names {
+        next = more_input(card, &next, name)?;
+    }
+    let reason = format!("the error may ask for `{}`", names.join("`, `"));
+    let key = format!("inputs.{}", names.join(","));
+    Some(Candidate::setting(
+        next,
+        &key,
+        searched("inputs", finding, reason),
+    ))
 }
 
 /// Flags, caches and ready-made embeddings are never given.
@@ -108,6 +132,15 @@ pub fn sizes(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
             let provenance = searched("sizes", finding, reason);
             found.push(Candidate::setting(next, "inputs.shape", provenance));
         }
+        found.extend(last_axis(plan, finding, is, should).filter(|_| found.len() < 8));
+    }
+    if ["too small", "smaller than", "greater than actual input"]
+        .iter()
+        .any(|words| said.contains(words))
+    {
+        let mut larger = larger_images(plan, finding);
+        larger.append(&mut found);
+        found = larger;
     }
     found.extend(ranks(plan, finding, &said));
     found
@@ -145,6 +178,69 @@ pub fn codebooks(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     )]
 }
 
+/// Other ranks, where the error is about nothing else.
+pub fn rank(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let said = text::said(finding);
+    let flat = plan
+        .inputs
+        .iter()
+        .find(|input| input.dtype.is_float())
+        .is_some_and(|input| input.shape.len() == 2);
+    let plain = ["unpack", "unbatched", "mono", "5D", "5-D"]
+        .iter()
+        .any(|words| said.contains(words));
+    if plain || (flat && said.contains("channels")) {
+        ranks(plan, finding, &said)
+    } else {
+        Vec::new()
+    }
+}
+
+/// The last axis of the first real-valued input alone takes the number, where other axes hold the same by chance.
+fn last_axis(plan: &PortPlan, finding: &Finding, is: u64, should: u64) -> Option<Candidate> {
+    let mut next = plan.clone();
+    let input = next
+        .inputs
+        .iter_mut()
+        .find(|input| input.dtype.is_float())?;
+    let name = input.name.clone();
+    let last = input.shape.last_mut()?;
+    (*last == Axis::Fixed(is)).then_some(())?;
+    *last = Axis::Fixed(should);
+    let reason = format!("the error sets {is} against {should}, the last axis of `{name}`");
+    let key = format!("inputs.{name}.shape");
+    Some(Candidate::setting(
+        next,
+        &key,
+        searched("sizes", finding, reason),
+    ))
+}
+
+/// Images of sides that survive more halvings, where no field of the configuration fixes them.
+fn larger_images(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    for side in [128, 256] {
+        let mut next = plan.clone();
+        for input in next
+            .inputs
+            .iter_mut()
+            .filter(|input| input.modality == "image")
+        {
+            for axis in input.shape.iter_mut().skip(2) {
+                if matches!(axis, Axis::Fixed(size) if *size >= 16 && *size < side) {
+                    *axis = Axis::Fixed(side);
+                }
+            }
+        }
+        if next != *plan {
+            let reason = format!("an image of {side} pixels a side survives more halvings");
+            let provenance = searched("sizes", finding, reason);
+            found.push(Candidate::setting(next, "inputs.shape", provenance));
+        }
+    }
+    found
+}
+
 /// Another rank for the first real-valued input: a frame axis more, a channel axis more, or one axis less.
 fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
     let about_rank = [
@@ -156,6 +252,8 @@ fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
         "4D",
         "5D",
         "dims",
+        "channels",
+        "mono",
     ]
     .iter()
     .any(|word| said.contains(word));
@@ -171,11 +269,16 @@ fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
         .find_map(|name| plan.config.get(*name).and_then(Value::as_u64))
         .unwrap_or(2);
     let mut shapes: Vec<(Vec<Axis>, &str)> = Vec::new();
-    for (place, size, why) in [
+    let mut more = [
         (1, frames, "frames"),
         (1, 1, "a channel"),
         (shape.len(), 2, "a pair"),
-    ] {
+    ];
+    // Sound has channels more often than frames.
+    if plan.inputs[position].modality == "audio" {
+        more.swap(0, 1);
+    }
+    for (place, size, why) in more {
         if shape.len() < 6 && place <= shape.len() {
             let mut more = shape.clone();
             more.insert(place, Axis::Fixed(size));
@@ -250,6 +353,7 @@ pub fn general(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
             searched("dims", finding, reason),
         ));
     }
+    found.extend(larger_images(plan, finding));
     for length in LENGTHS {
         for name in ["sequence", "frames"] {
             let mut next = plan.clone();

@@ -4,6 +4,7 @@
 //! decides from which failed plan to go on.
 
 mod candidate;
+mod class;
 mod config;
 mod export;
 mod frontier;
@@ -15,6 +16,8 @@ use portwright_core::{
     Digest, Finding, InterfaceCard, PortPlan, Stage,
     plan::{Adaptation, AdaptationKind},
 };
+
+use crate::propose::refit;
 
 pub use candidate::Candidate;
 pub use frontier::Frontier;
@@ -31,7 +34,8 @@ pub fn candidates(
     tried: &[Digest],
 ) -> Vec<Candidate> {
     let mut kept: Vec<Candidate> = Vec::new();
-    for candidate in all(card, plan, finding) {
+    for mut candidate in all(card, plan, finding) {
+        candidate.plan = refit(card, candidate.plan, &plan.config);
         let known = same_recipe(&candidate.plan, plan)
             || kept
                 .iter()
@@ -59,6 +63,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found.append(&mut named);
             found.extend(config::filled(card, plan, finding));
             found.extend(config::plain(card, plan, finding));
+            found.extend(config::library(plan, finding));
             found.append(&mut rest);
             found.extend(config::lists(plan, finding));
             found.extend(config::numbers(plan, finding));
@@ -66,27 +71,8 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found
         }
         Stage::Analyse | Stage::Forward | Stage::Reference => {
-            let mut found = stated::candidates(card, plan, finding);
-            found.extend(inputs::named(card, plan, finding));
-            found.extend(inputs::codebooks(plan, finding));
-            found.extend(config::filled(card, plan, finding));
-            let mut named = config::named(plan, finding);
-            let mut rest = named.split_off(named.len().min(1));
-            found.append(&mut named);
-            let plain = config::plain(card, plan, finding);
-            // Where the error names no input, the sizes are more suspect than the inputs; a reference that says too
-            // little is more often cured by its weights and inputs.
-            if finding.stage != Stage::Reference {
-                let place = found.len().min(2);
-                found.splice(place..place, plain.iter().cloned());
-            }
-            found.append(&mut rest);
-            found.extend(config::lists(plan, finding));
-            found.extend(inputs::sizes(plan, finding));
-            found.extend(config::numbers(plan, finding));
-            found.extend(inputs::general(card, plan, finding));
-            found.extend(plain);
-            found.extend(config::restored(plan, finding));
+            let mut found = class::candidates(card, plan, finding);
+            found.extend(input_and_config(card, plan, finding));
             found
         }
         Stage::Generate
@@ -96,6 +82,35 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
         | Stage::Compare
         | Stage::Test => export::candidates(plan, finding),
     }
+}
+
+/// Changes of the inputs and of the configuration, mixed in the order of what most often helps.
+fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let mut found = stated::candidates(card, plan, finding);
+    found.extend(inputs::named(card, plan, finding).into_iter().take(1));
+    found.extend(inputs::rank(plan, finding).into_iter().take(2));
+    found.extend(inputs::named(card, plan, finding));
+    found.extend(inputs::codebooks(plan, finding));
+    found.extend(config::filled(card, plan, finding));
+    let mut named = config::named(plan, finding);
+    let mut rest = named.split_off(named.len().min(1));
+    found.append(&mut named);
+    let mut plain = config::plain(card, plan, finding);
+    plain.extend(config::library(plan, finding));
+    // Where the error names no input, the sizes are more suspect than the inputs; a reference that says too little is
+    // more often cured by its weights and inputs.
+    if finding.stage != Stage::Reference {
+        let place = found.len().min(2);
+        found.splice(place..place, plain.iter().cloned());
+    }
+    found.append(&mut rest);
+    found.extend(config::lists(plan, finding));
+    found.extend(inputs::sizes(plan, finding));
+    found.extend(config::numbers(plan, finding));
+    found.extend(inputs::general(card, plan, finding));
+    found.extend(plain);
+    found.extend(config::restored(plan, finding));
+    found
 }
 
 /// Whether two plans do the same, wherever their settings came from.

@@ -195,6 +195,10 @@ fn draw_input(
             let values = (0..count).map(|_| random.integer(*low, *high)).collect();
             return Ok(whole(spec.dtype, shape, values));
         }
+        Values::Listed { values } => {
+            let values = values.iter().copied().cycle().take(count).collect();
+            return Ok(whole(spec.dtype, shape, values));
+        }
         Values::Mask => mask(&shape, probe),
         Values::Normal { mean, std } => (0..count).map(|_| mean + std * random.normal()).collect(),
         Values::Uniform { low, high } => (0..count)

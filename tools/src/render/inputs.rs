@@ -23,6 +23,15 @@ pub fn axes(input: &InputSpec) -> String {
 pub fn drawn(values: &Values) -> String {
     match values {
         Values::Integer { low, high } => format!("whole numbers from {low} to {}", high - 1),
+        Values::Listed { values } => {
+            let shown: Vec<String> = values.iter().take(8).map(i64::to_string).collect();
+            let more = if values.len() > shown.len() {
+                ", …"
+            } else {
+                ""
+            };
+            format!("{}{more}, again and again", shown.join(", "))
+        }
         Values::Mask => "ones, then zeros where a row is padded".into(),
         Values::Normal { mean, std } => format!("normal, mean {mean}, deviation {std}"),
         Values::Uniform { low, high } => format!("uniform from {low} to {high}"),
@@ -37,7 +46,7 @@ pub fn is_random(input: &InputSpec, batch: u64) -> bool {
         Values::Integer { low, high } => high - low > 1,
         Values::Normal { .. } | Values::Uniform { .. } => true,
         Values::Mask => batch > 1,
-        Values::Range | Values::Constant { .. } => false,
+        Values::Range | Values::Listed { .. } | Values::Constant { .. } => false,
     }
 }
 
@@ -96,6 +105,13 @@ fn draw(plan: &PortPlan, input: &InputSpec, lines: &mut Vec<String>) {
             format!("rng.uniform({}, {}, shape)", float(*low), float(*high)),
             None,
         ),
+        Values::Listed { values } => {
+            let values: Vec<String> = values.iter().map(i64::to_string).collect();
+            (
+                format!("np.resize([{}], shape)", values.join(", ")),
+                Some(Dtype::Int64),
+            )
+        }
         Values::Mask => ("np.ones(shape)".into(), None),
         Values::Range => ("np.broadcast_to(np.arange(shape[-1]), shape)".into(), None),
         Values::Constant { value } => (format!("np.full(shape, {})", float(*value)), None),

@@ -43,6 +43,7 @@ def run(job: dict, work: str) -> dict:
         "defaults": config_values(cls, config),
         "attribute_map": dict(getattr(cls, "attribute_map", None) or {}),
         "sub_configs": sub_configs(cls, config, problems),
+        "inherited": inherited(config, problems),
         "classes": list(_described(found, source.get("path"), problems)),
         "processors": processor_defaults,
         "problems": problems,
@@ -247,6 +248,22 @@ def sub_configs(cls: type, config: Any, problems: list[str]) -> dict[str, dict]:
             "attribute_map": dict(getattr(inner, "attribute_map", None) or {}),
         }
     return nested
+
+
+def inherited(config: Any, problems: list[str], prefix: str = "") -> list[str]:
+    """Fields of nested configurations, by dotted path, whose values are the parent's choice and not their class's."""
+    found: list[str] = []
+    for key in getattr(type(config), "sub_configs", None) or {}:
+        value = getattr(config, key, None)
+        if not hasattr(value, "to_dict") or (own := _default(type(value), problems)) is None:
+            continue
+        path, usual = f"{prefix}{key}", plain(own.to_dict())
+        nested = getattr(type(value), "sub_configs", None) or {}
+        for name, chosen in plain(value.to_dict()).items():
+            if name not in nested and usual.get(name) != chosen:
+                found.append(f"{path}.{name}")
+        found += inherited(value, problems, f"{path}.")
+    return found
 
 
 def _default(cls: type, problems: list[str]) -> Any:
