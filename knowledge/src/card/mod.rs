@@ -70,5 +70,6 @@ pub fn assemble(seen: &Introspection, sources: &Sources) -> Result<InterfaceCard
         sub_configs: fields::sub_configs(seen, sources)?,
         classes,
         modalities,
+        processed: seen.processed.clone(),
     })
 }

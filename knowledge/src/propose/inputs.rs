@@ -9,7 +9,7 @@ use portwright_core::{
 use serde_json::{Map, Value};
 
 use super::{
-    sizes,
+    senses, sizes,
     tokens::TokenMap,
     tree::{Node, get, join},
 };
@@ -19,6 +19,10 @@ use super::{
 pub struct Inputs {
     pub specs: Vec<InputSpec>,
     pub dims: BTreeMap<String, Dim>,
+    /// How many features each sense is thought to give, for its placeholders.
+    features: BTreeMap<String, u64>,
+    /// The axis of a spectrogram's frames.
+    pub(super) frames: Option<Axis>,
 }
 
 /// The small configuration: defaults with the overrides on top.
@@ -41,6 +45,29 @@ impl Small<'_> {
         (!value.is_null()).then(|| value.clone())
     }
 
+    /// The value of a field, from the configurations of one sense first.
+    pub fn sense_value(&self, sense: &str, names: &[&str]) -> Option<Value> {
+        let words: &[&str] = match sense {
+            "vision" => &["vis", "image", "vit"],
+            _ => &["audio", "speech"],
+        };
+        let own = |node: &&Node| words.iter().any(|word| node.path.contains(word));
+        let of = |node: &Node| names.iter().find_map(|name| self.of(node, name));
+        self.nodes
+            .iter()
+            .filter(own)
+            .find_map(of)
+            .or_else(|| self.nodes.iter().find_map(of))
+    }
+
+    /// The number in a field, from the configurations of one sense first.
+    pub fn sense(&self, sense: &str, names: &[&str]) -> Option<u64> {
+        match self.sense_value(sense, names)? {
+            Value::Array(items) => items.first()?.as_u64(),
+            value => value.as_u64(),
+        }
+    }
+
     pub fn number(&self, names: &[&str]) -> Option<u64> {
         names.iter().find_map(|name| match self.value(name)? {
             Value::Array(items) => items.first()?.as_u64(),
@@ -57,6 +84,7 @@ pub fn inputs(card: &InterfaceCard, class: &ModelClass, small: &Small) -> Inputs
         let main = parameter.required || parameter.name == class.main_input;
         add(card, class, &parameter.name, main, small, &mut inputs);
     }
+    senses::placeholders::place(class, small, &mut inputs);
     inputs
 }
 
@@ -78,6 +106,9 @@ fn add(
     inputs: &mut Inputs,
 ) {
     let takes = |name: &str| class.inputs.iter().any(|input| input.name == name);
+    if senses::add(card, class, name, main, small, inputs) {
+        return;
+    }
     match name {
         "input_ids" => {
             inputs.dims.insert("sequence".into(), dim(8, Some(11)));
@@ -143,9 +174,6 @@ fn add(
             };
             inputs.specs.push(spec);
         }
-        "pixel_values" => {
-            inputs.specs.push(image(name, small));
-        }
         "input_values" => inputs.wave(name, small),
         "input_features" => inputs.spectrogram(name, small),
         "past_values" => inputs.series(name, small),
@@ -158,6 +186,15 @@ fn add(
 }
 
 impl Inputs {
+    /// Notes the features that an input is thought to give.
+    pub(super) fn feature(&mut self, sense: &str, count: u64) {
+        self.features.entry(sense.into()).or_insert(count);
+    }
+
+    pub(super) fn features(&self, sense: &str) -> Option<u64> {
+        self.features.get(sense).copied()
+    }
+
     fn push(&mut self, name: &str, dtype: Dtype, shape: &[&str], values: Values, modality: &str) {
         self.specs.push(InputSpec {
             name: name.into(),
@@ -198,8 +235,12 @@ impl Inputs {
             ])
             .unwrap_or(80);
         let shape = match small.number(&["max_source_positions"]) {
-            Some(positions) => vec![named("batch"), Axis::Fixed(mel), Axis::Fixed(2 * positions)],
+            Some(positions) => {
+                self.frames = Some(Axis::Fixed(2 * positions));
+                vec![named("batch"), Axis::Fixed(mel), Axis::Fixed(2 * positions)]
+            }
             None => {
+                self.frames = Some(named("frames"));
                 self.dims.insert("frames".into(), dim(64, Some(96)));
                 vec![named("batch"), named("frames"), Axis::Fixed(mel)]
             }
@@ -260,7 +301,7 @@ impl Inputs {
     }
 }
 
-fn image(name: &str, small: &Small) -> InputSpec {
+pub(super) fn image(name: &str, small: &Small) -> InputSpec {
     let channels = small
         .number(&["num_channels", "in_channels", "in_chans"])
         .unwrap_or(3);
@@ -285,7 +326,7 @@ fn image(name: &str, small: &Small) -> InputSpec {
     float(name, shape, "image")
 }
 
-fn float(name: &str, shape: Vec<Axis>, modality: &str) -> InputSpec {
+pub(super) fn float(name: &str, shape: Vec<Axis>, modality: &str) -> InputSpec {
     InputSpec {
         name: name.into(),
         dtype: Dtype::Float32,
@@ -321,10 +362,10 @@ fn dim(example: u64, other: Option<u64>) -> Dim {
     Dim { example, other }
 }
 
-fn named(name: &str) -> Axis {
+pub(super) fn named(name: &str) -> Axis {
     Axis::Named(name.into())
 }
 
-fn signed(value: u64) -> i64 {
+pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -9,6 +9,7 @@ pub(crate) mod inputs;
 mod layers;
 mod lists;
 mod roles;
+pub(crate) mod senses;
 mod sizes;
 pub(crate) mod tokens;
 pub(crate) mod tree;
@@ -25,7 +26,8 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 pub(crate) use roles::{Role, role};
-pub(crate) use tree::{get, put, take};
+pub(crate) use sizes::portions;
+pub(crate) use tree::{get, join, nodes, put, take};
 
 /// What a person or the catalogue asks of a proposal.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -69,8 +71,10 @@ impl ProposeError {
 pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPlan, ProposeError> {
     let class = class::choose(card, options)?;
     let nodes = tree::nodes(card);
-    let tokens = tokens::TokenMap::new(&nodes);
+    let mut tokens = tokens::TokenMap::new(&nodes);
     let mut config = sizes::solve(&nodes, &tokens);
+    senses::tune(&nodes, &mut config);
+    senses::placeholders::name_ids(&nodes, &mut tokens, &mut config);
     overlay(&mut config, &options.variant);
 
     let takes_cache = class.inputs.iter().any(|input| input.name == "use_cache");

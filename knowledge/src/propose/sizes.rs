@@ -121,6 +121,8 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
         Role::Width if stages > 1 && field.common.ends_with("embed_dim") => {
             lists::first_stage_width(node).unwrap_or(value)
         }
+        // What one part hands over to another has the hidden width of the other.
+        Role::Width if field.name.starts_with("out_hidden") => value.min(WIDTH),
         Role::Width => shared.width(value),
         Role::FeedForward if field.name.contains("moe") || field.name.contains("expert") => {
             value.min(EXPERT_FEED_FORWARD)
@@ -265,7 +267,7 @@ fn rotary(node: &Node, found: &mut BTreeMap<String, Value>) {
 }
 
 /// Splits `total` in the proportions of `parts`, at least 1 each where it reaches, the remainder to the last.
-fn portions(parts: &[u64], total: u64) -> Vec<u64> {
+pub fn portions(parts: &[u64], total: u64) -> Vec<u64> {
     let sum: u64 = parts.iter().sum::<u64>().max(1);
     let mut out: Vec<u64> = parts
         .iter()

@@ -8,6 +8,8 @@ mod config;
 mod export;
 mod frontier;
 mod inputs;
+mod placeholders;
+mod rotary;
 mod text;
 
 use portwright_core::{
@@ -60,12 +62,19 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found
         }
         Stage::Analyse | Stage::Forward | Stage::Reference => {
-            let mut found = inputs::named(card, plan, finding);
+            let mut found = placeholders::counted(plan, finding);
+            found.extend(rotary::sections(card, plan, finding));
+            found.extend(inputs::named(card, plan, finding));
             found.extend(config::named(plan, finding));
             found.extend(config::filled(card, plan, finding));
             found.extend(config::lists(plan, finding));
-            found.extend(inputs::sizes(plan, finding));
-            found.extend(config::numbers(plan, finding));
+            // Either a tensor or a layer has the wrong size; nothing tells which, so both are tried in turn.
+            let mut layers = config::numbers(plan, finding).into_iter();
+            for tensor in inputs::sizes(plan, finding) {
+                found.extend(layers.next());
+                found.push(tensor);
+            }
+            found.extend(layers);
             found.extend(inputs::general(card, plan, finding));
             found.extend(config::restored(plan, finding));
             found

@@ -229,6 +229,7 @@ mod tests {
             sub_configs: BTreeMap::new(),
             classes: Vec::new(),
             modalities: vec!["text".into()],
+            processed: BTreeMap::new(),
         }
     }
 

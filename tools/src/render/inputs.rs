@@ -23,6 +23,27 @@ pub fn axes(input: &InputSpec) -> String {
 pub fn drawn(values: &Values) -> String {
     match values {
         Values::Integer { low, high } => format!("whole numbers from {low} to {}", high - 1),
+        Values::Tokens { low, high, runs } => {
+            let runs: Vec<String> = runs
+                .iter()
+                .map(|run| {
+                    format!(
+                        "{} times {} ({}) from position {}",
+                        run.count, run.id, run.marks, run.at
+                    )
+                })
+                .collect();
+            format!(
+                "whole numbers from {low} to {}, and {}",
+                high - 1,
+                runs.join(", ")
+            )
+        }
+        Values::Listed { values } => {
+            let shown: Vec<String> = values.iter().take(8).map(i64::to_string).collect();
+            let more = if values.len() > shown.len() { ", …" } else { "" };
+            format!("{}{more}, again and again", shown.join(", "))
+        }
         Values::Mask => "ones, then zeros where a row is padded".into(),
         Values::Normal { mean, std } => format!("normal, mean {mean}, deviation {std}"),
         Values::Uniform { low, high } => format!("uniform from {low} to {high}"),
@@ -34,10 +55,10 @@ pub fn drawn(values: &Values) -> String {
 /// Whether two seeds can give two values of this input.
 pub fn is_random(input: &InputSpec, batch: u64) -> bool {
     match input.values {
-        Values::Integer { low, high } => high - low > 1,
+        Values::Integer { low, high } | Values::Tokens { low, high, .. } => high - low > 1,
         Values::Normal { .. } | Values::Uniform { .. } => true,
         Values::Mask => batch > 1,
-        Values::Range | Values::Constant { .. } => false,
+        Values::Range | Values::Listed { .. } | Values::Constant { .. } => false,
     }
 }
 
@@ -78,7 +99,7 @@ fn draw(plan: &PortPlan, input: &InputSpec, lines: &mut Vec<String>) {
     lines.push(format!("    {}", shape.after(4, "shape = ", "")));
     let float = |value: f64| format!("{value:?}");
     let (expression, drawn_as) = match &input.values {
-        Values::Integer { low, high } => {
+        Values::Integer { low, high } | Values::Tokens { low, high, .. } => {
             let high = match config_path(&plan.config, "vocab_size", None) {
                 Some(path) if input.modality == "text" => format!("min({high}, {path})"),
                 _ => high.to_string(),
@@ -96,11 +117,29 @@ fn draw(plan: &PortPlan, input: &InputSpec, lines: &mut Vec<String>) {
             format!("rng.uniform({}, {}, shape)", float(*low), float(*high)),
             None,
         ),
+        Values::Listed { values } => {
+            let values: Vec<String> = values.iter().map(i64::to_string).collect();
+            (
+                format!("np.resize([{}], shape)", values.join(", ")),
+                Some(Dtype::Int64),
+            )
+        }
         Values::Mask => ("np.ones(shape)".into(), None),
         Values::Range => ("np.broadcast_to(np.arange(shape[-1]), shape)".into(), None),
         Values::Constant { value } => (format!("np.full(shape, {})", float(*value)), None),
     };
     lines.push(format!("    values = {expression}"));
+    if let Values::Tokens { runs, .. } = &input.values {
+        for run in runs {
+            lines.push(format!(
+                "    values[..., {} : {}] = {}  # {}",
+                run.at,
+                run.at + run.count,
+                run.id,
+                run.marks
+            ));
+        }
+    }
     if input.values == Values::Mask {
         lines.push("    for row in values[1:]:".into());
         lines.push("        half = len(row) // 2".into());
