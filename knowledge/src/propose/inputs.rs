@@ -175,7 +175,7 @@ fn add(
             inputs.specs.push(spec);
         }
         "input_values" => inputs.wave(name, small),
-        "input_features" => inputs.spectrogram(name, small),
+        "input_features" | "audio_input_features" => inputs.spectrogram(card, name, small),
         "past_values" => inputs.series(name, small),
         "past_time_features" | "future_time_features" | "past_observed_mask" if main => {
             inputs.series(name, small);
@@ -225,7 +225,7 @@ impl Inputs {
     }
 
     /// A spectrogram; its frames are twice the encoder's positions where the encoder halves them.
-    fn spectrogram(&mut self, name: &str, small: &Small) {
+    fn spectrogram(&mut self, card: &InterfaceCard, name: &str, small: &Small) {
         let mel = small
             .number(&[
                 "num_mel_bins",
@@ -242,7 +242,19 @@ impl Inputs {
             None => {
                 self.frames = Some(named("frames"));
                 self.dims.insert("frames".into(), dim(64, Some(96)));
-                vec![named("batch"), named("frames"), Axis::Fixed(mel)]
+                match card.processed.get(name).map(|seen| seen.shape.as_slice()) {
+                    // The processor's own order, which the bins tell.
+                    Some([_, first, _]) if *first == mel => {
+                        vec![named("batch"), Axis::Fixed(mel), named("frames")]
+                    }
+                    Some([_, _, _, last]) => {
+                        vec![named("batch"), Axis::Fixed(1), named("frames"), Axis::Fixed(*last)]
+                    }
+                    Some([_, _, last]) => {
+                        vec![named("batch"), named("frames"), Axis::Fixed(*last)]
+                    }
+                    _ => vec![named("batch"), named("frames"), Axis::Fixed(mel)],
+                }
             }
         };
         self.specs.push(float(name, shape, "audio"));

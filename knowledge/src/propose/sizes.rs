@@ -59,7 +59,9 @@ pub fn solve(nodes: &[Node], tokens: &TokenMap) -> Map<String, Value> {
                 let path = join(&node.path, "model_type");
                 put(&mut config, &path, Value::from(model_type.as_str()));
             }
-            for field in node.fields.iter().filter(|field| field.inherited) {
+            // TOML, the plan's form, has no word for nothing.
+            let said = |field: &&Field| field.inherited && !field.default.is_null();
+            for field in node.fields.iter().filter(said) {
                 put(
                     &mut config,
                     &join(&node.path, &field.name),

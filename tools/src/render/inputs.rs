@@ -118,11 +118,12 @@ fn draw(plan: &PortPlan, input: &InputSpec, lines: &mut Vec<String>) {
             None,
         ),
         Values::Listed { values } => {
-            let values: Vec<String> = values.iter().map(i64::to_string).collect();
-            (
-                format!("np.resize([{}], shape)", values.join(", ")),
-                Some(Dtype::Int64),
-            )
+            let row = values
+                .iter()
+                .map(|value| Literal::Source(value.to_string()))
+                .collect();
+            lines.push(format!("    {}", Literal::List(row).after(4, "row = ", "")));
+            ("np.resize(row, shape)".into(), Some(Dtype::Int64))
         }
         Values::Mask => ("np.ones(shape)".into(), None),
         Values::Range => ("np.broadcast_to(np.arange(shape[-1]), shape)".into(), None),
@@ -131,13 +132,8 @@ fn draw(plan: &PortPlan, input: &InputSpec, lines: &mut Vec<String>) {
     lines.push(format!("    values = {expression}"));
     if let Values::Tokens { runs, .. } = &input.values {
         for run in runs {
-            lines.push(format!(
-                "    values[..., {} : {}] = {}  # {}",
-                run.at,
-                run.at + run.count,
-                run.id,
-                run.marks
-            ));
+            let end = run.at + run.count;
+            lines.push(format!("    values[..., {} : {end}] = {}", run.at, run.id));
         }
     }
     if input.values == Values::Mask {

@@ -18,6 +18,9 @@ use vision::Vision;
 
 use super::inputs::{Inputs, Small, float, image, named, signed};
 
+/// Regions of an image whose features are given ready-made.
+const REGIONS: u64 = 6;
+
 /// One `forward` as the senses see it.
 struct Senses<'a> {
     card: &'a InterfaceCard,
@@ -49,6 +52,14 @@ impl Senses<'_> {
         self.class.inputs.iter().any(|input| input.name == name)
     }
 
+    /// The element type of a table: whole numbers, unless the processor makes flags.
+    fn dtype(&self, name: &str) -> Dtype {
+        match self.card.processed.get(name) {
+            Some(seen) if seen.dtype == "bool" => Dtype::Bool,
+            _ => Dtype::Int64,
+        }
+    }
+
     fn rank(&self, name: &str) -> Option<usize> {
         self.card.processed.get(name).map(|seen| seen.shape.len())
     }
@@ -57,6 +68,19 @@ impl Senses<'_> {
     fn picture(&self, name: &str, inputs: &mut Inputs) -> bool {
         let vision = &self.vision;
         match name {
+            // All images side by side, patch after patch in one row.
+            "pixel_values" | "pixel_values_videos" if self.takes("target_sizes") => {
+                let modality = if name == "pixel_values" { "image" } else { "video" };
+                let row = vision.patches() * vision.patch;
+                let shape = vec![
+                    Axis::Fixed(1),
+                    Axis::Fixed(vision.channels),
+                    Axis::Fixed(vision.patch),
+                    Axis::Named(format!("{row}*batch")),
+                ];
+                inputs.specs.push(float(name, shape, modality));
+                inputs.feature(modality, vision.merged());
+            }
             "pixel_values_videos" if self.takes("video_grid_thw") => {
                 self.packed(name, "video", inputs);
             }
@@ -83,10 +107,19 @@ impl Senses<'_> {
             {
                 self.patches(name, "image", inputs);
             }
-            "pixel_values" if self.rank(name) == Some(5) => {
-                let shape = vision.image(vec![named("batch"), Axis::Fixed(vision.tiles)]);
+            "image_patches" => self.patches(name, "image", inputs),
+            "visual_embeds" => {
+                let width = self.small.number(&["visual_embedding_dim"]);
+                let Some(width) = width else { return false };
+                let regions = Axis::Fixed(REGIONS);
+                let shape = vec![named("batch"), regions, Axis::Fixed(width)];
                 inputs.specs.push(float(name, shape, "image"));
-                inputs.feature("image", vision.features() * vision.tiles);
+            }
+            "pixel_values" | "image_pixel_values" if self.pictures(name).is_some() => {
+                let many = self.pictures(name).unwrap_or(1);
+                let shape = vision.image(vec![named("batch"), Axis::Fixed(many)]);
+                inputs.specs.push(float(name, shape, "image"));
+                inputs.feature("image", vision.features() * many);
             }
             "pixel_values" if self.rank(name) == Some(6) => {
                 let axes = vec![named("batch"), Axis::Fixed(1), Axis::Fixed(vision.tiles)];
@@ -104,6 +137,16 @@ impl Senses<'_> {
             _ => return false,
         }
         true
+    }
+
+    /// How many tiles or frames one sample has, where it has more than a plain image.
+    fn pictures(&self, name: &str) -> Option<u64> {
+        let frames = self.small.sense("vision", &["num_frames"]);
+        match self.rank(name) {
+            Some(5) => Some(self.vision.tiles),
+            Some(4) => frames,
+            _ => None,
+        }
     }
 
     /// Patches of one image after the other, each image with as many.
@@ -141,7 +184,7 @@ impl Senses<'_> {
         let known = main || self.card.processed.contains_key(name);
         let (axes, values): (&[u64], Vec<i64>) = match name {
             "image_grid_thw" | "video_grid_thw" => (&[3], vec![1, rows, columns]),
-            "image_grid_hw" | "spatial_shapes" | "target_sizes" => (&[2], vec![rows, columns]),
+            "image_grid_hw" | "spatial_shapes" | "target_sizes" | "target_sizes_videos" => (&[2], vec![rows, columns]),
             "image_merge_sizes" | "video_merge_sizes" => (&[], vec![signed(vision.merge)]),
             "image_sizes" if known => {
                 let (height, width) = vision.whole;
@@ -159,6 +202,11 @@ impl Senses<'_> {
                 (&[vision.height, vision.width], vec![1])
             }
             "num_frames_per_video" => (&[], vec![1]),
+            "image_attention_mask" if known => {
+                let patch = vision.patch.max(1);
+                (&[vision.tiles, vision.height / patch, vision.width / patch], vec![1])
+            }
+            "visual_attention_mask" | "visual_token_type_ids" => (&[REGIONS], vec![1]),
             "aspect_ratio_ids" => (&[1], vec![1]),
             "aspect_ratio_mask" => (&[1, vision.tiles], vec![1]),
             "batch_num_images" | "num_local_patches" if main => (&[], vec![1]),
@@ -168,7 +216,7 @@ impl Senses<'_> {
         shape.extend(axes.iter().map(|size| Axis::Fixed(*size)));
         inputs.specs.push(InputSpec {
             name: name.into(),
-            dtype: Dtype::Int64,
+            dtype: self.dtype(name),
             shape,
             values: Values::Listed { values },
             modality: "control".into(),
@@ -179,21 +227,16 @@ impl Senses<'_> {
     /// Masks over the frames of a spectrogram, whose shape follows from the spectrogram's.
     fn sound(&self, name: &str, inputs: &mut Inputs) -> bool {
         let masks = matches!(name, "input_features_mask" | "feature_attention_mask");
-        if name == "input_features" || name == "input_values" {
+        if matches!(name, "input_features" | "audio_input_features" | "input_values") {
             // The number of frames that an encoder leaves is known to its code alone; the search corrects this.
             inputs.feature("audio", 4);
         }
         let Some(frames) = inputs.frames.clone().filter(|_| masks) else {
             return false;
         };
-        let boolean = self
-            .card
-            .processed
-            .get(name)
-            .is_some_and(|seen| seen.dtype == "bool");
         inputs.specs.push(InputSpec {
             name: name.into(),
-            dtype: if boolean { Dtype::Bool } else { Dtype::Int64 },
+            dtype: self.dtype(name),
             shape: vec![named("batch"), frames],
             values: Values::Constant { value: 1.0 },
             modality: "control".into(),

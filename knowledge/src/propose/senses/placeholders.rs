@@ -16,7 +16,10 @@ use super::super::{
 const SENSES: [(&str, i64); 3] = [("image", 1), ("video", 2), ("audio", 3)];
 
 /// Inputs that tell the kind of each token.
-const KINDS: [&str; 2] = ["mm_token_type_ids", "moe_mm_token_type_ids"];
+const KINDS: [&str; 3] = ["mm_token_type_ids", "moe_mm_token_type_ids", PLACES];
+
+/// An input that tells the places of an image's features, which then need no id of their own.
+const PLACES: &str = "image_embeds_position_mask";
 
 fn id_fields(sense: &str) -> Vec<String> {
     ["token_id", "token_index", "patch_id", "pad_token_id"]
@@ -42,16 +45,22 @@ pub fn name_ids(nodes: &[Node], tokens: &mut TokenMap, config: &mut Map<String, 
 
 /// Turns the drawn ids of the text into ordinary ids with a run of placeholders for every sense that has features.
 pub fn place(class: &ModelClass, small: &Small, inputs: &mut Inputs) {
+    let takes = |name: &str| class.inputs.iter().any(|input| input.name == name);
     let mut runs = Vec::new();
     // The first token is an ordinary one, as every text begins with.
     let mut at = 1;
     for (sense, _) in SENSES {
+        let by_place = sense == "image" && takes(PLACES);
         let id = id_fields(sense)
             .iter()
-            .find_map(|name| small.number(&[name]));
-        let (Some(id), Some(count)) = (id, inputs.features(sense)) else {
+            .find_map(|name| small.number(&[name]))
+            .or(by_place.then_some(0));
+        let (Some(id), Some(mut count)) = (id, inputs.features(sense)) else {
             continue;
         };
+        if by_place {
+            count = small.number(&["latent_query_num"]).unwrap_or(count);
+        }
         let words: &[&str] = match sense {
             "image" | "video" => &[sense, "vision"],
             _ => &[sense],
@@ -100,7 +109,7 @@ pub fn place(class: &ModelClass, small: &Small, inputs: &mut Inputs) {
         inputs.dims.insert(name.clone(), dim);
     }
     for name in KINDS {
-        if class.inputs.iter().any(|input| input.name == name) {
+        if takes(name) {
             inputs.specs.retain(|spec| spec.name != name);
             inputs.specs.push(kinds(name, &runs));
         }

@@ -29,12 +29,16 @@ pub fn tune(nodes: &[Node], config: &mut Map<String, Value>) {
     else {
         return;
     };
-    let after = get(config, &join(&vision.path, "image_size"))
-        .and_then(side)
-        .unwrap_or(before);
+    let size = join(&vision.path, "image_size");
+    let mut after = get(config, &size).and_then(side).unwrap_or(before);
     let patch = get(config, &join(&vision.path, "patch_size"))
         .or(vision.field("patch_size").map(|field| &field.default))
         .and_then(side);
+    let needed = patch.map_or(0, |patch| patch * 2 * shuffle(nodes));
+    if after < needed && needed <= before && vision.number("image_size").is_some() {
+        after = needed;
+        put(config, &size, Value::from(after));
+    }
     let patches = patch.map(|patch| (after / patch) * (after / patch));
     for (node, field) in nodes
         .iter()
@@ -73,6 +77,15 @@ pub fn pinpoints(small: &Small) -> Vec<(u64, u64)> {
         .iter()
         .find_map(|name| pairs(&small.value(name)?))
         .unwrap_or_default()
+}
+
+/// How many patches a side become one feature; two features a side are the least that shows their order.
+fn shuffle(nodes: &[Node]) -> u64 {
+    ["pixel_shuffle_factor", "scale_factor", "spatial_merge_size", "downsample_factor"]
+        .iter()
+        .flat_map(|name| nodes.iter().filter_map(|node| node.number(name)))
+        .max()
+        .unwrap_or(1)
 }
 
 /// The least count in a table from a number of patches to a count of tokens.
