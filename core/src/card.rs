@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{family::Family, ids::ModelType};
+use crate::{family::Family, ids::ModelType, job::Processed};
 
 /// The version of the card's JSON form.
 pub const SCHEMA: u32 = 1;
@@ -30,6 +30,9 @@ pub struct InterfaceCard {
     pub classes: Vec<ModelClass>,
     /// What the inputs of the classes carry, e.g. `text`, `image`, `audio`.
     pub modalities: Vec<String>,
+    /// What the type's processors make of one synthetic sample, by the name of the tensor.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub processed: BTreeMap<String, Processed>,
     /// Equalities that the configuration classes check: without them they refuse to be made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub demands: Vec<Demand>,

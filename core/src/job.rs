@@ -111,6 +111,20 @@ pub struct Introspection {
     /// Processor-like configurations found for the type (image processor, feature extractor), by class name.
     #[serde(default)]
     pub processors: BTreeMap<String, Value>,
+    /// What those processors made of one small synthetic image, video or waveform, by the name of the tensor.
+    #[serde(default)]
+    pub processed: BTreeMap<String, Processed>,
+}
+
+/// A tensor that a processor returned for one sample.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Processed {
+    /// The element type by its name in NumPy.
+    pub dtype: String,
+    pub shape: Vec<u64>,
+    /// `image`, `video` or `audio`: what the processor was given.
+    pub modality: String,
 }
 
 /// A class and where it is defined.

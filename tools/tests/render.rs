@@ -10,7 +10,7 @@ use std::{
 
 use portwright_core::{
     PortPlan,
-    plan::{Adaptation, AdaptationKind, Provenance, Source, Strategy},
+    plan::{Adaptation, AdaptationKind, Dtype, Provenance, Run, Source, Strategy, Values},
 };
 use portwright_sandbox::environment::Environment;
 use portwright_tools::render::{Files, RenderError, render_code};
@@ -100,6 +100,25 @@ fn variants() -> Vec<PortPlan> {
                 reason: "The exporter has no \"grouped\" product, so each expert's product is one of a batch.".into(),
             },
         }];
+        variants.push(variant);
+        let mut variant = plan.clone();
+        variant.inputs[0].dtype = Dtype::Int64;
+        variant.inputs[0].values = Values::Tokens {
+            low: 3,
+            high: 99,
+            runs: vec![Run {
+                id: 2,
+                at: 1,
+                count: 3,
+                marks: "image".into(),
+            }],
+        };
+        let mut table = variant.inputs[0].clone();
+        table.name = "places".into();
+        table.values = Values::Listed {
+            values: (0..72).collect(),
+        };
+        variant.inputs.push(table);
         variants.push(variant);
         variants.push(plan);
     }

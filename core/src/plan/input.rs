@@ -72,6 +72,9 @@ pub enum Values {
     /// Ones, with a tail of zeros in every row but the first: the second axis is the sequence. The judge's probe
     /// zeroes more of it.
     Mask,
+    /// Integers as in `integer`, with runs of placeholder ids at the same places of every row. Another draw moves the
+    /// ordinary ids alone: a placeholder stands for a feature of another input.
+    Tokens { low: i64, high: i64, runs: Vec<Run> },
     /// These whole numbers one after the other, begun again until the tensor is full: sizes and positions that other
     /// inputs must agree with, the same for every row. Such an input is never probed.
     Listed { values: Vec<i64> },
@@ -83,6 +86,18 @@ pub enum Values {
     Range,
     /// One value everywhere; such an input is never probed for sensitivity.
     Constant { value: f64 },
+}
+
+/// A run of one id in every row of an input, see [`Values::Tokens`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    pub id: i64,
+    /// The first position along the last axis.
+    pub at: u64,
+    pub count: u64,
+    /// What the id stands for: `image`, `video`, `audio`, or `mark` for a delimiter.
+    pub marks: String,
 }
 
 /// One tensor that `forward` takes.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use adaptation::{Adaptation, AdaptationKind, Provenance, Source};
-pub use input::{Axis, Dim, Dtype, InputSpec, Values};
+pub use input::{Axis, Dim, Dtype, InputSpec, Run, Values};
 pub use parse::PlanError;
 
 use crate::{backend::Backend, digest::Digest, family::Family, ids::ModelType};

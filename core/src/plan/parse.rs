@@ -132,7 +132,7 @@ fn validate_inputs(plan: &PortPlan) -> Result<(), PlanError> {
             }
         }
         match &input.values {
-            Values::Integer { low, high } if low >= high => {
+            Values::Integer { low, high } | Values::Tokens { low, high, .. } if low >= high => {
                 return Err(invalid(
                     &format!("{key}.values"),
                     "`low` must be below `high`",
@@ -144,7 +144,10 @@ fn validate_inputs(plan: &PortPlan) -> Result<(), PlanError> {
                     "`values` must hold at least one number",
                 ));
             }
-            Values::Integer { .. } | Values::Listed { .. } | Values::Range
+            Values::Integer { .. }
+            | Values::Tokens { .. }
+            | Values::Listed { .. }
+            | Values::Range
                 if input.dtype.is_float() =>
             {
                 return Err(invalid(
@@ -279,6 +282,26 @@ attention = "eager"
     fn another_schema_is_refused() {
         let error = from_toml(&PLAN.replace("schema = 1", "schema = 9")).unwrap_err();
         assert!(matches!(error, PlanError::Schema { found: 9 }));
+    }
+
+    #[test]
+    fn listed_values_need_a_number() {
+        let error = from_toml(&PLAN.replace(
+            "{ kind = \"integer\", low = 3, high = 99 }",
+            "{ kind = \"listed\", values = [] }",
+        ))
+        .unwrap_err();
+        assert!(error.to_string().contains("at least one"), "{error}");
+    }
+
+    #[test]
+    fn placeholders_survive_writing_and_reading() {
+        let text = PLAN.replace(
+            "{ kind = \"integer\", low = 3, high = 99 }",
+            "{ kind = \"tokens\", low = 3, high = 99, runs = [{ id = 2, at = 1, count = 4, marks = \"image\" }] }",
+        );
+        let plan = from_toml(&text).unwrap();
+        assert_eq!(from_toml(&to_toml(&plan).unwrap()).unwrap(), plan);
     }
 
     #[test]

@@ -73,5 +73,6 @@ pub fn assemble(seen: &Introspection, sources: &Sources) -> Result<InterfaceCard
         sub_configs,
         classes,
         modalities,
+        processed: seen.processed.clone(),
     })
 }

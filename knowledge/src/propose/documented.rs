@@ -156,8 +156,6 @@ fn values(name: &str, dtype: Dtype, shape: &[String]) -> Values {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use portwright_core::card::SourceSpan;
     use serde_json::{Map, Value, json};
 
@@ -201,10 +199,7 @@ mod tests {
             config: &config,
             tokens: &tokens,
         };
-        let mut inputs = Inputs {
-            specs: Vec::new(),
-            dims: BTreeMap::new(),
-        };
+        let mut inputs = Inputs::default();
         let states = parameter(
             "states",
             "torch.FloatTensor",

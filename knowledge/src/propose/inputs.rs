@@ -9,7 +9,7 @@ use portwright_core::{
 use serde_json::{Map, Value};
 
 use super::{
-    documented, sensors, sizes,
+    documented, senses, sensors, sizes,
     tokens::TokenMap,
     tree::{Node, get, join},
 };
@@ -22,6 +22,10 @@ const MEL_BINS: u64 = 128;
 pub struct Inputs {
     pub specs: Vec<InputSpec>,
     pub dims: BTreeMap<String, Dim>,
+    /// How many features each sense is thought to give, for its placeholders.
+    features: BTreeMap<String, u64>,
+    /// The axis of a spectrogram's frames.
+    pub(super) frames: Option<Axis>,
 }
 
 /// The small configuration: defaults with the overrides on top.
@@ -44,6 +48,29 @@ impl Small<'_> {
         (!value.is_null()).then(|| value.clone())
     }
 
+    /// The value of a field, from the configurations of one sense first.
+    pub fn sense_value(&self, sense: &str, names: &[&str]) -> Option<Value> {
+        let words: &[&str] = match sense {
+            "vision" => &["vis", "image", "vit"],
+            _ => &["audio", "speech"],
+        };
+        let own = |node: &&Node| words.iter().any(|word| node.path.contains(word));
+        let of = |node: &Node| names.iter().find_map(|name| self.of(node, name));
+        self.nodes
+            .iter()
+            .filter(own)
+            .find_map(of)
+            .or_else(|| self.nodes.iter().find_map(of))
+    }
+
+    /// The number in a field, from the configurations of one sense first.
+    pub fn sense(&self, sense: &str, names: &[&str]) -> Option<u64> {
+        match self.sense_value(sense, names)? {
+            Value::Array(items) => items.first()?.as_u64(),
+            value => value.as_u64(),
+        }
+    }
+
     pub fn number(&self, names: &[&str]) -> Option<u64> {
         names.iter().find_map(|name| match self.value(name)? {
             Value::Array(items) => items.first()?.as_u64(),
@@ -60,6 +87,7 @@ pub fn inputs(card: &InterfaceCard, class: &ModelClass, small: &Small) -> Inputs
         let main = parameter.required || parameter.name == class.main_input;
         add(card, class, &parameter.name, main, small, &mut inputs);
     }
+    senses::placeholders::place(class, small, &mut inputs);
     inputs
 }
 
@@ -84,6 +112,9 @@ fn add(
         return;
     }
     let takes = |name: &str| class.inputs.iter().any(|input| input.name == name);
+    if senses::add(card, class, name, main, small, inputs) {
+        return;
+    }
     let parameter = class.inputs.iter().find(|input| input.name == name);
     let ids = parameter.filter(|it| name.ends_with("input_ids") && documented::has_unusual_ids(it));
     if let Some(ids) = ids.filter(|_| main || name == "decoder_input_ids")
@@ -156,11 +187,8 @@ fn add(
             };
             inputs.specs.push(spec);
         }
-        "pixel_values" => {
-            inputs.specs.push(image(name, small));
-        }
         "input_values" => inputs.wave(name, small),
-        "input_features" => inputs.spectrogram(name, small),
+        "input_features" | "audio_input_features" => inputs.spectrogram(card, name, small),
         _ if main => {
             let modality = card.modalities.first().map_or("component", String::as_str);
             let known = parameter.is_some_and(|it| documented::add(inputs, it, modality, small));
@@ -175,6 +203,15 @@ fn add(
 }
 
 impl Inputs {
+    /// Notes the features that an input is thought to give.
+    pub(super) fn feature(&mut self, sense: &str, count: u64) {
+        self.features.entry(sense.into()).or_insert(count);
+    }
+
+    pub(super) fn features(&self, sense: &str) -> Option<u64> {
+        self.features.get(sense).copied()
+    }
+
     fn push(&mut self, name: &str, dtype: Dtype, shape: &[&str], values: Values, modality: &str) {
         self.specs.push(InputSpec {
             name: name.into(),
@@ -215,7 +252,7 @@ impl Inputs {
     }
 
     /// A spectrogram; its frames are twice the encoder's positions where the encoder halves them.
-    fn spectrogram(&mut self, name: &str, small: &Small) {
+    fn spectrogram(&mut self, card: &InterfaceCard, name: &str, small: &Small) {
         let mel = small
             .number(&[
                 "num_mel_bins",
@@ -226,10 +263,31 @@ impl Inputs {
             ])
             .unwrap_or(MEL_BINS);
         let shape = match small.number(&["max_source_positions"]) {
-            Some(positions) => vec![named("batch"), Axis::Fixed(mel), Axis::Fixed(2 * positions)],
+            Some(positions) => {
+                self.frames = Some(Axis::Fixed(2 * positions));
+                vec![named("batch"), Axis::Fixed(mel), Axis::Fixed(2 * positions)]
+            }
             None => {
+                self.frames = Some(named("frames"));
                 self.dims.insert("frames".into(), dim(64, Some(96)));
-                vec![named("batch"), named("frames"), Axis::Fixed(mel)]
+                match card.processed.get(name).map(|seen| seen.shape.as_slice()) {
+                    // The processor's own order, which the bins tell.
+                    Some([_, first, _]) if *first == mel => {
+                        vec![named("batch"), Axis::Fixed(mel), named("frames")]
+                    }
+                    Some([_, _, _, last]) => {
+                        vec![
+                            named("batch"),
+                            Axis::Fixed(1),
+                            named("frames"),
+                            Axis::Fixed(*last),
+                        ]
+                    }
+                    Some([_, _, last]) => {
+                        vec![named("batch"), named("frames"), Axis::Fixed(*last)]
+                    }
+                    _ => vec![named("batch"), named("frames"), Axis::Fixed(mel)],
+                }
             }
         };
         self.specs.push(float(name, shape, "audio"));
@@ -238,7 +296,7 @@ impl Inputs {
     /// An input that no convention names: its shape follows from the words of its name.
     fn guess(&mut self, card: &InterfaceCard, name: &str, flags: bool, small: &Small) {
         if name.ends_with("mel") {
-            self.spectrogram(name, small);
+            self.spectrogram(card, name, small);
         } else if name.ends_with("mask") {
             let masked = name.trim_end_matches("mask").trim_end_matches('_');
             let of = self.specs.iter().find(|spec| spec.name == masked);
@@ -383,6 +441,6 @@ pub(super) fn named(name: &str) -> Axis {
     Axis::Named(name.into())
 }
 
-fn signed(value: u64) -> i64 {
+pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

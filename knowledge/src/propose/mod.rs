@@ -13,6 +13,7 @@ mod lists;
 mod plain;
 mod refit;
 mod roles;
+pub(crate) mod senses;
 mod sensors;
 mod sizes;
 pub(crate) mod tokens;
@@ -78,9 +79,11 @@ impl ProposeError {
 pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPlan, ProposeError> {
     let class = class::choose(card, options)?;
     let nodes = tree::nodes(card);
-    let tokens = tokens::TokenMap::new(&nodes);
+    let mut tokens = tokens::TokenMap::new(&nodes);
     let mut config = sizes::solve(&nodes, &tokens);
     demands::meet(&nodes, &card.demands, &mut config);
+    senses::tune(&nodes, &mut config);
+    senses::placeholders::name_ids(&nodes, &mut tokens, &mut config);
     overlay(&mut config, &options.variant);
 
     let takes_cache = class.inputs.iter().any(|input| input.name == "use_cache");

@@ -72,7 +72,9 @@ pub fn assemble(
                 let path = join(&node.path, "model_type");
                 put(&mut config, &path, Value::from(model_type.as_str()));
             }
-            for field in node.fields.iter().filter(|field| field.inherited) {
+            // TOML, the plan's form, has no word for nothing.
+            let said = |field: &&Field| field.inherited && !field.default.is_null();
+            for field in node.fields.iter().filter(said) {
                 put(
                     &mut config,
                     &join(&node.path, &field.name),
@@ -211,6 +213,8 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
             lists::first_stage_width(node).unwrap_or(value)
         }
         Role::Width if lists::leads_channels(node, value) => value / shared.divisor_of(node),
+        // What one part hands over to another has the hidden width of the other.
+        Role::Width if field.name.starts_with("out_hidden") => value.min(WIDTH),
         Role::Width => shared.width(value),
         Role::Other if follows_a_width(&field.name) && shared.main_widths.contains(&value) => {
             shared.width(value)

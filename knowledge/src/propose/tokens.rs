@@ -47,6 +47,16 @@ impl TokenMap {
         map
     }
 
+    /// A free id for a special token that has none.
+    pub fn reserve(&mut self) -> u64 {
+        let free = (0..RESERVED)
+            .rev()
+            .find(|id| !self.special.contains(id))
+            .unwrap_or(0);
+        self.special.insert(free);
+        free
+    }
+
     /// The value with every id inside the small vocabulary.
     pub fn apply(&self, value: &Value) -> Value {
         match value {

@@ -14,6 +14,9 @@ use crate::rules;
 /// Plans with one finding that are still taken up; after more of them the changes evidently do not touch its cause.
 const SAME: usize = 3;
 
+/// Every so many plans the search leaves the newest error and goes on from the plan with the fewest changes.
+const BACK: usize = 4;
+
 /// A failed plan and what is still to be tried from it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Node {
@@ -22,6 +25,8 @@ struct Node {
     /// Whether its last change was one that an error asked for outright: what comes of it is a step further, even where
     /// the next error is of the same stage.
     stated: bool,
+    /// How many errors on the way to it were left behind for one that was not met before; more is better.
+    progress: usize,
     /// How many changes it is away from the first plan; nearer is better.
     depth: usize,
     waiting: VecDeque<Candidate>,
@@ -34,6 +39,9 @@ pub struct Frontier {
     tried: Vec<Digest>,
     /// How often each stage and signature was met.
     met: BTreeMap<String, usize>,
+    /// The progress of the plan from which the latest one was made.
+    from: usize,
+    advances: usize,
 }
 
 impl Frontier {
@@ -45,6 +53,7 @@ impl Frontier {
             .entry(format!("{}: {}", finding.stage, finding.signature))
             .or_default();
         *times += 1;
+        let progress = self.from + usize::from(*times == 1);
         if *times > SAME {
             return;
         }
@@ -56,6 +65,7 @@ impl Frontier {
                 .adaptations
                 .last()
                 .is_some_and(|last| last.provenance.name == STATED),
+            progress,
             depth: plan.adaptations.len(),
             waiting,
         });
@@ -63,12 +73,20 @@ impl Frontier {
 
     /// The next plan to try; `None` when nothing is left.
     pub fn advance(&mut self) -> Option<Candidate> {
+        self.advances += 1;
+        // A plan with several faults shows one after the other, so the newest error is followed. It may also come of
+        // a wrong turn, so now and then the search goes on near its beginning.
+        let follow = !self.advances.is_multiple_of(BACK);
         loop {
             let node = self
                 .nodes
                 .iter_mut()
                 .filter(|node| !node.waiting.is_empty())
-                .max_by_key(|node| (node.reached, node.stated, Reverse(node.depth)))?;
+                .max_by_key(|node| {
+                    let progress = if follow { node.progress } else { 0 };
+                    (node.reached, node.stated, progress, Reverse(node.depth))
+                })?;
+            self.from = node.progress;
             let candidate = node.waiting.pop_front()?;
             let digest = candidate.plan.digest().ok();
             if let Some(digest) = digest.filter(|digest| !self.tried.contains(digest)) {

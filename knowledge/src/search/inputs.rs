@@ -252,6 +252,7 @@ fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
         "4D",
         "5D",
         "dims",
+        "shape of the mask",
         "channels",
         "mono",
     ]
@@ -269,6 +270,11 @@ fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
         .find_map(|name| plan.config.get(*name).and_then(Value::as_u64))
         .unwrap_or(2);
     let mut shapes: Vec<(Vec<Axis>, &str)> = Vec::new();
+    if let Some((name, factor)) = shape.first().and_then(Axis::named).filter(|(_, f)| *f > 1) {
+        let mut apart = vec![Axis::Named(name.to_owned()), Axis::Fixed(factor)];
+        apart.extend(shape[1..].iter().cloned());
+        shapes.push((apart, "the parts of each sample apart"));
+    }
     let mut more = [
         (1, frames, "frames"),
         (1, 1, "a channel"),

@@ -9,6 +9,8 @@ mod config;
 mod export;
 mod frontier;
 mod inputs;
+mod placeholders;
+mod rotary;
 mod stated;
 mod text;
 
@@ -72,6 +74,8 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
         }
         Stage::Analyse | Stage::Forward | Stage::Reference => {
             let mut found = class::candidates(card, plan, finding);
+            found.extend(placeholders::counted(plan, finding));
+            found.extend(rotary::sections(card, plan, finding));
             found.extend(input_and_config(card, plan, finding));
             found
         }
@@ -105,8 +109,13 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     }
     found.append(&mut rest);
     found.extend(config::lists(plan, finding));
-    found.extend(inputs::sizes(plan, finding));
-    found.extend(config::numbers(plan, finding));
+    // Either a tensor or a layer has the wrong size; nothing tells which, so both are tried in turn.
+    let mut layers = config::numbers(plan, finding).into_iter();
+    for tensor in inputs::sizes(plan, finding) {
+        found.extend(layers.next());
+        found.push(tensor);
+    }
+    found.extend(layers);
     found.extend(inputs::general(card, plan, finding));
     found.extend(plain);
     found.extend(config::restored(plan, finding));

@@ -76,14 +76,33 @@ pub fn pairs(text: &str) -> Vec<(u64, u64)> {
         }
     }
     distinct.truncate(6);
-    let mut pairs = Vec::new();
+    let mut pairs = stated(text);
     for (i, first) in distinct.iter().enumerate() {
         for second in &distinct[i + 1..] {
-            pairs.push((*first, *second));
-            pairs.push((*second, *first));
+            for pair in [(*first, *second), (*second, *first)] {
+                if !pairs.contains(&pair) {
+                    pairs.push(pair);
+                }
+            }
         }
     }
     pairs
+}
+
+/// The pairs that a known wording sets against each other; what has to change stands first.
+fn stated(text: &str) -> Vec<(u64, u64)> {
+    let mut found = Vec::new();
+    if let Some((_, shapes)) = text.split_once("cannot be multiplied (")
+        && let [_, inner, rows, ..] = numbers(shapes)[..]
+    {
+        found.extend([(rows, inner), (inner, rows)]);
+    }
+    if let Some((before, after)) = text.split_once("but got ") {
+        let wanted = numbers(before).last().copied();
+        found.extend(numbers(after).first().copied().zip(wanted));
+    }
+    found.retain(|(is, should)| is != should && *is > 0 && *should > 0);
+    found
 }
 
 #[cfg(test)]
@@ -110,7 +129,13 @@ mod tests {
 
     #[test]
     fn a_pair_is_read_both_ways_round() {
-        assert_eq!(pairs("expected 60 but got 30"), [(60, 30), (30, 60)]);
+        assert_eq!(pairs("expected 60 but got 30"), [(30, 60), (60, 30)]);
+    }
+
+    #[test]
+    fn the_sizes_that_a_product_needs_come_before_all_others() {
+        let text = "mat1 and mat2 shapes cannot be multiplied (2x32 and 640x5)";
+        assert_eq!(pairs(text)[..2], [(640, 32), (32, 640)]);
     }
 
     proptest::proptest! {

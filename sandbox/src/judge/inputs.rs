@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use portwright_core::plan::{Axis, Dtype, InputSpec, PortPlan, Values};
+use portwright_core::plan::{Axis, Dtype, InputSpec, PortPlan, Run, Values};
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{RngCore as _, SeedableRng as _},
@@ -195,6 +195,11 @@ fn draw_input(
             let values = (0..count).map(|_| random.integer(*low, *high)).collect();
             return Ok(whole(spec.dtype, shape, values));
         }
+        Values::Tokens { low, high, runs } => {
+            let mut values: Vec<i64> = (0..count).map(|_| random.integer(*low, *high)).collect();
+            place(runs, &mut values, shape.last().copied().unwrap_or(1));
+            return Ok(whole(spec.dtype, shape, values));
+        }
         Values::Listed { values } => {
             let values = values.iter().copied().cycle().take(count).collect();
             return Ok(whole(spec.dtype, shape, values));
@@ -225,6 +230,17 @@ fn draw_input(
             values.iter().map(|value| *value as i64).collect(),
         )
     })
+}
+
+/// Puts the runs of placeholder ids at their places in every row; what does not fit a row is left out.
+fn place(runs: &[Run], values: &mut [i64], length: usize) {
+    for row in values.chunks_mut(length.max(1)) {
+        for run in runs {
+            let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(row.len());
+            let (start, end) = (at(run.at), at(run.at.saturating_add(run.count)));
+            row[start..end].fill(run.id);
+        }
+    }
 }
 
 fn whole(dtype: Dtype, shape: Vec<usize>, values: Vec<i64>) -> Tensor {

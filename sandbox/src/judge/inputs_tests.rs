@@ -257,3 +257,47 @@ fn written_sets_are_read_back() {
         assert_eq!(back, set.tensors);
     }
 }
+
+fn with_values(values: &str) -> PortPlan {
+    let drawn = "{ kind = \"integer\", low = 3, high = 99 }";
+    PortPlan::from_toml(&PLAN.replace(drawn, values)).unwrap()
+}
+
+#[test]
+fn placeholders_stand_in_every_row_of_every_set_and_a_probe_moves_the_ordinary_ids_alone() {
+    let runs = "runs = [{ id = 1, at = 1, count = 3, marks = \"image\" }]";
+    let plan = with_values(&format!(
+        "{{ kind = \"tokens\", low = 3, high = 99, {runs} }}"
+    ));
+    let sets = draw(&plan, true, 7).unwrap();
+    for set in &sets {
+        let length = set.sizes["sequence"] as usize;
+        for row in values(set, "input_ids").chunks(length) {
+            assert_eq!(row[1..4], [1.0, 1.0, 1.0]);
+            assert_eq!(row.iter().filter(|id| **id == 1.0).count(), 3);
+        }
+    }
+    let probe = values(set(&sets, "probe-input_ids"), "input_ids");
+    assert_ne!(probe, values(&sets[0], "input_ids"));
+}
+
+#[test]
+fn listed_values_are_the_same_for_every_row_and_never_probed() {
+    let plan = with_values("{ kind = \"listed\", values = [1, 4, 6, 8] }");
+    let sets = draw(&plan, false, 7).unwrap();
+    assert_eq!(
+        values(&sets[0], "input_ids")[..5],
+        [1.0, 4.0, 6.0, 8.0, 1.0]
+    );
+    assert!(sets.iter().all(|set| set.name != "probe-input_ids"));
+}
+
+#[test]
+fn ids_of_one_value_beside_placeholders_are_never_probed() {
+    let runs = "runs = [{ id = 1, at = 0, count = 2, marks = \"image\" }]";
+    let plan = with_values(&format!(
+        "{{ kind = \"tokens\", low = 0, high = 1, {runs} }}"
+    ));
+    let sets = draw(&plan, false, 7).unwrap();
+    assert!(sets.iter().all(|set| set.name != "probe-input_ids"));
+}

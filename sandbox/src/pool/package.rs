@@ -32,6 +32,7 @@ const FILES: &[(&str, &str)] = embedded![
     "jobs/processors.py",
     "jobs/pytest_job.py",
     "jobs/reference.py",
+    "jobs/samples.py",
     "measure.py",
     "models.py",
     "plain.py",

@@ -229,6 +229,8 @@ mod tests {
             sub_configs: BTreeMap::new(),
             classes: Vec::new(),
             modalities: vec!["text".into()],
+            processed: BTreeMap::new(),
+            demands: Vec::new(),
         }
     }
 

@@ -23,6 +23,22 @@ pub fn axes(input: &InputSpec) -> String {
 pub fn drawn(values: &Values) -> String {
     match values {
         Values::Integer { low, high } => format!("whole numbers from {low} to {}", high - 1),
+        Values::Tokens { low, high, runs } => {
+            let runs: Vec<String> = runs
+                .iter()
+                .map(|run| {
+                    format!(
+                        "{} times {} ({}) from position {}",
+                        run.count, run.id, run.marks, run.at
+                    )
+                })
+                .collect();
+            format!(
+                "whole numbers from {low} to {}, and {}",
+                high - 1,
+                runs.join(", ")
+            )
+        }
         Values::Listed { values } => {
             let shown: Vec<String> = values.iter().take(8).map(i64::to_string).collect();
             let more = if values.len() > shown.len() {
@@ -43,7 +59,7 @@ pub fn drawn(values: &Values) -> String {
 /// Whether two seeds can give two values of this input.
 pub fn is_random(input: &InputSpec, batch: u64) -> bool {
     match input.values {
-        Values::Integer { low, high } => high - low > 1,
+        Values::Integer { low, high } | Values::Tokens { low, high, .. } => high - low > 1,
         Values::Normal { .. } | Values::Uniform { .. } => true,
         Values::Mask => batch > 1,
         Values::Range | Values::Listed { .. } | Values::Constant { .. } => false,
@@ -87,7 +103,7 @@ fn draw(plan: &PortPlan, input: &InputSpec, lines: &mut Vec<String>) {
     lines.push(format!("    {}", shape.after(4, "shape = ", "")));
     let float = |value: f64| format!("{value:?}");
     let (expression, drawn_as) = match &input.values {
-        Values::Integer { low, high } => {
+        Values::Integer { low, high } | Values::Tokens { low, high, .. } => {
             let high = match config_path(&plan.config, "vocab_size", None) {
                 Some(path) if input.modality == "text" => format!("min({high}, {path})"),
                 _ => high.to_string(),
@@ -106,17 +122,24 @@ fn draw(plan: &PortPlan, input: &InputSpec, lines: &mut Vec<String>) {
             None,
         ),
         Values::Listed { values } => {
-            let values: Vec<String> = values.iter().map(i64::to_string).collect();
-            (
-                format!("np.resize([{}], shape)", values.join(", ")),
-                Some(Dtype::Int64),
-            )
+            let row = values
+                .iter()
+                .map(|value| Literal::Source(value.to_string()))
+                .collect();
+            lines.push(format!("    {}", Literal::List(row).after(4, "row = ", "")));
+            ("np.resize(row, shape)".into(), Some(Dtype::Int64))
         }
         Values::Mask => ("np.ones(shape)".into(), None),
         Values::Range => ("np.broadcast_to(np.arange(shape[-1]), shape)".into(), None),
         Values::Constant { value } => (format!("np.full(shape, {})", float(*value)), None),
     };
     lines.push(format!("    values = {expression}"));
+    if let Values::Tokens { runs, .. } = &input.values {
+        for run in runs {
+            let end = run.at + run.count;
+            lines.push(format!("    values[..., {} : {end}] = {}", run.at, run.id));
+        }
+    }
     if input.values == Values::Mask {
         lines.push("    for row in values[1:]:".into());
         lines.push("        half = len(row) // 2".into());

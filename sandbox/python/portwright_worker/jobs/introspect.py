@@ -23,6 +23,7 @@ def run(job: dict, work: str) -> dict:
 
     model_type, source = job["model_type"], job["source"]
     problems: list[str] = []
+    processed: dict[str, dict] = {}
     errors.now("import configuration")
     if source["from"] == "folder":
         config = models.folder_config(source["path"])
@@ -34,7 +35,8 @@ def run(job: dict, work: str) -> dict:
         config = _default(cls, problems)
         errors.now("import classes")
         found = library_classes(model_type, cls, problems)
-        processor_defaults = processors.defaults(model_type, problems)
+        errors.now("run processors")
+        processor_defaults = processors.defaults(model_type, processed, problems)
     errors.now("describe")
     return {
         "model_type": model_type,
@@ -46,6 +48,7 @@ def run(job: dict, work: str) -> dict:
         "inherited": inherited(config, problems),
         "classes": list(_described(found, source.get("path"), problems)),
         "processors": processor_defaults,
+        "processed": processed,
         "problems": problems,
     }
 

@@ -1,0 +1,193 @@
+//! Placeholder tokens: the runs of special ids in the text that stand for the features of other inputs.
+
+use portwright_core::{
+    card::ModelClass,
+    plan::{Axis, Dim, Dtype, InputSpec, PortPlan, Run, Values},
+};
+use serde_json::{Map, Value};
+
+use super::super::{
+    inputs::{Inputs, Small, named, signed},
+    tokens::TokenMap,
+    tree::{Node, join, put},
+};
+
+/// The senses whose features have placeholders, each with the number that marks it among kinds of tokens.
+const SENSES: [(&str, i64); 3] = [("image", 1), ("video", 2), ("audio", 3)];
+
+/// Inputs that tell the kind of each token.
+const KINDS: [&str; 3] = ["mm_token_type_ids", "moe_mm_token_type_ids", PLACES];
+
+/// An input that tells the places of an image's features, which then need no id of their own.
+const PLACES: &str = "image_embeds_position_mask";
+
+fn id_fields(sense: &str) -> Vec<String> {
+    ["token_id", "token_index", "patch_id", "pad_token_id"]
+        .iter()
+        .map(|end| format!("{sense}_{end}"))
+        .collect()
+}
+
+/// Gives an id to every placeholder whose field has none: a class cannot find features without it.
+pub fn name_ids(nodes: &[Node], tokens: &mut TokenMap, config: &mut Map<String, Value>) {
+    for node in nodes {
+        for field in node.fields.iter().filter(|field| field.default.is_null()) {
+            let known = SENSES
+                .iter()
+                .any(|(sense, _)| id_fields(sense).contains(&field.name));
+            if known {
+                let id = tokens.reserve();
+                put(config, &join(&node.path, &field.name), Value::from(id));
+            }
+        }
+    }
+}
+
+/// Turns the drawn ids of the text into ordinary ids with a run of placeholders for every sense that has features.
+pub fn place(class: &ModelClass, small: &Small, inputs: &mut Inputs) {
+    let takes = |name: &str| class.inputs.iter().any(|input| input.name == name);
+    let mut runs = Vec::new();
+    // The first token is an ordinary one, as every text begins with.
+    let mut at = 1;
+    for (sense, _) in SENSES {
+        let by_place = sense == "image" && takes(PLACES);
+        let id = id_fields(sense)
+            .iter()
+            .find_map(|name| small.number(&[name]))
+            .or(by_place.then_some(0));
+        let (Some(id), Some(mut count)) = (id, inputs.features(sense)) else {
+            continue;
+        };
+        if by_place {
+            count = small.number(&["latent_query_num"]).unwrap_or(count);
+        }
+        let words: &[&str] = match sense {
+            "image" | "video" => &[sense, "vision"],
+            _ => &[sense],
+        };
+        let mark = |ends: &[&str]| {
+            words
+                .iter()
+                .flat_map(|word| ends.iter().map(move |end| format!("{word}_{end}")))
+                .find_map(|name| small.number(&[name.as_str()]))
+        };
+        let opening = mark(&["start_token_id", "bos_token_id"]);
+        let closing = mark(&["end_token_id", "eos_token_id"]);
+        for (id, count, marks) in [
+            (opening, 1, "mark"),
+            (Some(id), count, sense),
+            (closing, 1, "mark"),
+        ] {
+            if let Some(id) = id {
+                runs.push(Run {
+                    id: signed(id),
+                    at,
+                    count,
+                    marks: marks.into(),
+                });
+                at += count;
+            }
+        }
+        at += 1;
+    }
+    if runs.is_empty() {
+        return;
+    }
+    let Some(text) = inputs
+        .specs
+        .iter_mut()
+        .find(|spec| spec.name == "input_ids")
+    else {
+        return;
+    };
+    let Values::Integer { low, high } = text.values else {
+        return;
+    };
+    text.values = Values::Tokens {
+        low,
+        high,
+        runs: runs.clone(),
+    };
+    if let Some(Axis::Named(name)) = text.shape.last() {
+        let dim = length(&runs);
+        inputs.dims.insert(name.clone(), dim);
+    }
+    for name in KINDS {
+        if takes(name) {
+            inputs.specs.retain(|spec| spec.name != name);
+            inputs.specs.push(kinds(name, &runs));
+        }
+    }
+}
+
+/// The kind of every token: 0 for text, and the number of the sense for its placeholders.
+fn kinds(name: &str, runs: &[Run]) -> InputSpec {
+    let runs = runs
+        .iter()
+        .filter_map(|run| {
+            let (_, kind) = SENSES.iter().find(|(sense, _)| *sense == run.marks)?;
+            Some(Run {
+                id: *kind,
+                ..run.clone()
+            })
+        })
+        .collect();
+    InputSpec {
+        name: name.into(),
+        dtype: Dtype::Int64,
+        shape: vec![named("batch"), named("sequence")],
+        values: Values::Tokens {
+            low: 0,
+            high: 1,
+            runs,
+        },
+        modality: "control".into(),
+    }
+}
+
+/// A length of which the placeholders fill less than half: masks cut off up to half of a row at its end.
+fn length(runs: &[Run]) -> Dim {
+    let filled = runs.iter().map(|run| run.at + run.count).max().unwrap_or(0);
+    let example = (2 * filled + 2).max(8);
+    Dim {
+        example,
+        other: Some(example + 3),
+    }
+}
+
+/// The plan with another number of placeholders for a sense; `None` where it has none of that sense.
+pub fn resize(plan: &PortPlan, sense: &str, count: u64) -> Option<PortPlan> {
+    let mut next = plan.clone();
+    let mut longest = None;
+    for spec in &mut next.inputs {
+        let Values::Tokens { runs, .. } = &mut spec.values else {
+            continue;
+        };
+        let Some(index) = runs.iter().position(|run| run.marks == sense) else {
+            continue;
+        };
+        let before = runs[index].count;
+        runs[index].count = count;
+        for run in &mut runs[index + 1..] {
+            run.at = (run.at + count).saturating_sub(before);
+        }
+        if spec.name == "input_ids" {
+            longest = Some((spec.shape.last().cloned(), length(runs)));
+        }
+    }
+    if let (Some(Axis::Named(name)), dim) = longest? {
+        next.dims.insert(name, dim);
+    }
+    Some(next)
+}
+
+/// The number of placeholders that a row of the plan holds for a sense.
+pub fn count(plan: &PortPlan, sense: &str) -> Option<u64> {
+    match &plan.input("input_ids")?.values {
+        Values::Tokens { runs, .. } => runs
+            .iter()
+            .find(|run| run.marks == sense)
+            .map(|run| run.count),
+        _ => None,
+    }
+}

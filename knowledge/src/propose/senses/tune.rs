@@ -1,0 +1,132 @@
+//! Fields whose small values follow from the small image rather than from a role of their own.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    super::tree::{Node, get, join, put},
+    Small,
+};
+
+/// Tokens that an image becomes, where the configuration fixes their number: two a side of the small image's four.
+const TOKENS_PER_IMAGE: u64 = 4;
+
+/// Makes the fields of an image's tokens and tiles agree with the small image.
+pub fn tune(nodes: &[Node], config: &mut Map<String, Value>) {
+    let default = |node: &Node| side(&node.field("image_size")?.default);
+    for node in nodes {
+        for field in &node.fields {
+            let path = join(&node.path, &field.name);
+            if field.name.ends_with("tokens_per_image") && field.default.is_number() {
+                put(config, &path, Value::from(TOKENS_PER_IMAGE));
+            }
+        }
+    }
+    let Some((vision, before)) = nodes
+        .iter()
+        .filter(|node| node.path.contains("vis"))
+        .chain(nodes)
+        .find_map(|node| Some((node, default(node)?)))
+    else {
+        return;
+    };
+    let size = join(&vision.path, "image_size");
+    let mut after = get(config, &size).and_then(side).unwrap_or(before);
+    let patch = get(config, &join(&vision.path, "patch_size"))
+        .or(vision.field("patch_size").map(|field| &field.default))
+        .and_then(side);
+    let needed = patch.map_or(0, |patch| patch * 2 * shuffle(nodes));
+    if after < needed && needed <= before && vision.number("image_size").is_some() {
+        after = needed;
+        put(config, &size, Value::from(after));
+    }
+    let patches = patch.map(|patch| (after / patch) * (after / patch));
+    for (node, field) in nodes
+        .iter()
+        .flat_map(|node| node.fields.iter().map(move |field| (node, field)))
+    {
+        if let (Some(patches), Some(counts)) = (patches, by_patches(&field.name, &field.default)) {
+            let small = json!({ patches.to_string(): counts.min(TOKENS_PER_IMAGE) });
+            put(config, &join(&node.path, &field.name), small);
+        }
+    }
+    for node in nodes {
+        for field in &node.fields {
+            let Some(points) = pairs(&field.default) else {
+                continue;
+            };
+            if points
+                .iter()
+                .all(|(tall, wide)| tall % before == 0 && wide % before == 0)
+            {
+                let scaled = points.iter().map(|(tall, wide)| {
+                    Value::from(vec![tall / before * after, wide / before * after])
+                });
+                put(
+                    config,
+                    &join(&node.path, &field.name),
+                    Value::Array(scaled.collect()),
+                );
+            }
+        }
+    }
+}
+
+/// The resolutions that an image may be cut into tiles at, as height and width.
+pub fn pinpoints(small: &Small) -> Vec<(u64, u64)> {
+    ["image_grid_pinpoints", "vision_config.image_grid_pinpoints"]
+        .iter()
+        .find_map(|name| pairs(&small.value(name)?))
+        .unwrap_or_default()
+}
+
+/// How many patches a side become one feature; two features a side are the least that shows their order.
+fn shuffle(nodes: &[Node]) -> u64 {
+    [
+        "pixel_shuffle_factor",
+        "scale_factor",
+        "spatial_merge_size",
+        "downsample_factor",
+    ]
+    .iter()
+    .flat_map(|name| nodes.iter().filter_map(|node| node.number(name)))
+    .max()
+    .unwrap_or(1)
+}
+
+/// The least count in a table from a number of patches to a count of tokens.
+fn by_patches(name: &str, value: &Value) -> Option<u64> {
+    let table = value.as_object().filter(|_| name.contains("patch"))?;
+    table
+        .iter()
+        .map(|(patches, count)| {
+            patches.parse::<u64>().ok()?;
+            count.as_u64()
+        })
+        .collect::<Option<Vec<u64>>>()?
+        .into_iter()
+        .min()
+}
+
+fn side(value: &Value) -> Option<u64> {
+    match value {
+        Value::Array(items) => items.first()?.as_u64(),
+        value => value.as_u64(),
+    }
+    .filter(|side| *side > 0)
+}
+
+/// A list of pairs of sizes.
+fn pairs(value: &Value) -> Option<Vec<(u64, u64)>> {
+    let items = value.as_array()?;
+    (!items.is_empty()).then_some(())?;
+    items
+        .iter()
+        .map(|item| match item.as_array()?.as_slice() {
+            [tall, wide] => Some((
+                tall.as_u64().filter(|size| *size > 0)?,
+                wide.as_u64().filter(|size| *size > 0)?,
+            )),
+            _ => None,
+        })
+        .collect()
+}

@@ -1,0 +1,124 @@
+//! The sizes of one small image, as the vision part of the configuration has them.
+
+use portwright_core::{card::InterfaceCard, plan::Axis};
+use serde_json::Value;
+
+use super::{Small, tune::pinpoints};
+
+/// One image.
+pub struct Vision {
+    pub channels: u64,
+    pub patch: u64,
+    /// Frames in one patch.
+    pub temporal: u64,
+    /// Patches that become one feature, along one side.
+    pub merge: u64,
+    /// Pixels of a tile.
+    pub height: u64,
+    pub width: u64,
+    /// Patches of an image that is given as a list of patches.
+    pub rows: u64,
+    pub columns: u64,
+    /// Tiles of one image, the overview included.
+    pub tiles: u64,
+    /// Pixels of the image that was cut into tiles.
+    pub whole: (u64, u64),
+}
+
+impl Vision {
+    pub fn of(card: &InterfaceCard, small: &Small) -> Self {
+        let number = |names: &[&str]| small.sense("vision", names);
+        let channels = number(&["num_channels", "in_channels", "in_chans"]).unwrap_or(3);
+        let patch = number(&["patch_size"]).unwrap_or(16);
+        let merge = number(&[
+            "spatial_merge_size",
+            "merge_size",
+            "merge_kernel_size",
+            "pooling_kernel_size",
+            "downsample_factor",
+        ])
+        .unwrap_or(1)
+        .max(1);
+        let side = |place: usize| {
+            let value = small.sense_value("vision", &["image_size", "img_size"])?;
+            match value {
+                Value::Array(items) => items
+                    .get(place.min(items.len().saturating_sub(1)))?
+                    .as_u64(),
+                value => value.as_u64(),
+            }
+        };
+        let (height, width) = (side(0).unwrap_or(64), side(1).unwrap_or(64));
+        let mut vision = Self {
+            channels,
+            patch,
+            temporal: 1,
+            merge,
+            height,
+            width,
+            rows: 2 * merge.max(2),
+            columns: 2 * merge.max(2),
+            tiles: 1,
+            whole: (height, width),
+        };
+        vision.temporal = number(&["temporal_patch_size"]).unwrap_or_else(|| vision.frames(card));
+        let pinpoint = pinpoints(small)
+            .into_iter()
+            .min_by_key(|(height, width)| height * width);
+        if let Some((tall, wide)) = pinpoint {
+            vision.tiles = (tall * wide) / (height * width).max(1) + 1;
+            vision.whole = (tall, wide);
+        } else if let Some(tiles) = number(&["max_num_tiles", "max_num_frames"]) {
+            vision.tiles = tiles.min(4);
+        } else if let Some(seen) = card.processed.get("pixel_values") {
+            vision.tiles = seen.shape.get(1).copied().unwrap_or(1).clamp(1, 2);
+        }
+        vision
+    }
+
+    /// Frames in one patch by the width of the rows that the processor makes, where no field says it.
+    fn frames(&self, card: &InterfaceCard) -> u64 {
+        let Some(seen) = card.processed.get("pixel_values") else {
+            return 1;
+        };
+        let fields = card
+            .sub_configs
+            .iter()
+            .filter(|(path, _)| path.contains("vis"))
+            .flat_map(|(_, config)| &config.fields);
+        let patch = fields
+            .filter(|field| field.name == "patch_size")
+            .find_map(|field| field.default.as_u64());
+        match (seen.shape.as_slice(), patch) {
+            ([_, width], Some(patch)) if width % (self.channels * patch * patch) == 0 => {
+                (width / (self.channels * patch * patch)).max(1)
+            }
+            _ => 1,
+        }
+    }
+
+    pub fn patches(&self) -> u64 {
+        self.rows * self.columns
+    }
+
+    /// Features of an image that is given as a list of patches.
+    pub fn merged(&self) -> u64 {
+        (self.patches() / (self.merge * self.merge)).max(1)
+    }
+
+    /// Features of a tile, as far as the sizes tell.
+    pub fn features(&self) -> u64 {
+        let patches = (self.height / self.patch.max(1)) * (self.width / self.patch.max(1));
+        (patches / (self.merge * self.merge)).max(1)
+    }
+
+    pub fn patch_width(&self, frames: u64) -> u64 {
+        self.channels * frames * self.patch * self.patch
+    }
+
+    /// The axes before those of an image, and then those.
+    pub fn image(&self, mut axes: Vec<Axis>) -> Vec<Axis> {
+        axes.extend([self.channels, self.height, self.width].map(Axis::Fixed));
+        axes
+    }
+}

@@ -1,0 +1,56 @@
+//! Sections of a multi-axis rotary embedding that only the library's code has a default for: they fill half of a
+//! large head and not of a small one.
+
+use portwright_core::{Finding, InterfaceCard, PortPlan};
+use serde_json::{Value, json};
+
+use super::{
+    candidate::{Candidate, searched},
+    text,
+};
+use crate::propose::{Role, get, join, nodes, portions, put, role};
+
+/// Where the sections stand, in a table that every configuration with rotary positions has.
+const TABLE: &str = "rope_parameters";
+const SECTIONS: &str = "mrope_section";
+
+/// Plans whose sections have the sum that the error asks for; half of it, where the code doubles them.
+pub fn sections(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let said = text::said(finding);
+    let code = text::code(finding);
+    let Some((before, list)) = said.split_once("split_sizes=[") else {
+        return Vec::new();
+    };
+    if !text::names(&code, SECTIONS) && !code.contains("split_sizes") {
+        return Vec::new();
+    }
+    let parts = text::numbers(list.split(']').next().unwrap_or_default());
+    let Some(total) = text::numbers(before).first().copied() else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for total in [total, total / 2] {
+        let mut next = plan.clone();
+        for node in nodes(card) {
+            let attends = node.fields.iter().any(|f| role(&f.common) == Role::Heads);
+            let Some(field) = node.field(TABLE).filter(|_| attends) else {
+                continue;
+            };
+            let path = join(&node.path, TABLE);
+            let known = get(&next.config, &path).unwrap_or(&field.default);
+            let mut table = known.as_object().cloned().unwrap_or_default();
+            table.entry("rope_type").or_insert(json!("default"));
+            table.entry("rope_theta").or_insert(json!(10000.0));
+            table.insert(SECTIONS.into(), Value::from(portions(&parts, total)));
+            put(&mut next.config, &path, Value::Object(table));
+        }
+        let reason = format!("the sections of a head must have the sum {total}");
+        let key = format!("config.{TABLE}.{SECTIONS}");
+        found.push(Candidate::setting(
+            next,
+            &key,
+            searched("sections", finding, reason),
+        ));
+    }
+    found
+}
