@@ -37,7 +37,7 @@ pub struct CatalogueEntry {
     /// What its inputs carry, e.g. `text`, `image`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modalities: Vec<String>,
-    /// Model types whose configuration nests this one, those with an auto class first.
+    /// Model types whose configuration nests this one at any depth, those with an auto class first, then the nearest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<ModelType>,
     /// Whether the library keeps it among its deprecated models.
@@ -49,6 +49,9 @@ pub struct CatalogueEntry {
     /// The digest of what a port depends on (defaults of the configuration, classes, signatures of every `forward`,
     /// source of the modelling files), so that two releases can be compared.
     pub interface: Digest,
+    /// What could not be read of it, each in one line: an import that fails, a configuration without defaults.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
 }
 
 /// How a type is exercised.

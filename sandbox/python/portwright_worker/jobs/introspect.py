@@ -8,11 +8,12 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+import pkgutil
 from collections.abc import Iterator
 from typing import Any
 
-from portwright_worker import errors, models
-from portwright_worker.jobs import catalogue, processors
+from portwright_worker import auto, errors, models
+from portwright_worker.jobs import processors
 from portwright_worker.plain import plain
 
 
@@ -29,7 +30,7 @@ def run(job: dict, work: str) -> dict:
         processor_defaults = {}
     else:
         cls = library_config_class(model_type)
-        config = _default(cls, problems)
+        config = default(cls, problems)
         errors.now("import classes")
         found = library_classes(model_type, cls, problems)
         processor_defaults = processors.defaults(model_type, problems)
@@ -41,7 +42,7 @@ def run(job: dict, work: str) -> dict:
         "defaults": config_values(cls, config),
         "attribute_map": dict(getattr(cls, "attribute_map", None) or {}),
         "sub_configs": sub_configs(cls, config, problems),
-        "classes": list(_described(found, source.get("path"), problems)),
+        "classes": list(described(found, source.get("path"), problems)),
         "processors": processor_defaults,
         "problems": problems,
     }
@@ -59,12 +60,12 @@ def library_classes(model_type: str, config: type, problems: list[str]) -> dict[
     """The type's model classes with the auto classes that map to each; those without one come last."""
     package = models.package_of(model_type)
     found: dict[type, list[str]] = {}
-    for auto, types in catalogue.auto_mappings().items():
-        for name in catalogue.names(types.get(model_type, ())):
+    for leading, types in auto.mappings().items():
+        for name in auto.names(types.get(model_type, ())):
             try:
-                found.setdefault(_class(package, name), []).append(auto)
+                found.setdefault(_class(package, name), []).append(leading)
             except Exception as error:
-                problems.append(f"{name} ({auto}): {type(error).__name__}: {error}")
+                problems.append(f"{name} ({leading}): {type(error).__name__}: {error}")
     for module in modelling_modules(package, found, problems):
         for cls in public_models(module):
             if _belongs(cls, config):
@@ -74,7 +75,9 @@ def library_classes(model_type: str, config: type, problems: list[str]) -> dict[
 
 def modelling_modules(package: str, found: dict[type, list[str]], problems: list[str]) -> list[Any]:
     names = dict.fromkeys(cls.__module__ for cls in found)
-    names[f"{package}.modeling_{package.rpartition('.')[2]}"] = None
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        if module.name.startswith("modeling_"):
+            names[f"{package}.{module.name}"] = None
     modules = []
     for name in names:
         try:
@@ -106,13 +109,13 @@ def public_models(module: Any) -> Iterator[type]:
 def folder_classes(path: str, config: Any, problems: list[str]) -> dict[type, list[str]]:
     """The classes that a folder's `auto_map` names."""
     found: dict[type, list[str]] = {}
-    for auto, reference in (getattr(config, "auto_map", None) or {}).items():
-        if not auto.startswith("AutoModel"):
+    for leading, reference in (getattr(config, "auto_map", None) or {}).items():
+        if not leading.startswith("AutoModel"):
             continue
         try:
-            found.setdefault(models.folder_class(path, reference), []).append(auto)
+            found.setdefault(models.folder_class(path, reference), []).append(leading)
         except Exception as error:
-            problems.append(f"{reference} ({auto}): {type(error).__name__}: {error}")
+            problems.append(f"{reference} ({leading}): {type(error).__name__}: {error}")
     if not found:
         raise LookupError(
             f"`auto_map` in config.json names no model class that imports: {'; '.join(problems) or 'it is empty'}"
@@ -122,8 +125,30 @@ def folder_classes(path: str, config: Any, problems: list[str]) -> dict[type, li
 
 def _belongs(cls: type, config: type) -> bool:
     """A file can hold the classes of several types, e.g. of a composite and its parts; each says which is its own."""
-    declared = getattr(cls, "config_class", None)
+    declared = _declared_config(cls)
     return declared is None or declared is config
+
+
+def _declared_config(cls: type) -> type | None:
+    """The configuration that a class names itself; else the one that its constructor takes; else its base's.
+
+    The second comes before the third because the parts of a composite often share a base that names the whole.
+    """
+    named = getattr(cls, "config_class", None)
+    if named is not getattr(super(cls, cls), "config_class", None):
+        return named
+    return _constructor_config(cls) or named
+
+
+def _constructor_config(cls: type) -> type | None:
+    from transformers import PreTrainedConfig
+
+    init = vars(cls).get("__init__")
+    annotation = getattr(init, "__annotations__", {}).get("config")
+    if isinstance(annotation, str):
+        annotation = getattr(importlib.import_module(cls.__module__), annotation, None)
+    is_config = isinstance(annotation, type) and issubclass(annotation, PreTrainedConfig)
+    return annotation if is_config and annotation is not PreTrainedConfig else None
 
 
 def _class(package: str, name: str) -> type:
@@ -133,7 +158,7 @@ def _class(package: str, name: str) -> type:
     return getattr(module, name, None) or getattr(transformers, name)
 
 
-def _described(found: dict[type, list[str]], folder: str | None, problems: list[str]) -> Iterator[dict]:
+def described(found: dict[type, list[str]], folder: str | None, problems: list[str]) -> Iterator[dict]:
     for cls, autos in found.items():
         try:
             yield {
@@ -201,7 +226,7 @@ def sub_configs(cls: type, config: Any, problems: list[str]) -> dict[str, dict]:
         value = getattr(config, key, None)
         inner = type(value) if hasattr(value, "to_dict") else declared
         if value is None and hasattr(inner, "attribute_map"):
-            value = _default(inner, problems)
+            value = default(inner, problems)
         nested[key] = {
             "class": inner.__name__,
             "defaults": plain(value.to_dict()) if hasattr(value, "to_dict") else {},
@@ -210,7 +235,7 @@ def sub_configs(cls: type, config: Any, problems: list[str]) -> dict[str, dict]:
     return nested
 
 
-def _default(cls: type, problems: list[str]) -> Any:
+def default(cls: type, problems: list[str]) -> Any:
     try:
         return cls()
     except Exception as error:
