@@ -55,6 +55,8 @@ pub enum Color {
 pub enum Command {
     /// Port one model type to every backend, judge it, and commit what passes.
     Run(commands::run::Args),
+    /// Show every model type of a release, or what changed between two releases.
+    Catalogue(commands::catalogue::Args),
     /// List tools, backends and devices, with the reason for each that is absent.
     Doctor(commands::doctor::Args),
     /// Show the settings in force, or the commented defaults.

@@ -1,5 +1,7 @@
 //! Opens what a launch needs: the Python environment (built on first use), the workers, the ledger.
 
+mod catalogue;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -8,23 +10,45 @@ use std::{
 };
 
 use portwright_agents::driver::Session;
-use portwright_core::{
-    Digest,
-    job::{Job, JobOutcome},
-};
+use portwright_core::Digest;
 use portwright_ledger::Ledger;
 use portwright_sandbox::{
     environment::Environment,
     isolation,
     judge::Tolerances,
-    pool::{JobRequest, Limits, Walls, Workers, WorkersConfig},
+    pool::{Limits, Walls, Workers, WorkersConfig},
 };
-use serde::Deserialize;
 
-use crate::{commands::run::Args, error::CliError, exit, report::live::Live, settings::Settings};
+use crate::{error::CliError, exit, report::live::Live, settings::Settings};
+
+pub use catalogue::{catalogue, kept, write_whole};
+
+/// Options of every command that opens a session.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct SessionArgs {
+    /// Use this release of Transformers, in an environment of its own.
+    #[arg(long, value_name = "X.Y.Z")]
+    pub transformers: Option<String>,
+    /// The ledger's folder.
+    #[arg(long, value_name = "DIR")]
+    pub ledger: Option<PathBuf>,
+    /// Run without isolation where the kernel allows none; the evidence of a pass says so.
+    #[arg(long)]
+    pub no_sandbox: bool,
+    /// The most resident memory of a job's whole process tree, in MiB.
+    #[arg(long, value_name = "MIB")]
+    pub limit_memory: Option<u64>,
+    /// The longest a job may take, in seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub limit_seconds: Option<u64>,
+}
 
 /// Opens a session as the options and settings say.
-pub async fn open(args: &Args, settings: &Settings, live: Arc<Live>) -> Result<Session, CliError> {
+pub async fn open(
+    args: &SessionArgs,
+    settings: &Settings,
+    live: Arc<Live>,
+) -> Result<Session, CliError> {
     let unprotected = args.no_sandbox || !settings.sandbox.enabled;
     if !unprotected && let Err(reason) = isolation::probe().mode {
         return Err(CliError::new(
@@ -65,8 +89,8 @@ pub async fn open(args: &Args, settings: &Settings, live: Arc<Live>) -> Result<S
 }
 
 /// The Python environment, built where it is not there yet.
-async fn environment(
-    args: &Args,
+pub async fn environment(
+    args: &SessionArgs,
     settings: &Settings,
     live: Arc<Live>,
 ) -> Result<Environment, CliError> {
@@ -84,7 +108,7 @@ async fn environment(
     Ok(built.await.map_err(CliError::internal)??)
 }
 
-fn limits(args: &Args, settings: &Settings) -> Limits {
+fn limits(args: &SessionArgs, settings: &Settings) -> Limits {
     let run = &settings.run;
     Limits {
         memory_bytes: args.limit_memory.unwrap_or(run.memory_limit_mib.get()) << 20,
@@ -113,79 +137,6 @@ fn identity(
         limits.cpu.as_secs(),
     );
     Digest::of_json(&parts).map_err(CliError::internal)
-}
-
-/// The model types of the environment's library: asked of the library once, and kept beside the environment.
-pub async fn catalogue(session: &Session, cache: &Path) -> Result<Vec<String>, CliError> {
-    let file = cache
-        .join("catalogues")
-        .join(format!("{}.json", session.environment.key));
-    if let Ok(text) = fs::read_to_string(&file)
-        && let Ok(known) = serde_json::from_str::<Vec<String>>(&text)
-    {
-        return Ok(known);
-    }
-    let work = session
-        .ledger
-        .folder()
-        .join("work")
-        .join(format!("catalogue-{}", std::process::id()));
-    fs::create_dir_all(&work).map_err(|error| storage(&work, &error))?;
-    let job = JobRequest {
-        job: Job::Catalogue,
-        work: work.clone(),
-        readable: Vec::new(),
-        limits: session.limits,
-    };
-    let report = session.workers.run(&job).await;
-    fs::remove_dir_all(&work).map_err(|error| storage(&work, &error))?;
-    let known = names(
-        &report
-            .map_err(portwright_agents::driver::DriverError::from)?
-            .outcome,
-    )?;
-    keep(&file, &known)?;
-    Ok(known)
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    types: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    model_type: String,
-}
-
-fn names(outcome: &JobOutcome) -> Result<Vec<String>, CliError> {
-    match outcome {
-        JobOutcome::Done { result } => {
-            let listed: Listed =
-                serde_json::from_value(result.clone()).map_err(CliError::internal)?;
-            Ok(listed
-                .types
-                .into_iter()
-                .map(|entry| entry.model_type)
-                .collect())
-        }
-        other => Err(CliError::new(
-            exit::ENVIRONMENT,
-            format!("the installed Transformers cannot list its model types: {other:?}"),
-            Some("`portwright doctor` checks the environment".to_owned()),
-        )),
-    }
-}
-
-/// Written beside its place and moved there, so that a reader never sees half of it.
-fn keep(file: &PathBuf, known: &[String]) -> Result<(), CliError> {
-    let parent = file.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(|error| storage(parent, &error))?;
-    let half = file.with_extension(format!("{}.part", std::process::id()));
-    let text = serde_json::to_vec(known).map_err(CliError::internal)?;
-    fs::write(&half, text)
-        .and_then(|()| fs::rename(&half, file))
-        .map_err(|error| storage(file, &error))
 }
 
 fn storage(path: &Path, error: &std::io::Error) -> CliError {
