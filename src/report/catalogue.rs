@@ -248,23 +248,17 @@ pub mod tests {
 
     #[test]
     fn a_type_is_shown_with_all_that_is_known() {
+        let variant = json!({ "heads": 2, "gated": true });
+        let (variant, none) = (variant.as_object().unwrap(), Map::new());
+        let further = [ModelType::new("gpt2")];
         for (index, name) in [(0, None), (1, Some("GPT-X")), (3, None)] {
-            let variant = json!({ "heads": 2, "gated": true });
-            let none = Map::new();
-            let named = name.is_some();
             insta::assert_snapshot!(show(&ShowDocument {
                 schema: SHOW_SCHEMA,
                 library_version: "9.0.0",
                 name,
-                variant: variant.as_object().filter(|_| named).unwrap_or(&none),
-                reason: named.then_some("fewer heads"),
-                also: if named {
-                    &[ModelType::new("gpt2")][..]
-                } else {
-                    &[]
-                }
-                .to_vec()
-                .as_slice(),
+                variant: if name.is_some() { variant } else { &none },
+                reason: name.map(|_| "fewer heads"),
+                also: if name.is_some() { &further } else { &[] },
                 entry: &types()[index],
             }));
         }
