@@ -242,9 +242,15 @@ mod tests {
     #[test]
     fn a_decoder_without_a_head_keeps_a_cache() {
         let body = class(&["AutoModel"], &["input_ids", "past_key_values"]);
-        assert_eq!(of(&[body.clone()], json!({})), Family::DecoderOnly);
         assert_eq!(
-            of(&[body.clone()], json!({"is_encoder_decoder": true})),
+            of(std::slice::from_ref(&body), json!({})),
+            Family::DecoderOnly
+        );
+        assert_eq!(
+            of(
+                std::slice::from_ref(&body),
+                json!({"is_encoder_decoder": true})
+            ),
             Family::EncoderDecoder
         );
         let masked = class(&["AutoModelForMaskedLM"], &["input_ids"]);

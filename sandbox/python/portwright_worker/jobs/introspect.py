@@ -137,10 +137,11 @@ def _declared_config(cls: type) -> type | None:
     named = getattr(cls, "config_class", None)
     if named is not getattr(super(cls, cls), "config_class", None):
         return named
-    return _constructor_config(cls) or named
+    return constructor_config(cls) or named
 
 
-def _constructor_config(cls: type) -> type | None:
+def constructor_config(cls: type) -> type | None:
+    """The configuration class that the annotation of a class's own constructor names."""
     from transformers import PreTrainedConfig
 
     init = vars(cls).get("__init__")
