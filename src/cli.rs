@@ -57,6 +57,8 @@ pub enum Command {
     Run(commands::run::Args),
     /// Port every model type of the release, and keep the coverage matrix.
     Sweep(commands::sweep::Args),
+    /// Show every model type of a release, or what changed between two releases.
+    Catalogue(commands::catalogue::Args),
     /// List tools, backends and devices, with the reason for each that is absent.
     Doctor(commands::doctor::Args),
     /// Show the settings in force, or the commented defaults.

@@ -67,6 +67,7 @@ fn dispatch(cli: &Cli) -> Result<u8, CliError> {
     match &cli.command {
         Command::Run(args) => commands::run::run(args, settings, colour),
         Command::Sweep(args) => commands::sweep::run(args, settings, colour),
+        Command::Catalogue(args) => commands::catalogue::run(args, settings),
         Command::Doctor(args) => commands::doctor::run(args, settings),
         Command::Config(args) => commands::config::run(args, &loaded),
         Command::Runs(args) => commands::runs::run(args, settings),

@@ -1,5 +1,7 @@
 //! Opens what a launch needs: the Python environment (built on first use), the workers, the ledger.
 
+mod catalogue;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -8,33 +10,37 @@ use std::{
 };
 
 use portwright_agents::driver::{Observer, Session};
-use portwright_core::{
-    Catalogue, Digest,
-    job::{Job, JobOutcome},
-};
+use portwright_core::Digest;
 use portwright_ledger::Ledger;
 use portwright_sandbox::{
     environment::Environment,
     isolation,
     judge::Tolerances,
-    pool::{JobRequest, Limits, Walls, Workers, WorkersConfig},
+    pool::{Limits, Walls, Workers, WorkersConfig},
 };
-use serde::Deserialize;
 
 use crate::{error::CliError, exit, settings::Settings};
 
-/// What commands that need a session ask of it.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Another release of Transformers.
+pub use catalogue::{catalogue, kept, write_whole};
+
+/// Options of every command that opens a session.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct SessionArgs {
+    /// Use this release of Transformers, in an environment of its own.
+    #[arg(long, value_name = "X.Y.Z")]
     pub transformers: Option<String>,
+    /// The ledger's folder.
+    #[arg(long, value_name = "DIR")]
     pub ledger: Option<PathBuf>,
+    /// Run without isolation where the kernel allows none; the evidence of a pass says so.
+    #[arg(long)]
     pub no_sandbox: bool,
-    /// The most resident memory of a job, in MiB.
+    /// The most resident memory of a job's whole process tree, in MiB.
+    #[arg(long, value_name = "MIB")]
     pub limit_memory: Option<u64>,
+    /// The longest a job may take, in seconds.
+    #[arg(long, value_name = "SECONDS")]
     pub limit_seconds: Option<u64>,
-    /// Threads of a job; all processors by default.
-    pub threads: Option<usize>,
 }
 
 /// Told how the preparation of a session goes on.
@@ -46,9 +52,10 @@ pub trait Progress: Observer {
     fn doing(&self, text: &str);
 }
 
-/// Opens a session as the options and settings say.
+/// Opens a session as the options and settings say. A job has `threads`, or by default as many as there are processors.
 pub async fn open<P: Progress + 'static>(
-    args: &Options,
+    args: &SessionArgs,
+    threads: Option<usize>,
     settings: &Settings,
     live: Arc<P>,
 ) -> Result<Session, CliError> {
@@ -63,9 +70,8 @@ pub async fn open<P: Progress + 'static>(
     let environment = environment(args, settings, live.clone()).await?;
     let options = settings.environment_options()?;
     let limits = limits(args, settings);
-    let threads = args
-        .threads
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let threads =
+        threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let ledger = Ledger::open(args.ledger.as_deref().unwrap_or(&settings.ledger.dir))?;
     let scope = Digest::of_json(&(
         portwright_sandbox::code_digest(),
@@ -107,8 +113,8 @@ pub async fn open<P: Progress + 'static>(
 }
 
 /// The Python environment, built where it is not there yet.
-async fn environment<P: Progress + 'static>(
-    args: &Options,
+pub async fn environment<P: Progress + 'static>(
+    args: &SessionArgs,
     settings: &Settings,
     live: Arc<P>,
 ) -> Result<Environment, CliError> {
@@ -126,7 +132,7 @@ async fn environment<P: Progress + 'static>(
     Ok(built.await.map_err(CliError::internal)??)
 }
 
-fn limits(args: &Options, settings: &Settings) -> Limits {
+fn limits(args: &SessionArgs, settings: &Settings) -> Limits {
     let run = &settings.run;
     Limits {
         memory_bytes: args.limit_memory.unwrap_or(run.memory_limit_mib.get()) << 20,
@@ -143,106 +149,6 @@ fn identity(scope: &Digest) -> Result<Digest, CliError> {
         .and_then(fs::read)
         .map_err(CliError::internal)?;
     Digest::of_json(&(Digest::of(program), scope)).map_err(CliError::internal)
-}
-
-/// The model types of the environment's library: asked of the library once, and kept beside the environment.
-pub async fn catalogue(session: &Session, cache: &Path) -> Result<Catalogue, CliError> {
-    let file = cache.join("catalogues").join(format!(
-        "{}-{}.json",
-        session.environment.key,
-        &Workers::code_digest()[..16]
-    ));
-    if let Ok(text) = fs::read_to_string(&file)
-        && let Ok(known) = serde_json::from_str::<Catalogue>(&text)
-    {
-        return Ok(known);
-    }
-    let work = session
-        .ledger
-        .folder()
-        .join("work")
-        .join(format!("catalogue-{}", std::process::id()));
-    fs::create_dir_all(&work).map_err(|error| storage(&work, &error))?;
-    let job = JobRequest {
-        job: Job::Catalogue,
-        work: work.clone(),
-        readable: Vec::new(),
-        limits: session.limits,
-    };
-    let report = session.workers.run(&job).await;
-    fs::remove_dir_all(&work).map_err(|error| storage(&work, &error))?;
-    let known = listed(
-        &report
-            .map_err(portwright_agents::driver::DriverError::from)?
-            .outcome,
-    )?;
-    keep(&file, &known)?;
-    Ok(known)
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    library_version: String,
-    types: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    model_type: String,
-    config_class: String,
-    auto_classes: std::collections::BTreeMap<String, Vec<String>>,
-}
-
-fn listed(outcome: &JobOutcome) -> Result<Catalogue, CliError> {
-    match outcome {
-        JobOutcome::Done { result } => {
-            let listed: Listed =
-                serde_json::from_value(result.clone()).map_err(CliError::internal)?;
-            Ok(Catalogue {
-                schema: 1,
-                library_version: listed.library_version,
-                types: listed
-                    .types
-                    .into_iter()
-                    .map(|entry| portwright_core::CatalogueEntry {
-                        kind: if entry.auto_classes.contains_key("AutoModel") {
-                            portwright_core::Kind::Base
-                        } else if entry.auto_classes.is_empty() {
-                            portwright_core::Kind::Part
-                        } else {
-                            portwright_core::Kind::Task
-                        },
-                        family: portwright_core::Family::Component,
-                        interface: Digest::of(&entry.model_type),
-                        model_type: portwright_core::ModelType::new(entry.model_type),
-                        config_class: entry.config_class,
-                        auto_classes: entry.auto_classes,
-                        own_classes: Vec::new(),
-                        modalities: Vec::new(),
-                        parents: Vec::new(),
-                        deprecated: false,
-                        generative: false,
-                    })
-                    .collect(),
-            })
-        }
-        other => Err(CliError::new(
-            exit::ENVIRONMENT,
-            format!("the installed Transformers cannot list its model types: {other:?}"),
-            Some("`portwright doctor` checks the environment".to_owned()),
-        )),
-    }
-}
-
-/// Written beside its place and moved there, so that a reader never sees half of it.
-fn keep(file: &PathBuf, known: &Catalogue) -> Result<(), CliError> {
-    let parent = file.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(|error| storage(parent, &error))?;
-    let half = file.with_extension(format!("{}.part", std::process::id()));
-    let text = serde_json::to_vec(known).map_err(CliError::internal)?;
-    fs::write(&half, text)
-        .and_then(|()| fs::rename(&half, file))
-        .map_err(|error| storage(file, &error))
 }
 
 fn storage(path: &Path, error: &std::io::Error) -> CliError {

@@ -8,10 +8,13 @@ use std::{
 
 use portwright_agents::driver::{Session, Target};
 use portwright_core::{Digest, ModelType, job::ModelSource};
-use portwright_knowledge::catalogue;
+use portwright_knowledge::catalogue::{self, ResolveError};
 use serde_json::{Map, Value};
 
 use crate::{error::CliError, session};
+
+/// Where a clone keeps models that the library does not hold.
+const MODELS: &str = "evals/models";
 
 /// A target, and the configuration overrides that a named variant carries.
 pub struct Resolved {
@@ -30,14 +33,14 @@ pub async fn resolve(text: &str, session: &Session, cache: &Path) -> Result<Reso
     {
         return folder(text, path);
     }
-    let catalogue = session::catalogue(session, cache).await?;
-    let known: Vec<&str> = catalogue
-        .types
-        .iter()
-        .map(|entry| entry.model_type.as_str())
-        .collect();
-    let resolved =
-        catalogue::resolve(text, &known).map_err(|error| CliError::usage(&error, error.hint()))?;
+    let known = session::catalogue(session, cache).await?;
+    let found = catalogue::resolve(text, &known.names());
+    if let Err(ResolveError::OutOfTree { folder: name, .. }) = &found
+        && let Some(path) = outside(name)
+    {
+        return folder(text, &path);
+    }
+    let resolved = found.map_err(|error| CliError::usage(&error, error.hint()))?;
     Ok(Resolved {
         target: Target {
             name: text.to_owned(),
@@ -48,6 +51,15 @@ pub async fn resolve(text: &str, session: &Session, cache: &Path) -> Result<Reso
         },
         overrides: resolved.variant,
     })
+}
+
+/// The folder of a model that the library does not hold, below `evals/models` of the working folder or of the nearest
+/// of its parents that has it.
+pub fn outside(name: &str) -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    here.ancestors()
+        .map(|place| place.join(MODELS).join(name))
+        .find(|folder| folder.join("config.json").is_file())
 }
 
 fn folder(text: &str, path: &Path) -> Result<Resolved, CliError> {

@@ -41,6 +41,37 @@ fn a_name_without_an_implementation_says_to_give_its_folder() {
 }
 
 #[test]
+fn an_unknown_family_names_the_known_ones() {
+    let output = Place::new()
+        .command()
+        .args(["catalogue", "list", "--family", "poems"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("decoder-only"),
+        "{}",
+        text(&output)
+    );
+}
+
+#[test]
+fn a_file_that_is_no_catalogue_is_named() {
+    let place = Place::new();
+    fs::write(place.path("types.json"), r#"{"schema": 99}"#).unwrap();
+    let args = ["catalogue", "diff", "types.json", "types.json"];
+    assert_error(&place, &args, 2, &["types.json", "99"]);
+    let absent = ["catalogue", "diff", "absent.json", "types.json"];
+    assert_error(&place, &absent, 2, &["absent.json"]);
+}
+
+#[test]
+fn a_release_that_is_no_version_is_named() {
+    let args = ["catalogue", "diff", "latest", "5.20.2"];
+    assert_error(&Place::new(), &args, 3, &["latest"]);
+}
+
+#[test]
 fn an_unknown_backend_names_the_known_ones() {
     let output = Place::new()
         .command()

@@ -33,7 +33,7 @@ fn the_worker_keeps_its_protocol() {
 }
 
 #[test]
-fn the_palm_example_is_a_causal_decoder() {
+fn the_models_outside_the_library_are_what_they_say() {
     python(&[
         "-m",
         "pytest",

@@ -3,6 +3,8 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
 
 use crate::{digest::Digest, family::Family, ids::ModelType};
 
@@ -37,7 +39,7 @@ pub struct CatalogueEntry {
     /// What its inputs carry, e.g. `text`, `image`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modalities: Vec<String>,
-    /// Model types whose configuration nests this one, those with an auto class first.
+    /// Model types whose configuration nests this one at any depth, those with an auto class first, then the nearest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<ModelType>,
     /// Whether the library keeps it among its deprecated models.
@@ -49,6 +51,9 @@ pub struct CatalogueEntry {
     /// The digest of what a port depends on (defaults of the configuration, classes, signatures of every `forward`,
     /// source of the modelling files), so that two releases can be compared.
     pub interface: Digest,
+    /// What could not be read of it, each in one line: an import that fails, a configuration without defaults.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
 }
 
 /// How a type is exercised.
@@ -81,7 +86,48 @@ impl fmt::Display for Kind {
     }
 }
 
+/// Why a text is no catalogue.
+#[derive(Debug, Error)]
+pub enum CatalogueError {
+    #[error("it is no JSON document: {0}")]
+    Json(#[source] serde_json::Error),
+    #[error("it has no number `schema`")]
+    NoSchema,
+    #[error("it is of version {found}; this program reads version {SCHEMA}")]
+    Schema { found: u64 },
+    #[error("it is no catalogue: {0}")]
+    Form(#[source] serde_json::Error),
+}
+
+impl CatalogueError {
+    /// What to do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            CatalogueError::Schema { .. } => {
+                "export the catalogue again with the program that shall read it"
+            }
+            _ => "give a file that `portwright catalogue export` wrote",
+        }
+    }
+}
+
 impl Catalogue {
+    /// Reads an exported catalogue.
+    pub fn from_json(text: &str) -> Result<Self, CatalogueError> {
+        let document: Value = serde_json::from_str(text).map_err(CatalogueError::Json)?;
+        let schema = document.get("schema").and_then(Value::as_u64);
+        match schema.ok_or(CatalogueError::NoSchema)? {
+            found if found != u64::from(SCHEMA) => Err(CatalogueError::Schema { found }),
+            _ => serde_json::from_value(document).map_err(CatalogueError::Form),
+        }
+    }
+
+    /// The names of all types.
+    pub fn names(&self) -> Vec<&str> {
+        let types = self.types.iter();
+        types.map(|entry| entry.model_type.as_str()).collect()
+    }
+
     pub fn get(&self, model_type: &str) -> Option<&CatalogueEntry> {
         self.types
             .iter()
@@ -115,5 +161,28 @@ mod tests {
             assert_eq!(kind.as_str().parse(), Ok(kind));
         }
         assert!("parts".parse::<Kind>().is_err());
+    }
+
+    const EMPTY: &str = r#"{"schema": 1, "library_version": "9.0.0", "types": []}"#;
+
+    #[test]
+    fn an_exported_catalogue_is_read_back() {
+        let catalogue = Catalogue::from_json(EMPTY).unwrap();
+        let text = serde_json::to_string(&catalogue).unwrap();
+        assert_eq!(Catalogue::from_json(&text).unwrap(), catalogue);
+    }
+
+    #[test]
+    fn what_is_no_catalogue_is_refused_with_the_reason() {
+        for (text, words) in [
+            ("[", "no JSON document"),
+            ("[]", "no number `schema`"),
+            (r#"{"schema": 9}"#, "version 9"),
+            (r#"{"schema": 1}"#, "library_version"),
+            (&EMPTY.replace("types", "models"), "models"),
+        ] {
+            let error = Catalogue::from_json(text).unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+        }
     }
 }

@@ -27,7 +27,7 @@ pub enum ModelSource {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Job {
-    /// Lists the model types of the installed library.
+    /// Reads every model type of the installed library. Answers with an [`Inventory`](crate::Inventory).
     Catalogue,
     /// Reads one type's classes and defaults. Answers with an [`Introspection`].
     Introspect {

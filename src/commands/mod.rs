@@ -1,5 +1,6 @@
 //! One subcommand per file.
 
+pub mod catalogue;
 pub mod config;
 pub mod doctor;
 pub mod report;

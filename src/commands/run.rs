@@ -15,7 +15,7 @@ use crate::{
         live::Live,
         table::{self, Style},
     },
-    session,
+    session::{self, SessionArgs},
     settings::Settings,
     target,
 };
@@ -38,49 +38,23 @@ pub struct Args {
     /// Judge on the real configuration and weights in this folder instead of a small random model.
     #[arg(long, value_name = "DIR")]
     pub checkpoint: Option<PathBuf>,
-    /// Use this release of Transformers, in an environment of its own.
-    #[arg(long, value_name = "X.Y.Z")]
-    pub transformers: Option<String>,
     /// The skillset repository; created if absent.
     #[arg(long, value_name = "DIR")]
     pub repo: Option<PathBuf>,
-    /// The ledger's folder.
-    #[arg(long, value_name = "DIR")]
-    pub ledger: Option<PathBuf>,
     /// Commit nothing.
     #[arg(long)]
     pub no_commit: bool,
     /// Do everything again, even what the ledger holds.
     #[arg(long)]
     pub fresh: bool,
-    /// Run without isolation where the kernel allows none; the evidence of a pass says so.
-    #[arg(long)]
-    pub no_sandbox: bool,
-    /// The most resident memory of a job's whole process tree, in MiB.
-    #[arg(long, value_name = "MIB")]
-    pub limit_memory: Option<u64>,
-    /// The longest a job may take, in seconds.
-    #[arg(long, value_name = "SECONDS")]
-    pub limit_seconds: Option<u64>,
     /// The most repairs the fixer may propose.
     #[arg(long)]
     pub attempts: Option<u32>,
     /// One JSON document on stdout (docs/reference/json.md).
     #[arg(long)]
     pub json: bool,
-}
-
-impl Args {
-    fn session(&self) -> session::Options {
-        session::Options {
-            transformers: self.transformers.clone(),
-            ledger: self.ledger.clone(),
-            no_sandbox: self.no_sandbox,
-            limit_memory: self.limit_memory,
-            limit_seconds: self.limit_seconds,
-            threads: None,
-        }
-    }
+    #[command(flatten)]
+    pub session: SessionArgs,
 }
 
 pub fn run(args: &Args, settings: &Settings, colour: bool) -> Result<u8, CliError> {
@@ -130,7 +104,7 @@ async fn launch(
     plan: Option<PortPlan>,
     live: &Arc<Live>,
 ) -> Result<Outcome, CliError> {
-    let session = session::open(&args.session(), settings, live.clone()).await?;
+    let session = session::open(&args.session, None, settings, live.clone()).await?;
     let resolved = target::resolve(
         &args.target,
         &session,

@@ -1,6 +1,6 @@
 //! `portwright sweep`: the way of a run for every model type of the release.
 
-use std::{collections::BTreeSet, io::IsTerminal as _, path::PathBuf, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, io::IsTerminal as _, sync::Arc, time::Instant};
 
 use clap::Args as ClapArgs;
 use portwright_agents::{
@@ -12,7 +12,11 @@ use portwright_knowledge::propose::ProposeOptions;
 use serde_json::json;
 
 use crate::{
-    commands::run::ordered, error::CliError, exit, output, report::gauge::Gauge, session,
+    commands::run::ordered,
+    error::CliError,
+    exit, output,
+    report::gauge::Gauge,
+    session::{self, SessionArgs},
     settings::Settings,
 };
 
@@ -36,30 +40,17 @@ pub struct Args {
     /// Types worked on at once; by default as many as processors and memory allow.
     #[arg(short, long)]
     pub jobs: Option<usize>,
-    /// Use this release of Transformers, in an environment of its own.
-    #[arg(long, value_name = "X.Y.Z")]
-    pub transformers: Option<String>,
-    /// The ledger's folder.
-    #[arg(long, value_name = "DIR")]
-    pub ledger: Option<PathBuf>,
     /// Do everything again, even what the ledger holds.
     #[arg(long)]
     pub fresh: bool,
-    /// Run without isolation where the kernel allows none; the evidence of a pass says so.
-    #[arg(long)]
-    pub no_sandbox: bool,
-    /// The most resident memory of a job's whole process tree, in MiB.
-    #[arg(long, value_name = "MIB")]
-    pub limit_memory: Option<u64>,
-    /// The longest a job may take, in seconds.
-    #[arg(long, value_name = "SECONDS")]
-    pub limit_seconds: Option<u64>,
     /// The most repairs the fixer may propose for a type.
     #[arg(long)]
     pub attempts: Option<u32>,
     /// One JSON document on stdout (docs/reference/json.md).
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub session: SessionArgs,
 }
 
 pub fn run(args: &Args, settings: &Settings, _colour: bool) -> Result<u8, CliError> {
@@ -94,21 +85,14 @@ async fn launch(
 ) -> Result<(Session, SweepId), CliError> {
     let jobs = args.jobs.unwrap_or_else(|| {
         let limit = args
+            .session
             .limit_memory
             .unwrap_or(settings.run.memory_limit_mib.get())
             << 20;
         jobs(available_memory(), limit)
     });
-    let options = session::Options {
-        transformers: args.transformers.clone(),
-        ledger: args.ledger.clone(),
-        no_sandbox: args.no_sandbox,
-        limit_memory: args.limit_memory,
-        limit_seconds: args.limit_seconds,
-        // The types share the processors between them.
-        threads: Some(1),
-    };
-    let session = session::open(&options, settings, gauge.clone()).await?;
+    // The types share the processors between them, so each job has one.
+    let session = session::open(&args.session, Some(1), settings, gauge.clone()).await?;
     let cache = settings.environment_options()?.cache_dir;
     let catalogue = session::catalogue(&session, &cache).await?;
     let backends = ordered(if args.backends.is_empty() {

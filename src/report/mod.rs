@@ -1,6 +1,8 @@
 //! What a person or a machine is shown: the live view, the closing table, the JSON document, and what is made of a
 //! sweep.
 
+pub mod catalogue;
+pub mod catalogue_diff;
 pub mod coverage;
 pub mod gauge;
 pub mod json;

@@ -24,6 +24,12 @@ pub fn environment() -> Environment {
     Environment::locked().unwrap()
 }
 
+/// The release of Transformers that is locked.
+pub fn transformers() -> String {
+    let spec = portwright_sandbox::environment::Spec::locked();
+    spec.locked_version("transformers").unwrap().to_owned()
+}
+
 /// The folder in which this user's environments are kept.
 pub fn cache() -> PathBuf {
     Options::new(Asked::default()).unwrap().cache_dir

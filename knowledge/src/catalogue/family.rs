@@ -1,51 +1,154 @@
 //! The architecture family of a type, from what its classes take and which tasks they serve.
 
+use std::collections::BTreeSet;
+
 use portwright_core::{Family, job::IntrospectedModel};
 use serde_json::{Map, Value};
 
+/// Parameters that hold an image or a video, besides those whose names begin with `pixel_values`.
+const IMAGES: [&str; 7] = [
+    "image",
+    "images",
+    "image_patches",
+    "flattened_patches",
+    "visual_feats",
+    "visual_embeds",
+    "grid_thw",
+];
+const AUDIO: [&str; 4] = [
+    "input_values",
+    "input_features",
+    "audio_input_ids",
+    "audio_mel",
+];
+const SERIES: [&str; 2] = ["past_values", "timesteps"];
+
+/// Auto classes whose models speak.
+const SPEAKS: [&str; 2] = [
+    "AutoModelForTextToWaveform",
+    "AutoModelForTextToSpectrogram",
+];
+/// Auto classes whose models read more than text.
+const READS_MORE: [&str; 2] = ["AutoModelForImageTextToText", "AutoModelForMultimodalLM"];
+
 /// Classifies a type.
 pub fn family(classes: &[IntrospectedModel], defaults: &Map<String, Value>) -> Family {
-    let Some(main) = classes
-        .iter()
-        .find(|class| serves(class, "AutoModel"))
-        .or_else(|| classes.iter().find(|class| !class.auto_classes.is_empty()))
-    else {
+    let Some(main) = main_class(classes) else {
         return Family::Component;
     };
-    let takes = |class: &IntrospectedModel, name: &str| {
-        class
-            .parameters
+    let serves = |autos: &[&str]| {
+        classes
             .iter()
-            .any(|parameter| parameter.name == name)
+            .any(|class| autos.iter().any(|auto| leads(auto, class)))
     };
-    let any_serves = |auto: &str| classes.iter().any(|class| serves(class, auto));
     let flag = |name: &str| defaults.get(name).and_then(Value::as_bool).unwrap_or(false);
 
-    let text = takes(main, "input_ids");
-    let image = main
-        .parameters
-        .iter()
-        .any(|p| p.name.starts_with("pixel_values") || p.name == "image" || p.name == "images");
-    let audio = takes(main, "input_values") || takes(main, "input_features");
-    let series = takes(main, "past_values");
-    // An encoder-decoder for speech takes token ids only for its decoder, which carries no modality of its own.
-    match [text, image, audio].iter().filter(|m| **m).count() {
-        _ if series => Family::TimeSeries,
+    let mut carried = taken(main);
+    let declared = declared(main);
+    if carried.is_empty() {
+        // The names say nothing, as with `hidden_states`. A part inherits `text` from the whole that it belongs to.
+        carried = declared.clone();
+        if carried.len() > 1 {
+            carried.remove("text");
+        }
+    } else if carried.len() == 1 && carried.contains("text") {
+        // What stands in `input_ids` need not be text: a class that says so is believed where it says nothing else, or
+        // where the type serves a task for it.
+        if !declared.contains("text") || serves(&READS_MORE) {
+            carried.extend(&declared);
+        }
+        if !declared.is_empty() && !declared.contains("text") {
+            carried.remove("text");
+        }
+    }
+    let has = |modality: &str| carried.contains(modality);
+    let sees = has("image");
+    let speaks =
+        serves(&SPEAKS) || (serves(&["AutoModelForSpeechSeq2Seq"]) && !takes(main, &AUDIO));
+    match carried.len() {
+        _ if has("time") => Family::TimeSeries,
+        _ if speaks && !sees => Family::Speech,
         2.. => Family::Multimodal,
-        _ if image => Family::Vision,
-        _ if audio => Family::Speech,
-        _ if flag("is_encoder_decoder") || any_serves("AutoModelForSeq2SeqLM") => {
+        _ if sees => Family::Vision,
+        _ if has("audio") => Family::Speech,
+        _ if flag("is_encoder_decoder") || serves(&["AutoModelForSeq2SeqLM"]) => {
             Family::EncoderDecoder
         }
-        _ if any_serves("AutoModelForCausalLM") && !any_serves("AutoModelForMaskedLM") => {
+        _ if !serves(&["AutoModelForMaskedLM"])
+            && (serves(&["AutoModelForCausalLM"])
+                || has("text") && takes(main, &["past_key_values"])) =>
+        {
             Family::DecoderOnly
         }
-        _ if text || main.main_input == "input_ids" => Family::EncoderOnly,
+        _ if has("text") || main.main_input == "input_ids" => Family::EncoderOnly,
         _ => Family::Component,
     }
 }
 
-fn serves(class: &IntrospectedModel, auto: &str) -> bool {
+/// What the inputs of a type's classes carry: what they declare, or else what the names of their parameters say.
+pub fn modalities(classes: &[IntrospectedModel]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for class in classes {
+        let said: Vec<&str> = if class.modalities.is_empty() {
+            taken(class).into_iter().collect()
+        } else {
+            class.modalities.iter().map(String::as_str).collect()
+        };
+        for name in said {
+            if !found.iter().any(|known| known == name) {
+                found.push(name.to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The class that a port of the type means: that of `AutoModel`, or the first that another auto class leads to.
+fn main_class(classes: &[IntrospectedModel]) -> Option<&IntrospectedModel> {
+    classes
+        .iter()
+        .find(|class| leads("AutoModel", class))
+        .or_else(|| classes.iter().find(|class| !class.auto_classes.is_empty()))
+}
+
+/// The modalities that the names of a class's parameters show. An encoder-decoder for speech or images takes token ids
+/// only for its decoder, which carries no modality of its own.
+fn taken(class: &IntrospectedModel) -> BTreeSet<&str> {
+    let mut found = BTreeSet::new();
+    for parameter in &class.parameters {
+        let name = parameter.name.as_str();
+        if SERIES.contains(&name) {
+            found.insert("time");
+        } else if AUDIO.contains(&name) {
+            found.insert("audio");
+        } else if name.starts_with("pixel_values") || IMAGES.contains(&name) {
+            found.insert("image");
+        } else if name == "input_ids"
+            || name.ends_with("_input_ids") && !name.starts_with("decoder")
+        {
+            found.insert("text");
+        }
+    }
+    found
+}
+
+/// The modalities that a class declares; a video is a row of images.
+fn declared(class: &IntrospectedModel) -> BTreeSet<&str> {
+    let names = class.modalities.iter().map(String::as_str);
+    names
+        .map(|name| if name == "video" { "image" } else { name })
+        .collect()
+}
+
+fn takes(class: &IntrospectedModel, names: &[&str]) -> bool {
+    class
+        .parameters
+        .iter()
+        .any(|parameter| names.contains(&parameter.name.as_str()))
+}
+
+fn leads(auto: &str, class: &IntrospectedModel) -> bool {
     class.auto_classes.iter().any(|name| name == auto)
 }
 
@@ -134,6 +237,83 @@ mod tests {
             Family::Speech
         );
         assert_eq!(of(&[class(&[], &["x"])], json!({})), Family::Component);
+    }
+
+    #[test]
+    fn a_decoder_without_a_head_keeps_a_cache() {
+        let body = class(&["AutoModel"], &["input_ids", "past_key_values"]);
+        assert_eq!(
+            of(std::slice::from_ref(&body), json!({})),
+            Family::DecoderOnly
+        );
+        assert_eq!(
+            of(
+                std::slice::from_ref(&body),
+                json!({"is_encoder_decoder": true})
+            ),
+            Family::EncoderDecoder
+        );
+        let masked = class(&["AutoModelForMaskedLM"], &["input_ids"]);
+        assert_eq!(of(&[body, masked], json!({})), Family::EncoderOnly);
+    }
+
+    #[test]
+    fn what_speaks_is_speech_though_it_takes_text() {
+        let base = class(&["AutoModel", "AutoModelForTextToWaveform"], &["input_ids"]);
+        assert_eq!(of(&[base], json!({})), Family::Speech);
+        let sees = class(
+            &["AutoModelForTextToWaveform"],
+            &["input_ids", "pixel_values"],
+        );
+        assert_eq!(of(&[sees], json!({})), Family::Multimodal);
+    }
+
+    #[test]
+    fn a_declaration_says_what_the_names_of_the_parameters_do_not() {
+        let declaring = |inputs: &[&str], autos: &[&str], modalities: &[&str]| {
+            let mut class = class(autos, inputs);
+            class.modalities = modalities.iter().map(|m| (*m).to_owned()).collect();
+            of(&[class], json!({}))
+        };
+        let base = &["AutoModel"][..];
+        let reads = &["AutoModel", "AutoModelForImageTextToText"][..];
+        for (inputs, autos, modalities, expected) in [
+            // Pixels as tokens.
+            ("input_ids", base, &["image"][..], Family::Vision),
+            (
+                "hidden_states",
+                base,
+                &["image", "video", "text"],
+                Family::Vision,
+            ),
+            // The text part of a composite inherits the declaration of the whole.
+            ("input_ids", base, &["image", "text"], Family::EncoderOnly),
+            ("input_ids", reads, &["image", "text"], Family::Multimodal),
+        ] {
+            assert_eq!(
+                declaring(&[inputs], autos, modalities),
+                expected,
+                "{inputs} {modalities:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_type_with_a_class_for_a_task_has_a_family_of_its_own() {
+        let task = class(&["AutoModelForObjectDetection"], &["pixel_values"]);
+        assert_eq!(of(&[task], json!({})), Family::Vision);
+        assert_eq!(
+            of(&[class(&[], &["pixel_values"])], json!({})),
+            Family::Component
+        );
+    }
+
+    #[test]
+    fn modalities_are_declared_or_read_from_the_names() {
+        let mut declaring = class(&["AutoModel"], &["hidden_states"]);
+        declaring.modalities = vec!["video".into()];
+        let text = class(&[], &["input_ids", "attention_mask"]);
+        assert_eq!(modalities(&[text, declaring]), ["text", "video"]);
     }
 
     #[test]

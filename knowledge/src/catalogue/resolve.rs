@@ -35,7 +35,12 @@ pub enum ResolveError {
         suggestions: Vec<String>,
     },
     #[error("the library has no implementation of {name} ({reason})")]
-    OutOfTree { name: String, reason: String },
+    OutOfTree {
+        name: String,
+        reason: String,
+        /// The folder below `evals/models` that holds it.
+        folder: String,
+    },
     #[error(
         "{name} is the model type `{model_type}`, which this release of the library does not have"
     )]
@@ -53,7 +58,7 @@ impl ResolveError {
                 "give a model type of the installed library, a name of the catalogue, or the path of a folder with modelling code"
             }
             ResolveError::OutOfTree { .. } => {
-                "pass the path of a folder that holds `config.json` with `auto_map` and the modelling code"
+                "pass the path of a folder that holds `config.json` with `auto_map` and the modelling code; a clone of Portwright has one below `evals/models`"
             }
             ResolveError::Absent { .. } => {
                 "choose another release with `--transformers X.Y.Z`, or another model"
@@ -104,6 +109,7 @@ pub fn resolve<S: AsRef<str>>(name: &str, known_types: &[S]) -> Result<Resolved,
             return Err(ResolveError::OutOfTree {
                 name: seed.name.clone(),
                 reason: seed.reason.clone().unwrap_or_default(),
+                folder: seed.folder.clone().unwrap_or_default(),
             });
         };
         if !types().any(|known| known == model_type) {

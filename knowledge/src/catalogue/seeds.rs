@@ -33,6 +33,9 @@ pub struct Seed {
     pub also: Vec<String>,
     #[serde(default)]
     pub via: Via,
+    /// The folder that holds a model which the library does not.
+    #[serde(default)]
+    pub folder: Option<String>,
     /// Why the variant's configuration is what it is, or what the modelling folder has to hold.
     #[serde(default)]
     pub reason: Option<String>,
@@ -62,10 +65,16 @@ mod tests {
         assert_eq!(seeds.iter().filter(|s| s.phase < 3).count(), 24);
         for seed in &seeds {
             match seed.via {
-                Via::OutOfTree => assert!(seed.model_type.is_none() && seed.reason.is_some()),
+                Via::OutOfTree => assert!(seed.folder.is_some() && seed.reason.is_some()),
                 Via::Variant => assert!(!seed.config.is_empty() && seed.reason.is_some()),
-                Via::Type | Via::Alias => assert!(seed.model_type.is_some(), "{}", seed.name),
+                Via::Type | Via::Alias => assert!(seed.config.is_empty(), "{}", seed.name),
             }
+            assert_ne!(
+                seed.model_type.is_some(),
+                seed.folder.is_some(),
+                "{}",
+                seed.name
+            );
         }
     }
 }

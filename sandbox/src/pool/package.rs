@@ -16,6 +16,7 @@ macro_rules! embedded {
 /// Every file of the package with its text; a test compares the list with the folder.
 const FILES: &[(&str, &str)] = embedded![
     "__init__.py",
+    "auto.py",
     "backends/__init__.py",
     "backends/openvino.py",
     "backends/torch_cpu.py",

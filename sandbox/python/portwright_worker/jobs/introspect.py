@@ -13,8 +13,8 @@ import typing
 from collections.abc import Iterator
 from typing import Any
 
-from portwright_worker import errors, models
-from portwright_worker.jobs import catalogue, processors
+from portwright_worker import auto, errors, models
+from portwright_worker.jobs import processors
 from portwright_worker.plain import plain
 
 
@@ -32,7 +32,7 @@ def run(job: dict, work: str) -> dict:
         processor_defaults = {}
     else:
         cls = library_config_class(model_type)
-        config = _default(cls, problems)
+        config = default(cls, problems)
         errors.now("import classes")
         found = library_classes(model_type, cls, problems)
         errors.now("run processors")
@@ -46,7 +46,7 @@ def run(job: dict, work: str) -> dict:
         "attribute_map": dict(getattr(cls, "attribute_map", None) or {}),
         "sub_configs": sub_configs(cls, config, problems),
         "inherited": inherited(config, problems),
-        "classes": list(_described(found, source.get("path"), problems)),
+        "classes": list(described(found, source.get("path"), problems)),
         "processors": processor_defaults,
         "processed": processed,
         "problems": problems,
@@ -65,12 +65,12 @@ def library_classes(model_type: str, config: type, problems: list[str]) -> dict[
     """The type's model classes with the auto classes that map to each; those without one come last."""
     package = models.package_of(model_type)
     found: dict[type, list[str]] = {}
-    for auto, types in catalogue.auto_mappings().items():
-        for name in catalogue.names(types.get(model_type, ())):
+    for leading, types in auto.mappings().items():
+        for name in auto.names(types.get(model_type, ())):
             try:
-                found.setdefault(_class(package, name), []).append(auto)
+                found.setdefault(_class(package, name), []).append(leading)
             except Exception as error:
-                problems.append(f"{name} ({auto}): {type(error).__name__}: {error}")
+                problems.append(f"{name} ({leading}): {type(error).__name__}: {error}")
     for module in modelling_modules(package, config, found, problems):
         for cls in public_models(module):
             if _belongs(cls, config):
@@ -127,13 +127,13 @@ def public_models(module: Any) -> Iterator[type]:
 def folder_classes(path: str, config: Any, problems: list[str]) -> dict[type, list[str]]:
     """The classes that a folder's `auto_map` names."""
     found: dict[type, list[str]] = {}
-    for auto, reference in (getattr(config, "auto_map", None) or {}).items():
-        if not auto.startswith("AutoModel"):
+    for leading, reference in (getattr(config, "auto_map", None) or {}).items():
+        if not leading.startswith("AutoModel"):
             continue
         try:
-            found.setdefault(models.folder_class(path, reference), []).append(auto)
+            found.setdefault(models.folder_class(path, reference), []).append(leading)
         except Exception as error:
-            problems.append(f"{reference} ({auto}): {type(error).__name__}: {error}")
+            problems.append(f"{reference} ({leading}): {type(error).__name__}: {error}")
     if not found:
         raise LookupError(
             f"`auto_map` in config.json names no model class that imports: {'; '.join(problems) or 'it is empty'}"
@@ -169,6 +169,18 @@ def _taken_configs(cls: type) -> set[type]:
     }
 
 
+def constructor_config(cls: type) -> type | None:
+    """The configuration class that the annotation of a class's own constructor names."""
+    from transformers import PreTrainedConfig
+
+    init = vars(cls).get("__init__")
+    annotation = getattr(init, "__annotations__", {}).get("config")
+    if isinstance(annotation, str):
+        annotation = getattr(importlib.import_module(cls.__module__), annotation, None)
+    is_config = isinstance(annotation, type) and issubclass(annotation, PreTrainedConfig)
+    return annotation if is_config and annotation is not PreTrainedConfig else None
+
+
 def _class(package: str, name: str) -> type:
     import transformers
 
@@ -176,7 +188,7 @@ def _class(package: str, name: str) -> type:
     return getattr(module, name, None) or getattr(transformers, name)
 
 
-def _described(found: dict[type, list[str]], folder: str | None, problems: list[str]) -> Iterator[dict]:
+def described(found: dict[type, list[str]], folder: str | None, problems: list[str]) -> Iterator[dict]:
     for cls, autos in found.items():
         try:
             yield {
@@ -244,7 +256,7 @@ def sub_configs(cls: type, config: Any, problems: list[str]) -> dict[str, dict]:
         value = getattr(config, key, None)
         inner = type(value) if hasattr(value, "to_dict") else declared
         if value is None and hasattr(inner, "attribute_map"):
-            value = _default(inner, problems)
+            value = default(inner, problems)
         nested[key] = {
             "class": inner.__name__,
             "defaults": plain(value.to_dict()) if hasattr(value, "to_dict") else {},
@@ -258,7 +270,7 @@ def inherited(config: Any, problems: list[str], prefix: str = "") -> list[str]:
     found: list[str] = []
     for key in getattr(type(config), "sub_configs", None) or {}:
         value = getattr(config, key, None)
-        if not hasattr(value, "to_dict") or (own := _default(type(value), problems)) is None:
+        if not hasattr(value, "to_dict") or (own := default(type(value), problems)) is None:
             continue
         path, usual = f"{prefix}{key}", plain(own.to_dict())
         nested = getattr(type(value), "sub_configs", None) or {}
@@ -269,7 +281,7 @@ def inherited(config: Any, problems: list[str], prefix: str = "") -> list[str]:
     return found
 
 
-def _default(cls: type, problems: list[str]) -> Any:
+def default(cls: type, problems: list[str]) -> Any:
     try:
         return cls()
     except Exception as error:
