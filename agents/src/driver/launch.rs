@@ -19,6 +19,7 @@ use super::{
     DriverError, Outcome, Request, Session,
     analyse::analyse,
     attempt::{Attempted, all, attempt},
+    generation::generation,
     ground::Phase,
     publish,
     steps::Steps,
@@ -107,7 +108,7 @@ async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverErr
         Ok(analysis) => analysis,
         Err(failure) => {
             let verdicts = all(&request.backends, &failure);
-            return Ok(outcome(steps, request, None, verdicts, None));
+            return Ok(outcome(steps, request, None, verdicts, None, Vec::new()));
         }
     };
     steps.decided(
@@ -128,7 +129,8 @@ async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverErr
         .map(|v| v.backend)
         .collect();
     if passing.is_empty() {
-        return Ok(outcome(steps, request, Some(&plan), searched, None));
+        let generated = generation(steps, request, &analysis.card, &plan, &request.backends).await?;
+        return Ok(outcome(steps, request, Some(&plan), searched, None, generated));
     }
     // Once more from nothing: only what passes on a fresh build and on seeds that no earlier step used counts.
     let plan = trimmed(&plan, &passing);
@@ -137,7 +139,15 @@ async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverErr
     let committed =
         publish::publish(steps, request, &analysis.card, &plan, &fresh.verdicts).await?;
     let verdicts = merged(searched, fresh.verdicts);
-    Ok(outcome(steps, request, Some(&plan), verdicts, committed))
+    let generated = generation(steps, request, &analysis.card, &plan, &request.backends).await?;
+    Ok(outcome(
+        steps,
+        request,
+        Some(&plan),
+        verdicts,
+        committed,
+        generated,
+    ))
 }
 
 /// Takes the analyst's plan to every backend, and lets a fixer repair one failing backend after the other while the
@@ -297,6 +307,7 @@ fn outcome(
     plan: Option<&PortPlan>,
     verdicts: Vec<BackendVerdict>,
     committed: Option<publish::Commit>,
+    generation: Vec<BackendVerdict>,
 ) -> Outcome {
     let (branch, commit) = committed.map(|c| (c.branch, c.commit)).unzip();
     Outcome {
@@ -310,6 +321,7 @@ fn outcome(
             .to_owned(),
         class: plan.map(|plan| plan.class.clone()),
         verdicts,
+        generation,
         branch,
         commit,
         reused: false,

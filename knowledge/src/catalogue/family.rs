@@ -98,6 +98,7 @@ mod tests {
                 })
                 .collect(),
             modalities: vec![],
+            generates: false,
         }
     }
 

@@ -5,6 +5,7 @@
 //! ([`inputs`]). What that gets wrong, the search repairs from the finding.
 
 mod class;
+mod generation;
 pub(crate) mod inputs;
 mod layers;
 mod lists;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+pub use generation::{GenerationError, generation};
 pub(crate) use roles::{Role, role};
 pub(crate) use tree::{get, put, take};
 
