@@ -314,7 +314,6 @@ impl Attempt<'_> {
             dynamic: port.dynamic,
         }))
     }
-
 }
 
 /// Puts files into the ledger's store, so that what a verdict names can be looked at again.

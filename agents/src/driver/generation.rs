@@ -201,20 +201,18 @@ impl Generation<'_> {
         let work = step.folder.join("job");
         let tolerances = &self.steps.session.tolerances;
         let folder = step.folder.join("steps");
-        Ok(
-            match reference(recipe, &work, &sets, count, tolerances) {
-                Ok(reference) => Ok(Ground {
-                    files: sets
-                        .iter()
-                        .map(|set| folder.join(set.file_name()))
-                        .collect(),
-                    folder,
-                    sets,
-                    reference,
-                }),
-                Err(finding) => Err(Failure::fail(finding)),
-            },
-        )
+        Ok(match reference(recipe, &work, &sets, count, tolerances) {
+            Ok(reference) => Ok(Ground {
+                files: sets
+                    .iter()
+                    .map(|set| folder.join(set.file_name()))
+                    .collect(),
+                folder,
+                sets,
+                reference,
+            }),
+            Err(finding) => Err(Failure::fail(finding)),
+        })
     }
 
     async fn build(
@@ -231,8 +229,8 @@ impl Generation<'_> {
                 // What is traced is drawn from the plan's own seed: the hidden one is for the judge's inputs.
                 let traced = draw(recipe, true, recipe.plan.weights.seed).map_err(undrawn)?;
                 let traced = step_inputs(recipe, traced.get(..2).unwrap_or(&traced), 1);
-                let inputs = inputs::write(&traced, &subfolder(folder, "traced")?)
-                    .map_err(undrawn)?;
+                let inputs =
+                    inputs::write(&traced, &subfolder(folder, "traced")?).map_err(undrawn)?;
                 let job = Job::BuildGeneration {
                     plan: Box::new(recipe.plan.clone()),
                     source: self.request.target.source.clone(),
@@ -279,7 +277,13 @@ impl Generation<'_> {
         ground: &Ground,
     ) -> Result<(JobReport, PathBuf), DriverError> {
         let session = self.steps.session;
-        let key = json!([self.recipe, export, self.checkpoint, ground.folder, artefact]);
+        let key = json!([
+            self.recipe,
+            export,
+            self.checkpoint,
+            ground.folder,
+            artefact
+        ]);
         let name = format!("generate {backend}");
         let step = self
             .steps
@@ -332,13 +336,16 @@ fn ways(found: Option<&Export>) -> Vec<Export> {
         attention: found.map_or_else(|| "eager".to_owned(), |export| export.attention.clone()),
         runtime_optimization: found.and_then(|export| export.runtime_optimization.clone()),
     };
-    [true, false]
-        .into_iter()
-        .filter(|dynamic| !dynamic || found.is_none_or(|export| export.dynamic))
-        .flat_map(|dynamic| {
-            [Strategy::Transformers, Strategy::TorchDynamo].map(|strategy| way(strategy, dynamic))
-        })
-        .collect()
+    // Both exporters begin with `torch.export`: what it cannot do with free axes, it cannot do for the other either.
+    [
+        (Strategy::Transformers, true),
+        (Strategy::Transformers, false),
+        (Strategy::TorchDynamo, false),
+    ]
+    .into_iter()
+    .filter(|(_, dynamic)| !dynamic || found.is_none_or(|export| export.dynamic))
+    .map(|(strategy, dynamic)| way(strategy, dynamic))
+    .collect()
 }
 
 fn undrawn(error: judge::InputError) -> DriverError {
@@ -355,8 +362,14 @@ mod tests {
             .iter()
             .map(|way| (way.strategy, way.dynamic))
             .collect();
-        assert_eq!(tried[0], (Strategy::Transformers, true));
-        assert_eq!(tried.last(), Some(&(Strategy::TorchDynamo, false)));
+        assert_eq!(
+            tried,
+            [
+                (Strategy::Transformers, true),
+                (Strategy::Transformers, false),
+                (Strategy::TorchDynamo, false)
+            ]
+        );
     }
 
     #[test]

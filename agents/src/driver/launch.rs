@@ -129,8 +129,16 @@ async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverErr
         .map(|v| v.backend)
         .collect();
     if passing.is_empty() {
-        let generated = generation(steps, request, &analysis.card, &plan, &request.backends).await?;
-        return Ok(outcome(steps, request, Some(&plan), searched, None, generated));
+        let generated =
+            generation(steps, request, &analysis.card, &plan, &request.backends).await?;
+        return Ok(outcome(
+            steps,
+            request,
+            Some(&plan),
+            searched,
+            None,
+            generated,
+        ));
     }
     // Once more from nothing: only what passes on a fresh build and on seeds that no earlier step used counts.
     let plan = trimmed(&plan, &passing);

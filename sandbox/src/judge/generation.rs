@@ -30,11 +30,7 @@ pub fn decodes(plan: &GenerationPlan, dynamic: bool) -> usize {
 
 /// Draws the input sets: those of the plan, where the probe of the tokens leaves the prefill's last and all decoded
 /// ones as they are.
-pub fn draw(
-    plan: &GenerationPlan,
-    dynamic: bool,
-    seed: u64,
-) -> Result<Vec<InputSet>, InputError> {
+pub fn draw(plan: &GenerationPlan, dynamic: bool, seed: u64) -> Result<Vec<InputSet>, InputError> {
     let mut sets = inputs::draw(&plan.plan, dynamic, seed)?;
     let Some((example, others)) = sets.split_first_mut() else {
         return Ok(sets);
@@ -110,7 +106,35 @@ pub fn reference(
             error.hint(),
         )
     })?;
-    Reference::check(cut(plan, &outputs, sets, decodes)?, sets, tolerances)
+    check(plan, cut(plan, &outputs, sets, decodes)?, sets, tolerances)
+}
+
+/// Checks a reference that was cut into steps. Beside what holds for every reference, earlier tokens alone must move
+/// each step: where another input moves it too, that would hide a model that forgets them.
+pub fn check(
+    plan: &GenerationPlan,
+    cut: Outputs,
+    sets: &[InputSet],
+    tolerances: &Tolerances,
+) -> Result<Reference, Box<Finding>> {
+    let reference = Reference::check(cut, sets, tolerances)?;
+    for (name, output) in &reference.floating {
+        let enough = tolerances
+            .widest(output.element)
+            .map_or(0.0, |tolerance| 2.0 * tolerance.allowed(output.spread));
+        let remembers = reference.moves.iter().any(|moves| {
+            matches!(plan.feeds.get(&moves.input), Some(Feed::Own { .. }))
+                && moves.outputs.get(name).is_some_and(|moved| *moved > enough)
+        });
+        if !remembers {
+            return Err(finding(
+                "reference forgets earlier tokens",
+                format!("drawing the earlier tokens anew does not move `{name}`"),
+                "choose a configuration whose later tokens depend on earlier ones",
+            ));
+        }
+    }
+    Ok(reference)
 }
 
 /// The reference's logits at the tokens of each step.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from typing import Any
 
 from portwright_worker import errors, generation, models, tensors
@@ -93,17 +92,23 @@ def _with_torch(generator: Any, inputs: dict, free: Any, export: dict, path: str
     from torch.utils import _pytree as pytree
 
     flat, structure = pytree.tree_flatten(inputs)
-    module = _Flat(generator, structure, flat)
+    module = _flat(generator, structure, flat)
     with torch.no_grad():
         outputs = list(module.leaves(*module.tensors))
     names = list(tensors.leaves(inputs))
+    with torch.no_grad():
+        program = torch.export.export(
+            module,
+            tuple(module.tensors),
+            dynamic_shapes=None if free is None else (tuple(_axes(free)),),
+            strict=False,
+        )
     torch.onnx.export(
-        module,
-        tuple(module.tensors),
+        program,
+        (),
         path,
         input_names=[f"input.{name}" if name in outputs else name for name in names],
         output_names=[f"output.{name}" if name in names else name for name in outputs],
-        dynamic_shapes=None if free is None else (tuple(_axes(free)),),
         external_data=_bytes(generator.model) > LARGEST_FILE,
         optimize=export["optimize"],
         dynamo=True,
@@ -121,38 +126,32 @@ def _axes(free: Any) -> list[dict]:
     return [axes for child in children for axes in _axes(child)]
 
 
-def _flat_module() -> type:
+def _flat(generator: Any, structure: Any, values: list[Any]) -> Any:
     import torch
     from torch.utils import _pytree as pytree
 
     class Flat(torch.nn.Module):
         """Takes a step's tensors in a fixed order and returns those of its output."""
 
-        def __init__(self, generator: Any, structure: Any, values: list[Any]) -> None:
+        def __init__(self) -> None:
             super().__init__()
             self.model = generator.model
-            self.step: Callable[..., dict] = generator.step
-            self.structure = structure
-            self.values = values
             self.tensors = [value for value in values if isinstance(value, torch.Tensor)]
 
         def leaves(self, *given: Any) -> dict[str, Any]:
             from transformers.exporters.utils import duplicate_leaf_tensors
 
             left = iter(given)
-            values = [next(left) if isinstance(value, torch.Tensor) else value for value in self.values]
+            filled = [next(left) if isinstance(value, torch.Tensor) else value for value in values]
             # A structure of its own for each call: a cache is changed in place.
-            inputs = pytree.tree_unflatten([v.clone() if isinstance(v, torch.Tensor) else v for v in values], self.structure)
-            return tensors.leaves(duplicate_leaf_tensors(self.step(**inputs)))
+            own = [value.clone() if isinstance(value, torch.Tensor) else value for value in filled]
+            inputs = pytree.tree_unflatten(own, structure)
+            return tensors.leaves(duplicate_leaf_tensors(generator.step(**inputs)))
 
         def forward(self, *given: Any) -> tuple:
             return tuple(self.leaves(*given).values())
 
-    return Flat
-
-
-def _Flat(generator: Any, structure: Any, values: list[Any]) -> Any:
-    return _flat_module()(generator, structure, values)
+    return Flat()
 
 
 def _bytes(model: Any) -> int:

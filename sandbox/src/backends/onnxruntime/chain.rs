@@ -11,9 +11,7 @@ use portwright_core::{
     plan::step_name,
 };
 
-use super::worker::{
-    Failure, Loader, Request, counted, read_inputs, run, version, write_outputs,
-};
+use super::worker::{Failure, Loader, Request, counted, read_inputs, run, version, write_outputs};
 use crate::{judge::generation::LOGITS, tensor::Tensors};
 
 /// Runs every file of step inputs and measures the first.

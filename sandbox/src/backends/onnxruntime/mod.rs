@@ -157,7 +157,9 @@ fn named_paths(job: &Job) -> Vec<PathBuf> {
         Job::Generate {
             artefact, inputs, ..
         } => {
-            let both = artefact.iter().flat_map(|both| [&both.prefill, &both.decode]);
+            let both = artefact
+                .iter()
+                .flat_map(|both| [&both.prefill, &both.decode]);
             (both.collect::<Vec<_>>(), inputs)
         }
         _ => return Vec::new(),

@@ -324,7 +324,11 @@ pub(super) fn read_inputs(path: &Path) -> Result<Tensors, Failure> {
     tensor::parse(&content, path).map_err(|error| failed(error.to_string()))
 }
 
-pub(super) fn write_outputs(work: &Path, input: &Path, outputs: &Tensors) -> Result<String, Failure> {
+pub(super) fn write_outputs(
+    work: &Path,
+    input: &Path,
+    outputs: &Tensors,
+) -> Result<String, Failure> {
     let failed = |error: String| Failure::new("write outputs", "OutputError", error);
     let name = input
         .file_name()
