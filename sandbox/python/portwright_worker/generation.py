@@ -17,7 +17,7 @@ Step = tuple[str, dict[str, Any]]
 
 
 def steps(tensors: dict[str, Any]) -> list[Step]:
-    """A file's tensors by step, in order: `prefill.input_ids` belongs to `prefill`, `decode.0.input_ids` to `decode.0`."""
+    """A file's tensors by step, in order: `decode.0.input_ids` is the `input_ids` of the step after the prefill."""
     found: dict[str, dict[str, Any]] = {}
     for key, tensor in tensors.items():
         step, _, name = key.rpartition(".")
@@ -96,14 +96,19 @@ class Generator:
         return self._given(decode, state)
 
     def _given(self, inputs: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
-        """A step's inputs and its state. The library's own generation withholds some inputs from a step that has a state,
-        such as a mask from a recurrent model, which would take it for one over the step's own tokens."""
+        """A step's inputs and its state.
+
+        The library's own generation withholds some inputs from a step that has a state, such as a mask from a
+        recurrent model, which would take it for one over the step's own tokens.
+        """
         given = {**inputs, **state}
         ids = "decoder_input_ids" if self.model.config.is_encoder_decoder else "input_ids"
         if not state or ids not in inputs:
             return given
         rest = {name: value for name, value in given.items() if name != ids}
-        prepared = self.model.prepare_inputs_for_generation(inputs[ids], **rest, use_cache=True, is_first_iteration=False)
+        prepared = self.model.prepare_inputs_for_generation(
+            inputs[ids], **rest, use_cache=True, is_first_iteration=False
+        )
         withheld = {name for name, value in prepared.items() if value is None} - {ids}
         return {name: value for name, value in given.items() if name not in withheld}
 

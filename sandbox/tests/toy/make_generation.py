@@ -54,7 +54,12 @@ def prefill(path: str, variant: str) -> None:
         *logits_of("total", "logits"),
         helper.make_node("Slice", ["total", "from", "to", "along"], [CACHE]),
     ]
-    save(path, nodes, {"input_ids": (TensorProto.INT64, ["batch", "tokens"])}, ["logits"] if variant == "no-cache" else ["logits", CACHE])
+    save(
+        path,
+        nodes,
+        {"input_ids": (TensorProto.INT64, ["batch", "tokens"])},
+        ["logits"] if variant == "no-cache" else ["logits", CACHE],
+    )
 
 
 def decode(path: str, variant: str) -> None:
