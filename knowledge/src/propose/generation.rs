@@ -77,7 +77,12 @@ pub fn generation(
 
 /// The plan's own class where it generates, or the one that shows most.
 fn class<'a>(card: &'a InterfaceCard, plan: &PortPlan) -> Option<&'a ModelClass> {
-    let generating = || card.classes.iter().filter(|class| class.generates);
+    let encoder = is_encoder(card, plan);
+    let generating = || {
+        card.classes
+            .iter()
+            .filter(|class| class.generates && !(encoder && class.task == "causal-lm"))
+    };
     generating()
         .find(|class| class.name == plan.class)
         .or_else(|| {
@@ -86,6 +91,17 @@ fn class<'a>(card: &'a InterfaceCard, plan: &PortPlan) -> Option<&'a ModelClass>
                 .find_map(|task| generating().find(|class| class.task == *task))
         })
         .or_else(|| generating().next())
+}
+
+/// Whether the configuration that was found makes an encoder of what could also be a decoder: it attends to later
+/// tokens, so that no cache of earlier ones can give what it computes.
+fn is_encoder(card: &InterfaceCard, plan: &PortPlan) -> bool {
+    let default = card
+        .config_fields
+        .iter()
+        .find(|field| field.name == "is_decoder")
+        .map(|field| &field.default);
+    plan.config.get("is_decoder").or(default) == Some(&Value::Bool(false))
 }
 
 /// The plan for the generative class, run without a cache.
@@ -104,14 +120,6 @@ fn of_class(
         plan.inputs.retain(|input| takes(&input.name));
         plan.call.retain(|name, _| takes(name));
         complete(card, class, &mut plan)?;
-    }
-    // An encoder that can also be a decoder generates as one only where its configuration says so.
-    let decides = card
-        .config_fields
-        .iter()
-        .any(|field| field.name == "is_decoder" && field.default == Value::Bool(false));
-    if class.task == "causal-lm" && decides {
-        plan.config.insert("is_decoder".into(), Value::Bool(true));
     }
     if takes("use_cache") {
         plan.call.insert("use_cache".into(), Value::Bool(false));

@@ -91,11 +91,14 @@ fn a_plan_for_another_class_is_carried_over_to_the_one_that_generates() {
 }
 
 #[test]
-fn an_encoder_generates_as_the_decoder_that_it_can_be() {
+fn an_encoder_generates_only_where_its_configuration_makes_it_a_decoder() {
     let mut card = card("bert", &["BertForMaskedLM"]);
     let class = card.classes.iter_mut().find(|class| class.generates);
     class.unwrap().task = "causal-lm".into();
-    assert_eq!(recipe(&card).plan.config["is_decoder"], json!(true));
+    let mut found = plan(&card);
+    assert_eq!(generation(&card, &found), Ok(None));
+    found.config.insert("is_decoder".into(), json!(true));
+    assert!(generation(&card, &found).unwrap().is_some());
 }
 
 #[test]

@@ -17,10 +17,9 @@ def run(job: dict, work: str) -> dict:
     began = time.perf_counter()
     made = build(job, os.path.join(work, ARTEFACT))
     return {
-        "main": os.path.join(ARTEFACT, made["prefill"]),
+        **{name: os.path.join(ARTEFACT, file) for name, file in made.items()},
         "files": sorted(os.path.join(ARTEFACT, name) for name in os.listdir(os.path.join(work, ARTEFACT))),
         "seconds": time.perf_counter() - began,
-        "decode": os.path.join(ARTEFACT, made["decode"]),
     }
 
 
