@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import onnx
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import DynamicCache, MambaConfig, MambaForCausalLM, MistralConfig, MistralForCausalLM
 
 from portwright_worker import generation
 from portwright_worker.generation import Generator, free_axes, keeps_whole_past, steps
+from portwright_worker.jobs import build_generation
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "vocab_size": 50}
 ATTENTION = {"num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 32, "sliding_window": 64}
@@ -90,3 +93,37 @@ def test_a_model_without_logits_is_refused_by_name():
 
     with pytest.raises(KeyError, match="MistralModel"):
         Generator(model(MistralModel, config), {}).step(input_ids=torch.ones(1, 3, dtype=torch.long))
+
+
+@pytest.mark.parametrize(("strategy", "dynamic"), [("transformers", True), ("torch-dynamo", False)])
+def test_an_export_has_the_cache_as_inputs_and_outputs(tmp_path, strategy, dynamic):
+    mistral().save_pretrained(tmp_path / "checkpoint")
+    sets = []
+    for name, shape in (("example", (2, 8)), ("other", (3, 11))):
+        sets.append(str(tmp_path / f"{name}.safetensors"))
+        ids = torch.randint(0, 50, shape)
+        flat = {f"{step}.{key}": value for step, of in of_steps(ids)[:2] for key, value in of.items()}
+        save_file({key: value.contiguous() for key, value in flat.items()}, sets[-1])
+    plan = {
+        "model_type": "mistral",
+        "class": "MistralForCausalLM",
+        "module": "transformers.models.mistral.modeling_mistral",
+        "config_class": "MistralConfig",
+    }
+    job = {
+        "plan": plan,
+        "source": {"from": "library"},
+        "checkpoint": str(tmp_path / "checkpoint"),
+        "export": {"strategy": strategy, "dynamic": dynamic, "attention": "eager", "optimize": True},
+        "inputs": sets,
+    }
+    made = build_generation.run(job, str(tmp_path))
+    assert {made["prefill"], made["decode"]} <= set(made["files"])
+
+    def names(file, kind):
+        graph = onnx.load(tmp_path / made[file], load_external_data=False).graph
+        return {value.name.removeprefix("input.").removeprefix("output.") for value in getattr(graph, kind)}
+
+    cache = {f"past_key_values.layers.{layer}.{part}" for layer in range(2) for part in ("keys", "values")}
+    assert cache <= names("prefill", "output") and not cache & names("prefill", "input")
+    assert cache <= names("decode", "input") and cache <= names("decode", "output")
