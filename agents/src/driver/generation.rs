@@ -118,10 +118,11 @@ impl Generation<'_> {
         let mut furthest: Option<BackendVerdict> = None;
         for export in ways(self.recipe.plan.export.get(&backend)) {
             let verdict = self.judged(backend, Some(&export)).await?;
-            if verdict.verdict == Verdict::Pass {
+            let stage = |of: &BackendVerdict| of.finding.as_ref().map(|finding| finding.stage);
+            // What fails before the export fails in whatever way it is exported.
+            if verdict.verdict == Verdict::Pass || stage(&verdict) <= Some(Stage::Reference) {
                 return Ok(verdict);
             }
-            let stage = |of: &BackendVerdict| of.finding.as_ref().map(|finding| finding.stage);
             if furthest.as_ref().is_none_or(|f| stage(f) < stage(&verdict)) {
                 furthest = Some(verdict);
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use portwright_core::{
     card::{InterfaceCard, ModelClass},
-    plan::{Axis, Dim, Feed, GenerationPlan, InputSpec, PortPlan, Values},
+    plan::{Axis, Dim, Feed, GenerationPlan, InputSpec, PlanError, PortPlan, Values},
 };
 use serde_json::Value;
 use thiserror::Error;
@@ -27,12 +27,14 @@ const DECODES: u64 = 2;
 const FEWEST: u64 = 6;
 
 /// Why a type that generates has no recipe.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Debug, Error)]
 pub enum GenerationError {
     #[error("`{class}` takes no token ids of the shape batch by tokens")]
     NoTokens { class: String },
     #[error("the plan has no input for `{input}`, which `{class}` requires")]
     NoInput { class: String, input: String },
+    #[error(transparent)]
+    Plan(#[from] PlanError),
 }
 
 impl GenerationError {
@@ -43,6 +45,7 @@ impl GenerationError {
                 "give the plan an input of token ids whose second axis is a named size"
             }
             GenerationError::NoInput { .. } => "give the plan this input",
+            GenerationError::Plan(error) => error.hint(),
         }
     }
 }
@@ -67,6 +70,7 @@ pub fn generation(
         }
         feeds.insert(spec.name.clone(), feed);
     }
+    plan.validate()?;
     Ok(Some(GenerationPlan {
         plan,
         axis,

@@ -30,7 +30,7 @@ fn recipe(card: &InterfaceCard) -> GenerationPlan {
 #[test]
 fn a_type_without_a_generating_class_has_no_recipe() {
     let card = card("bert", &[]);
-    assert_eq!(generation(&card, &plan(&card)), Ok(None));
+    assert!(generation(&card, &plan(&card)).unwrap().is_none());
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn an_encoder_generates_only_where_its_configuration_makes_it_a_decoder() {
     let class = card.classes.iter_mut().find(|class| class.generates);
     class.unwrap().task = "causal-lm".into();
     let mut found = plan(&card);
-    assert_eq!(generation(&card, &found), Ok(None));
+    assert!(generation(&card, &found).unwrap().is_none());
     found.config.insert("is_decoder".into(), json!(true));
     assert!(generation(&card, &found).unwrap().is_some());
 }
