@@ -43,6 +43,7 @@ mod tests {
             library_version: "5.20.2".into(),
             class: None,
             verdicts: verdicts.iter().copied().map(verdict).collect(),
+            generation: vec![],
             branch: None,
             commit: None,
             family: None,

@@ -111,6 +111,7 @@ async fn one(
 }
 
 fn row(item: &Item, outcome: Outcome, seconds: f64) -> Row {
+    let generation = generated(item, &outcome);
     Row {
         schema: SCHEMA,
         name: item.name.clone(),
@@ -120,14 +121,28 @@ fn row(item: &Item, outcome: Outcome, seconds: f64) -> Row {
         through: None,
         run: outcome.run,
         class: outcome.class,
+        generation,
         verdicts: outcome.verdicts,
-        generation: Vec::new(),
         reused: outcome.reused,
         seconds,
         cpu_seconds: outcome.cpu_seconds,
         peak_resident_bytes: outcome.peak_resident_bytes,
         exercised: outcome.exercised,
     }
+}
+
+/// The verdicts on cached generation. A type that generates and for which no plan was found does not generate here
+/// either: without its verdicts it would count as one that never could.
+fn generated(item: &Item, outcome: &Outcome) -> Vec<BackendVerdict> {
+    if !outcome.generation.is_empty() || outcome.class.is_some() || !item.entry.generative {
+        return outcome.generation.clone();
+    }
+    outcome
+        .verdicts
+        .iter()
+        .filter(|verdict| driver::GENERATES.contains(&verdict.backend))
+        .cloned()
+        .collect()
 }
 
 /// The outcome of a launch that an error ended.
@@ -151,6 +166,7 @@ fn defect(request: &SweepRequest, item: &Item, error: &DriverError) -> Outcome {
         library_version: request.library_version.clone(),
         class: None,
         verdicts: request.backends.iter().map(verdict).collect(),
+        generation: Vec::new(),
         branch: None,
         commit: None,
         family: None,

@@ -123,6 +123,9 @@ pub struct ModelClass {
     pub source: SourceSpan,
     /// `main_input_name` of the class, e.g. `pixel_values`.
     pub main_input: String,
+    /// Whether the class can generate token by token.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub generates: bool,
     pub inputs: Vec<InputParam>,
     /// Names of the output fields that the return annotation or docstring declares; empty where neither does.
     #[serde(default)]
@@ -144,6 +147,14 @@ pub struct InputParam {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shape: Vec<String>,
     pub source: SourceSpan,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl InterfaceCard {

@@ -8,7 +8,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{backend::Backend, ids::ModelType, plan::PortPlan};
+use crate::{
+    backend::Backend,
+    ids::ModelType,
+    plan::{Export, PortPlan},
+};
 
 /// The version of the protocol; both sides refuse any other.
 pub const PROTOCOL: u32 = 1;
@@ -74,6 +78,29 @@ pub enum Job {
         /// Loads and unloads over which the memory slope is fitted.
         reloads: u32,
     },
+    /// Exports the plan's class as a prefill and a decode step with the cache as inputs and outputs, below `artefact/`.
+    /// Answers with a [`CachedArtefact`].
+    BuildGeneration {
+        plan: Box<PortPlan>,
+        source: ModelSource,
+        checkpoint: String,
+        export: Export,
+        /// Files of step inputs in the example's and in other sizes: what is traced, and which axes are free.
+        inputs: Vec<String>,
+    },
+    /// Runs a prefill and the decode steps after it on each file of step inputs, each step given the cache that the
+    /// one before it left. Writes each step's logits. Answers with an [`Execution`] whose latencies are of whole chains.
+    Generate {
+        backend: Backend,
+        plan: Box<PortPlan>,
+        source: ModelSource,
+        checkpoint: String,
+        /// The artefacts; absent where the library's own class is what runs (`torch-cpu`).
+        artefact: Option<Cached>,
+        inputs: Vec<String>,
+        /// Timed repetitions on the first input set.
+        repeats: u32,
+    },
     /// Runs the skillset's own tests with pytest. Answers with a [`TestReport`].
     Pytest { skillset: String },
 }
@@ -89,6 +116,8 @@ impl Job {
             Job::Build { backend, .. } => format!("build {backend}"),
             Job::Execute { backend, .. } => format!("run {backend}"),
             Job::Pytest { .. } => "test".to_owned(),
+            Job::BuildGeneration { .. } => "build generation".to_owned(),
+            Job::Generate { backend, .. } => format!("generate {backend}"),
         }
     }
 }
@@ -157,6 +186,9 @@ pub struct IntrospectedModel {
     /// `input_modalities` where the class declares them.
     #[serde(default)]
     pub modalities: Vec<String>,
+    /// Whether the class can generate: it has the library's generation mix-in.
+    #[serde(default)]
+    pub generates: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -179,6 +211,26 @@ pub struct Artefact {
     /// What the exporter said that a person should know.
     #[serde(default)]
     pub notes: Vec<String>,
+}
+
+/// The two artefacts of cached generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cached {
+    /// Takes the first tokens; gives their logits and the cache.
+    pub prefill: String,
+    /// Takes one token and the cache; gives its logits and the cache.
+    pub decode: String,
+}
+
+/// Built artefacts of cached generation. Paths are relative to the job's work folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CachedArtefact {
+    #[serde(flatten)]
+    pub main: Cached,
+    /// All its files, both artefacts included.
+    pub files: Vec<String>,
+    /// Seconds spent.
+    pub seconds: f64,
 }
 
 /// What a backend measured while it ran.

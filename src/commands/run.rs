@@ -204,6 +204,7 @@ fn report(
             library_version: &outcome.library_version,
             class: outcome.class.as_deref(),
             verdicts: &outcome.verdicts,
+            generation: &outcome.generation,
             commit: outcome.commit.as_deref(),
             branch: outcome.branch.as_deref(),
             reused: outcome.reused,
@@ -221,6 +222,12 @@ fn report(
         outcome.model_type, outcome.library_version
     ))?;
     output::line(&table::render(&outcome.verdicts, Style { colour }))?;
+    if !outcome.generation.is_empty() {
+        output::line(
+            "generation with a cache: prefill and decode, against one forward without a cache\n",
+        )?;
+        output::line(&table::render(&outcome.generation, Style { colour }))?;
+    }
     if let (Some(commit), Some(branch)) = (&outcome.commit, &outcome.branch) {
         let repository = repository(args, settings);
         output::line(&format!(

@@ -17,6 +17,8 @@ pub struct RunDocument<'a> {
     /// The model class of the plan; null where no plan was found.
     pub class: Option<&'a str>,
     pub verdicts: &'a [BackendVerdict],
+    /// Generation with a cache; empty for a type that does not generate.
+    pub generation: &'a [BackendVerdict],
     /// The commit in the skillset repository, or null where nothing was committed.
     pub commit: Option<&'a str>,
     pub branch: Option<&'a str>,

@@ -105,7 +105,7 @@ pub async fn attempt(
 
 /// Whether a verdict stays true: a limit of time may have been met because the machine was busy, and an absent backend
 /// may come.
-fn lasting(verdict: &BackendVerdict) -> bool {
+pub fn lasting(verdict: &BackendVerdict) -> bool {
     !matches!(verdict.verdict, Verdict::TimedOut | Verdict::Unavailable)
 }
 
@@ -123,10 +123,10 @@ struct Attempt<'a> {
 
 /// An artefact in the ledger's store.
 #[derive(Clone, Debug)]
-struct Stored {
+pub struct Stored {
     /// The digest of its one file, or of the manifest of several.
-    digest: Digest,
-    bytes: u64,
+    pub digest: Digest,
+    pub bytes: u64,
 }
 
 /// What one backend's porter has so far.
@@ -220,7 +220,7 @@ impl Attempt<'_> {
         };
         let mut names = artefact.files.clone();
         names.push(artefact.main.clone());
-        let stored = match self.store(&step.folder, &names) {
+        let stored = match store(self.steps, &step.folder, &names) {
             Ok(stored) => stored,
             // The names and files are the job's own: what is wrong with them is its failure, and never followed.
             Err(LedgerError::NotPlain { path, why }) => {
@@ -314,7 +314,8 @@ impl Attempt<'_> {
     fn judge(&self, port: &Port, report: &JobReport) -> Result<BackendVerdict, DriverError> {
         let stored = match &port.build {
             Some((_, _, stored)) => stored.clone(),
-            None => self.store(
+            None => store(
+                self.steps,
                 &self.skillset,
                 &["skillset.py".to_owned(), "weights.py".to_owned()],
             )?,
@@ -333,23 +334,23 @@ impl Attempt<'_> {
             dynamic: port.dynamic,
         }))
     }
-
-    /// Puts files into the ledger's store, so that what a verdict names can be looked at again.
-    fn store(&self, folder: &Path, names: &[String]) -> Result<Stored, LedgerError> {
-        let store = self.steps.session.ledger.store();
-        let manifest = store.put_files(folder, names)?;
-        let files = store.manifest(&manifest)?.files;
-        Ok(Stored {
-            bytes: files.iter().map(|file| file.bytes).sum(),
-            digest: match files.as_slice() {
-                [one] => one.digest.clone(),
-                _ => manifest,
-            },
-        })
-    }
 }
 
-fn malformed(backend: Backend, why: &str) -> Failure {
+/// Puts files into the ledger's store, so that what a verdict names can be looked at again.
+pub fn store(steps: &Steps<'_>, folder: &Path, names: &[String]) -> Result<Stored, LedgerError> {
+    let store = steps.session.ledger.store();
+    let manifest = store.put_files(folder, names)?;
+    let files = store.manifest(&manifest)?.files;
+    Ok(Stored {
+        bytes: files.iter().map(|file| file.bytes).sum(),
+        digest: match files.as_slice() {
+            [one] => one.digest.clone(),
+            _ => manifest,
+        },
+    })
+}
+
+pub fn malformed(backend: Backend, why: &str) -> Failure {
     Failure::fail(Box::new(Finding {
         stage: Stage::Export,
         backend: Some(backend),
@@ -360,7 +361,7 @@ fn malformed(backend: Backend, why: &str) -> Failure {
     }))
 }
 
-fn unavailable(backend: Backend, message: String, hint: String) -> BackendVerdict {
+pub fn unavailable(backend: Backend, message: String, hint: String) -> BackendVerdict {
     BackendVerdict {
         backend,
         verdict: Verdict::Unavailable,
@@ -381,7 +382,7 @@ fn on(backend: Backend, mut failure: Failure) -> Failure {
     failure
 }
 
-fn not_passed(backend: Backend, failure: &Failure) -> BackendVerdict {
+pub fn not_passed(backend: Backend, failure: &Failure) -> BackendVerdict {
     BackendVerdict {
         backend,
         verdict: failure.verdict,

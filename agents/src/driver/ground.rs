@@ -107,7 +107,7 @@ pub async fn prepare(
     reference(steps, request, plan, phase, dynamic, checkpoint).await
 }
 
-async fn materialise(
+pub async fn materialise(
     steps: &Steps<'_>,
     request: &Request,
     plan: &PortPlan,
@@ -283,7 +283,7 @@ const FULL: [&str; 3] = [
 ];
 
 /// The judge's seed for a phase of this run: drawn once, kept in the ledger, and shown to nobody before the verdict.
-fn hidden_seed(steps: &Steps<'_>, phase: Phase) -> Result<u64, DriverError> {
+pub fn hidden_seed(steps: &Steps<'_>, phase: Phase) -> Result<u64, DriverError> {
     let seeds: [u64; 2] =
         serde_json::from_value(steps.session.ledger.seeds_for_judge(&steps.run, || {
             // Below 2^53, so that the seed survives readers of JSON that hold every number as a double.

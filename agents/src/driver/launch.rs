@@ -19,6 +19,7 @@ use super::{
     DriverError, Outcome, Request, Session, Verify,
     analyse::analyse,
     attempt::{Attempted, all, attempt},
+    generation::generation,
     ground::Phase,
     publish,
     steps::Steps,
@@ -107,7 +108,7 @@ async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverErr
         Ok(analysis) => analysis,
         Err(failure) => {
             let verdicts = all(&request.backends, &failure);
-            return Ok(outcome(steps, request, None, verdicts, None));
+            return Ok(outcome(steps, request, None, verdicts, None, Vec::new()));
         }
     };
     steps.decided(
@@ -129,7 +130,16 @@ async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverErr
         .collect();
     let proven = request.effort.verify == Verify::Repaired && plan == *analysis.plan;
     if passing.is_empty() || proven {
-        return Ok(outcome(steps, request, Some(&analysis), searched, None));
+        let generated =
+            generation(steps, request, &analysis.card, &plan, &request.backends).await?;
+        return Ok(outcome(
+            steps,
+            request,
+            Some(&analysis),
+            searched,
+            None,
+            generated,
+        ));
     }
     // Once more from nothing: only what passes on a fresh build and on seeds that no earlier step used counts.
     let plan = trimmed(&plan, &passing);
@@ -141,12 +151,14 @@ async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverErr
     let committed =
         publish::publish(steps, request, &analysis.card, &plan, &fresh.verdicts).await?;
     let verdicts = merged(searched, fresh.verdicts);
+    let generated = generation(steps, request, &analysis.card, &plan, &request.backends).await?;
     Ok(outcome(
         steps,
         request,
         Some(&analysis),
         verdicts,
         committed,
+        generated,
     ))
 }
 
@@ -307,6 +319,7 @@ fn outcome(
     analysis: Option<&Analysis>,
     verdicts: Vec<BackendVerdict>,
     committed: Option<publish::Commit>,
+    generation: Vec<BackendVerdict>,
 ) -> Outcome {
     let costs = steps.costs();
     let (branch, commit) = committed.map(|c| (c.branch, c.commit)).unzip();
@@ -321,6 +334,7 @@ fn outcome(
             .to_owned(),
         class: analysis.map(|analysis| analysis.plan.class.clone()),
         verdicts,
+        generation,
         branch,
         commit,
         family: analysis.map(|analysis| analysis.plan.family),

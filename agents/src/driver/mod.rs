@@ -7,6 +7,7 @@
 mod analyse;
 mod attempt;
 mod error;
+mod generation;
 mod ground;
 mod launch;
 mod publish;
@@ -23,6 +24,8 @@ use portwright_knowledge::propose::ProposeOptions;
 use serde::{Deserialize, Serialize};
 
 pub use error::{Blame, DriverError};
+pub use generation::GENERATES;
+pub use generation::generation;
 pub use session::Session;
 
 /// Shown every event as it happens.
@@ -123,6 +126,9 @@ pub struct Outcome {
     pub class: Option<String>,
     /// One verdict per requested backend: the judge's word on the fresh build where there was one.
     pub verdicts: Vec<BackendVerdict>,
+    /// Generation with a cache; empty for a type that does not generate.
+    #[serde(default)]
+    pub generation: Vec<BackendVerdict>,
     pub branch: Option<String>,
     pub commit: Option<String>,
     /// The architecture family; `None` where the type could not be read.

@@ -4,6 +4,7 @@
 //! unknown keys and contradictions with the line they stand on.
 
 mod adaptation;
+mod generation;
 mod input;
 mod parse;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use adaptation::{Adaptation, AdaptationKind, Provenance, Source};
+pub use generation::{Feed, GenerationPlan, step_name};
 pub use input::{Axis, Dim, Dtype, InputSpec, Run, Values};
 pub use parse::PlanError;
 

@@ -81,6 +81,7 @@ fn model_class(class: &IntrospectedModel, sources: &Sources) -> Result<ModelClas
             .modular(Path::new(&class.file))
             .map(|path| sources.shown(&path)),
         main_input: class.main_input.clone(),
+        generates: class.generates,
         inputs,
         outputs: match forward {
             Some((located, function)) => outputs(located, function, sources)?,

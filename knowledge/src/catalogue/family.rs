@@ -201,6 +201,7 @@ mod tests {
                 })
                 .collect(),
             modalities: vec![],
+            generates: false,
         }
     }
 

@@ -51,10 +51,15 @@ impl Small<'_> {
     /// The value of a field, from the configurations of one sense first.
     pub fn sense_value(&self, sense: &str, names: &[&str]) -> Option<Value> {
         let words: &[&str] = match sense {
-            "vision" => &["vis", "image", "vit_config"],
+            "vision" => &["vis", "image"],
             _ => &["audio", "speech"],
         };
-        let own = |node: &&Node| words.iter().any(|word| node.path.contains(word));
+        // A configuration that cuts patches sees, whatever it is called.
+        let sees = |node: &Node| sense == "vision" && node.field("patch_size").is_some();
+        let own = |node: &&Node| {
+            !node.path.is_empty()
+                && (sees(node) || words.iter().any(|word| node.path.contains(word)))
+        };
         let of = |node: &Node| names.iter().find_map(|name| self.of(node, name));
         self.nodes
             .iter()

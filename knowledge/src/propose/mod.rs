@@ -7,6 +7,7 @@
 mod class;
 mod demands;
 mod documented;
+mod generation;
 pub(crate) mod inputs;
 mod layers;
 mod lists;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+pub use generation::{GenerationError, generation};
 pub(crate) use lists::is_depths;
 pub(crate) use refit::refit;
 pub(crate) use roles::{Role, role};

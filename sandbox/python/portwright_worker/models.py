@@ -92,15 +92,15 @@ def _merge(values: dict, overrides: dict) -> dict:
     return merged
 
 
-def load(plan: dict, source: dict, checkpoint: str) -> Any:
-    """The pristine library's model with a checkpoint's weights: eager attention, float32, ready to run."""
+def load(plan: dict, source: dict, checkpoint: str, attention: str = "eager") -> Any:
+    """The pristine library's model with a checkpoint's weights: float32, ready to run."""
     import torch
 
     errors.now("load")
     cls = model_class(plan, source)
     config = config_class(plan, source).from_pretrained(checkpoint)
     model, report = cls.from_pretrained(
-        checkpoint, config=config, attn_implementation="eager", dtype=torch.float32, output_loading_info=True
+        checkpoint, config=config, attn_implementation=attention, dtype=torch.float32, output_loading_info=True
     )
     missing = sorted(report.get("missing_keys", ()))
     if missing:

@@ -6,6 +6,7 @@
 //! hostile.
 
 mod compare;
+pub mod generation;
 pub mod inputs;
 mod measurements;
 mod outputs;

@@ -86,6 +86,18 @@ fn named_paths(job: &Job) -> Vec<PathBuf> {
             checkpoint,
             inputs,
             ..
+        }
+        | Job::BuildGeneration {
+            source,
+            checkpoint,
+            inputs,
+            ..
+        }
+        | Job::Generate {
+            source,
+            checkpoint,
+            inputs,
+            ..
         } => {
             paths.extend(folder(source));
             paths.push(checkpoint.into());

@@ -11,6 +11,8 @@ KINDS = {
     "reference": "reference",
     "build": "build",
     "execute": "execute",
+    "build-generation": "build_generation",
+    "generate": "generate",
     "pytest": "pytest_job",
 }
 

@@ -197,6 +197,7 @@ def described(found: dict[type, list[str]], folder: str | None, problems: list[s
                 "main_input": main_input(cls),
                 "parameters": parameters(cls),
                 "modalities": modalities(cls),
+                "generates": generates(cls),
             }
         except Exception as error:
             problems.append(f"{cls.__name__}: {type(error).__name__}: {error}")
@@ -218,6 +219,12 @@ def parameters(cls: type) -> list[dict]:
         required = parameter.default is parameter.empty
         listed.append({"name": name, "required": required, "default": None if required else repr(parameter.default)})
     return listed
+
+
+def generates(cls: type) -> bool:
+    from transformers import GenerationMixin
+
+    return issubclass(cls, GenerationMixin)
 
 
 def main_input(cls: type) -> str:

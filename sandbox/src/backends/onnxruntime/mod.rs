@@ -3,6 +3,7 @@
 //! The library comes from the environment's `onnxruntime` wheel. It is loaded in a caged worker process and never in
 //! this one, so a crash costs an attempt and not the run.
 
+mod chain;
 mod profile;
 mod values;
 mod worker;
@@ -149,16 +150,24 @@ pub fn execute(
 
 /// The files that the job is told to read; an artefact's weights can lie in files beside it.
 fn named_paths(job: &Job) -> Vec<PathBuf> {
-    let Job::Execute {
-        artefact, inputs, ..
-    } = job
-    else {
-        return Vec::new();
+    let (artefacts, inputs) = match job {
+        Job::Execute {
+            artefact, inputs, ..
+        } => (artefact.iter().collect(), inputs),
+        Job::Generate {
+            artefact, inputs, ..
+        } => {
+            let both = artefact
+                .iter()
+                .flat_map(|both| [&both.prefill, &both.decode]);
+            (both.collect::<Vec<_>>(), inputs)
+        }
+        _ => return Vec::new(),
     };
-    let artefact = artefact.as_ref().and_then(|main| Path::new(main).parent());
-    artefact
-        .map(Path::to_owned)
+    artefacts
         .into_iter()
+        .filter_map(|main| Path::new(main).parent())
+        .map(Path::to_owned)
         .chain(inputs.iter().map(PathBuf::from))
         .collect()
 }

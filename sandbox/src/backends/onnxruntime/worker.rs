@@ -18,7 +18,7 @@ use portwright_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{profile, values};
+use super::{chain, profile, values};
 use crate::{
     judge::OUTPUTS_FOLDER,
     tensor::{self, Tensors},
@@ -135,6 +135,15 @@ pub(super) fn runtime(doing: &'static str) -> impl Fn(ort::Error) -> Failure {
 }
 
 fn serve(request: &Request) -> Result<Execution, Failure> {
+    if let Job::Generate {
+        artefact: Some(artefact),
+        inputs,
+        repeats,
+        ..
+    } = &request.job
+    {
+        return chain::generate(request, &runtime_of(request)?, artefact, inputs, *repeats);
+    }
     let Job::Execute {
         artefact: Some(artefact),
         inputs,
@@ -149,20 +158,8 @@ fn serve(request: &Request) -> Result<Execution, Failure> {
             "this worker only executes an artefact",
         ));
     };
-    if request.protocol != PROTOCOL {
-        return Err(Failure::new(
-            "load",
-            "RequestError",
-            format!("protocol {} is not {PROTOCOL}", request.protocol),
-        ));
-    }
-    let environment = ort::init_from(&request.library)
-        .map_err(|error| Failure::new("load", "LibraryError", error))?
-        .with_telemetry(false)
-        .build()
-        .map_err(runtime("load"))?;
     let loader = Loader {
-        environment,
+        environment: &runtime_of(request)?,
         artefact: Path::new(artefact),
         tuning: &request.tuning,
     };
@@ -211,18 +208,34 @@ fn serve(request: &Request) -> Result<Execution, Failure> {
     })
 }
 
-struct Loader<'a> {
-    environment: Environment,
-    artefact: &'a Path,
-    tuning: &'a Tuning,
+/// Loads the runtime's library, after a look at whether the request is meant for this worker.
+fn runtime_of(request: &Request) -> Result<Environment, Failure> {
+    if request.protocol != PROTOCOL {
+        return Err(Failure::new(
+            "load",
+            "RequestError",
+            format!("protocol {} is not {PROTOCOL}", request.protocol),
+        ));
+    }
+    ort::init_from(&request.library)
+        .map_err(|error| Failure::new("load", "LibraryError", error))?
+        .with_telemetry(false)
+        .build()
+        .map_err(runtime("load"))
+}
+
+pub(super) struct Loader<'a> {
+    pub environment: &'a Environment,
+    pub artefact: &'a Path,
+    pub tuning: &'a Tuning,
 }
 
 impl Loader<'_> {
-    fn load(&self, profile: Option<&Path>) -> Result<Session, Failure> {
+    pub fn load(&self, profile: Option<&Path>) -> Result<Session, Failure> {
         let level = self.tuning.optimization.as_deref();
         let level = level.map(optimization).transpose()?;
         let build = || -> ort::Result<Session> {
-            let mut builder = Session::builder(&self.environment)?;
+            let mut builder = Session::builder(self.environment)?;
             if let Some(level) = level {
                 builder = builder.with_optimization_level(level)?;
             }
@@ -242,14 +255,20 @@ impl Loader<'_> {
     fn count_nodes(&self, work: &Path, inputs: &Tensors) -> Result<BTreeMap<String, u64>, Failure> {
         let mut session = self.load(Some(&work.join("profile")))?;
         run(&mut session, inputs)?;
-        let path = session.end_profiling().map_err(runtime("profile"))?;
-        let counted = fs::read(&path)
-            .map_err(|error| error.to_string())
-            .and_then(|text| profile::nodes(&text).map_err(|error| error.to_string()))
-            .map_err(|error| Failure::new("profile", "ProfileError", error))?;
-        fs::remove_file(&path).map_err(|error| Failure::new("profile", "ProfileError", error))?;
-        Ok(counted)
+        counted(&mut session)
     }
+}
+
+/// The nodes per execution provider in the profile of a session that has run.
+pub(super) fn counted(session: &mut Session) -> Result<BTreeMap<String, u64>, Failure> {
+    let failed = |error: String| Failure::new("profile", "ProfileError", error);
+    let path = session.end_profiling().map_err(runtime("profile"))?;
+    let counted = fs::read(&path)
+        .map_err(|error| error.to_string())
+        .and_then(|text| profile::nodes(&text).map_err(|error| error.to_string()))
+        .map_err(failed)?;
+    fs::remove_file(&path).map_err(|error| failed(error.to_string()))?;
+    Ok(counted)
 }
 
 fn optimization(level: &str) -> Result<GraphOptimizationLevel, Failure> {
@@ -290,7 +309,7 @@ fn feeds<'a>(
         .collect()
 }
 
-fn run(session: &mut Session, inputs: &Tensors) -> Result<Tensors, Failure> {
+pub(super) fn run(session: &mut Session, inputs: &Tensors) -> Result<Tensors, Failure> {
     let feeds = feeds(session, inputs)?;
     let outputs = session.run(feeds).map_err(runtime("execute"))?;
     outputs
@@ -299,13 +318,17 @@ fn run(session: &mut Session, inputs: &Tensors) -> Result<Tensors, Failure> {
         .collect()
 }
 
-fn read_inputs(path: &Path) -> Result<Tensors, Failure> {
+pub(super) fn read_inputs(path: &Path) -> Result<Tensors, Failure> {
     let failed = |error: String| Failure::new("read inputs", "InputError", error);
     let content = fs::read(path).map_err(|error| failed(format!("{}: {error}", path.display())))?;
     tensor::parse(&content, path).map_err(|error| failed(error.to_string()))
 }
 
-fn write_outputs(work: &Path, input: &Path, outputs: &Tensors) -> Result<String, Failure> {
+pub(super) fn write_outputs(
+    work: &Path,
+    input: &Path,
+    outputs: &Tensors,
+) -> Result<String, Failure> {
     let failed = |error: String| Failure::new("write outputs", "OutputError", error);
     let name = input
         .file_name()
@@ -336,7 +359,7 @@ fn resident_bytes() -> Result<u64, Failure> {
 }
 
 /// The version that the library carries in its file name, e.g. `1.31.1` in `libonnxruntime.so.1.31.1`.
-fn version(library: &Path) -> String {
+pub(super) fn version(library: &Path) -> String {
     let path = library
         .canonicalize()
         .unwrap_or_else(|_| library.to_owned());

@@ -1,0 +1,248 @@
+//! Cached generation: what the steps are given, and what they are compared with.
+//!
+//! The reference is one eager forward over all tokens without a cache. A candidate is given the first tokens, and then
+//! one token after the other; the logits of every step must be those of the reference at the step's tokens. A step
+//! after the first sees nothing of the earlier tokens but the cache, and the probe draws earlier tokens alone anew:
+//! who ignores the cache cannot move as the reference does.
+
+use std::path::Path;
+
+use portwright_core::{
+    Finding, Signature, Stage,
+    plan::{Feed, GenerationPlan, step_name},
+};
+
+use super::{
+    inputs::{self, InputError, InputSet},
+    outputs::Outputs,
+    reference::Reference,
+    tolerances::Tolerances,
+};
+use crate::tensor::{Data, Tensor, Tensors};
+
+/// The output that is compared.
+pub const LOGITS: &str = "logits";
+
+/// The number of decode steps: an artefact of fixed axes takes the example's cache, and not the one that grew by a token.
+pub fn decodes(plan: &GenerationPlan, dynamic: bool) -> usize {
+    if dynamic { plan.decodes as usize } else { 1 }
+}
+
+/// Draws the input sets: those of the plan, where the probe of the tokens leaves the prefill's last and all decoded
+/// ones as they are.
+pub fn draw(plan: &GenerationPlan, dynamic: bool, seed: u64) -> Result<Vec<InputSet>, InputError> {
+    let mut sets = inputs::draw(&plan.plan, dynamic, seed)?;
+    let Some((example, others)) = sets.split_first_mut() else {
+        return Ok(sets);
+    };
+    for set in others {
+        let Some(input) = &set.probe else { continue };
+        let Some(Feed::Own { place }) = plan.feeds.get(input) else {
+            continue;
+        };
+        if let (Some(drawn), Some(kept)) = (set.tensors.get(input), example.tensors.get(input)) {
+            let length = drawn.shape.get(*place).copied().unwrap_or(0);
+            let first = length.saturating_sub(plan.decodes as usize + 1);
+            let both = [
+                narrow(drawn, *place, 0, first),
+                narrow(kept, *place, first, length),
+            ];
+            let joined = join(&both, *place);
+            set.tensors.insert(input.clone(), joined);
+        }
+    }
+    Ok(sets)
+}
+
+/// What each step is given, as sets of the same names: `prefill.input_ids`, `decode.0.input_ids`, …
+pub fn steps(plan: &GenerationPlan, sets: &[InputSet], decodes: usize) -> Vec<InputSet> {
+    sets.iter()
+        .map(|set| InputSet {
+            tensors: of_steps(plan, set, decodes),
+            ..set.clone()
+        })
+        .collect()
+}
+
+fn of_steps(plan: &GenerationPlan, set: &InputSet, decodes: usize) -> Tensors {
+    let prefill = prefill(plan, set);
+    let mut tensors = Tensors::new();
+    for step in 0..=decodes {
+        let end = prefill + step;
+        let start = if step == 0 { 0 } else { end - 1 };
+        for (name, tensor) in &set.tensors {
+            let given = match plan.feeds.get(name) {
+                Some(Feed::Own { place }) => narrow(tensor, *place, start, end),
+                Some(Feed::SoFar { place }) => narrow(tensor, *place, 0, end),
+                Some(Feed::Always) => tensor.clone(),
+                Some(Feed::Once) | None if step == 0 => tensor.clone(),
+                Some(Feed::Once) | None => continue,
+            };
+            tensors.insert(format!("{}.{name}", step_name(step)), given);
+        }
+    }
+    tensors
+}
+
+/// The tokens of a set that belong to the prefill.
+fn prefill(plan: &GenerationPlan, set: &InputSet) -> usize {
+    let tokens = set.sizes.get(&plan.axis).copied().unwrap_or(0);
+    usize::try_from(tokens.saturating_sub(plan.decodes)).unwrap_or(usize::MAX)
+}
+
+/// Reads the reference over all tokens from the work folder of its job, cuts it into steps, and checks that each
+/// step's logits vary and move with the earlier tokens.
+pub fn reference(
+    plan: &GenerationPlan,
+    work: &Path,
+    sets: &[InputSet],
+    decodes: usize,
+    tolerances: &Tolerances,
+) -> Result<Reference, Box<Finding>> {
+    let outputs = Outputs::read(work, sets).map_err(|error| {
+        finding(
+            &format!("reference outputs: {}", error.phrase()),
+            error.to_string(),
+            error.hint(),
+        )
+    })?;
+    check(plan, cut(plan, &outputs, sets, decodes)?, sets, tolerances)
+}
+
+/// Checks a reference that was cut into steps. Beside what holds for every reference, earlier tokens alone must move
+/// each step: where another input moves it too, that would hide a model that forgets them.
+pub fn check(
+    plan: &GenerationPlan,
+    cut: Outputs,
+    sets: &[InputSet],
+    tolerances: &Tolerances,
+) -> Result<Reference, Box<Finding>> {
+    let reference = Reference::check(cut, sets, tolerances)?;
+    for (name, output) in &reference.floating {
+        let enough = tolerances
+            .widest(output.element)
+            .map_or(0.0, |tolerance| 2.0 * tolerance.allowed(output.spread));
+        let remembers = reference.moves.iter().any(|moves| {
+            matches!(plan.feeds.get(&moves.input), Some(Feed::Own { .. }))
+                && moves.outputs.get(name).is_some_and(|moved| *moved > enough)
+        });
+        if !remembers {
+            return Err(finding(
+                "reference forgets earlier tokens",
+                format!("drawing the earlier tokens anew does not move `{name}`"),
+                "choose a configuration whose later tokens depend on earlier ones",
+            ));
+        }
+    }
+    Ok(reference)
+}
+
+/// The reference's logits at the tokens of each step.
+pub fn cut(
+    plan: &GenerationPlan,
+    outputs: &Outputs,
+    sets: &[InputSet],
+    decodes: usize,
+) -> Result<Outputs, Box<Finding>> {
+    let mut cut = Vec::with_capacity(sets.len());
+    for (set, tensors) in sets.iter().zip(&outputs.0) {
+        let Some(logits) = tensors.get(LOGITS) else {
+            return Err(finding(
+                "reference has no logits",
+                format!("`{}` returns no `{LOGITS}`", plan.plan.class),
+                "choose a class with a language-model head",
+            ));
+        };
+        let prefill = prefill(plan, set);
+        let tokens = prefill + plan.decodes as usize;
+        if logits.shape.get(1) != Some(&tokens) {
+            return Err(finding(
+                "reference logits are not per token",
+                format!(
+                    "the logits of set `{}` have shape {:?} for {tokens} tokens",
+                    set.name, logits.shape
+                ),
+                "choose a class that returns logits for each token that it is given",
+            ));
+        }
+        let of_step = |step: usize| {
+            let end = prefill + step;
+            let start = if step == 0 { 0 } else { end - 1 };
+            let name = format!("{}.{LOGITS}", step_name(step));
+            (name, narrow(logits, 1, start, end))
+        };
+        cut.push((0..=decodes).map(of_step).collect());
+    }
+    Ok(Outputs(cut))
+}
+
+/// The part of a tensor from `start` up to, not including, `end` of one axis; bounds beyond it are its own.
+fn narrow(tensor: &Tensor, axis: usize, start: usize, end: usize) -> Tensor {
+    let Some(&length) = tensor.shape.get(axis) else {
+        return tensor.clone();
+    };
+    let end = end.min(length);
+    let start = start.min(end);
+    let inner: usize = tensor.shape[axis + 1..].iter().product();
+    let (row, from, to) = (length * inner, start * inner, end * inner);
+    let mut shape = tensor.shape.clone();
+    shape[axis] = end - start;
+    fn part<T: Copy>(values: &[T], row: usize, from: usize, to: usize) -> Vec<T> {
+        values
+            .chunks(row.max(1))
+            .flat_map(|row| row.get(from..to).unwrap_or_default())
+            .copied()
+            .collect()
+    }
+    Tensor {
+        element: tensor.element,
+        shape,
+        data: match &tensor.data {
+            Data::Floating(values) => Data::Floating(part(values, row, from, to)),
+            Data::Whole(values) => Data::Whole(part(values, row, from, to)),
+        },
+    }
+}
+
+/// Two tensors of one type, one behind the other along an axis.
+fn join([first, second]: &[Tensor; 2], axis: usize) -> Tensor {
+    let rows = |tensor: &Tensor| -> usize { tensor.shape.iter().skip(axis).product() };
+    fn joined<T: Copy>(first: &[T], a: usize, second: &[T], b: usize) -> Vec<T> {
+        first
+            .chunks(a.max(1))
+            .zip(second.chunks(b.max(1)))
+            .flat_map(|(first, second)| first.iter().chain(second))
+            .copied()
+            .collect()
+    }
+    let (a, b) = (rows(first), rows(second));
+    let mut shape = second.shape.clone();
+    shape[axis] += first.shape[axis];
+    let data = match (&first.data, &second.data) {
+        (Data::Floating(first), Data::Floating(second)) => {
+            Data::Floating(joined(first, a, second, b))
+        }
+        (Data::Whole(first), Data::Whole(second)) => Data::Whole(joined(first, a, second, b)),
+        (_, other) => other.clone(),
+    };
+    Tensor {
+        element: second.element,
+        shape,
+        data,
+    }
+}
+
+fn finding(phrase: &str, message: String, hint: &str) -> Box<Finding> {
+    Box::new(Finding {
+        stage: Stage::Reference,
+        backend: None,
+        signature: Signature::phrase(phrase),
+        message,
+        error: None,
+        hint: Some(hint.to_owned()),
+    })
+}
+
+#[cfg(test)]
+#[path = "generation_tests.rs"]
+mod tests;
