@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     candidate::{Candidate, searched},
+    stated::{STATED, put_named},
     text,
 };
 use crate::propose::{
@@ -144,18 +145,20 @@ pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<C
         .chain(kinds(card, plan, &code))
         .filter(|(path, _)| get(&plan.config, path).is_none())
         .collect();
-    let about: Vec<&(String, Value)> = empty
+    let mut about: Vec<(String, Value)> = empty
         .iter()
         .filter(|(path, _)| text::names(&said, leaf(path)) || text::names(&code, leaf(path)))
+        .cloned()
         .collect();
+    about.extend(unusual(card, plan, &code, &about));
     let mut found = Vec::new();
-    for group in [about, empty.iter().collect()] {
+    for (axis, group) in [(STATED, about), ("empty fields", empty)] {
         if group.is_empty() {
             continue;
         }
         let mut next = plan.clone();
         for (path, value) in &group {
-            put(&mut next.config, path, value.clone());
+            put_named(card, &mut next.config, path, value.clone());
         }
         if group
             .iter()
@@ -164,10 +167,37 @@ pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<C
             avoid_special(&mut next);
         }
         let names: Vec<&str> = group.iter().map(|(path, _)| path.as_str()).collect();
-        let provenance = searched("empty fields", finding, "a field without a value is used");
+        let provenance = searched(axis, finding, "a field without a value is used");
         found.push(Candidate::setting(next, &key(&names), provenance));
     }
     found
+}
+
+/// Fields without a value or a usual size that the failing code names: one is a number that any count and any bound can
+/// be.
+fn unusual(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    code: &str,
+    known: &[(String, Value)],
+) -> Vec<(String, Value)> {
+    let paths = nodes(card).into_iter().flat_map(|node| {
+        let empty = node.fields.into_iter().filter(|f| f.default.is_null());
+        empty
+            .map(|field| join(&node.path, &field.name))
+            .collect::<Vec<_>>()
+    });
+    paths
+        .filter(|path| {
+            let name = leaf(path);
+            text::names(code, name)
+                && name.contains('_')
+                && !name.ends_with("types")
+                && get(&plan.config, path).is_none()
+                && !known.iter().any(|(other, _)| other == path)
+        })
+        .map(|path| (path, Value::from(1)))
+        .collect()
 }
 
 /// Lists of layer kinds that have no default, filled with the kind that the code compares with.

@@ -149,6 +149,9 @@ pub fn sizes(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
 /// Ids with an axis of codebooks more, of the size that the error sets against a length.
 pub fn codebooks(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);
+    if said.contains("view size is not compatible") {
+        return unfolded(plan, finding).into_iter().collect();
+    }
     let ids = plan
         .inputs
         .iter()
@@ -239,6 +242,26 @@ fn larger_images(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
         }
     }
     found
+}
+
+/// Rows for each codebook as an axis of their own at the end, where the model cannot unfold them by itself.
+fn unfolded(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    let mut next = plan.clone();
+    let input = next.inputs.iter_mut().find(|input| {
+        let rows = input.shape.first().and_then(Axis::named);
+        rows.is_some_and(|(_, factor)| factor > 1)
+    })?;
+    let (name, rows) = input.shape.first()?.named()?;
+    let (first, last) = (Axis::Named(name.to_owned()), Axis::Fixed(rows));
+    input.shape[0] = first;
+    input.shape.push(last);
+    let key = format!("inputs.{}.shape", input.name);
+    let reason = "the rows of one element become an axis of their own";
+    Some(Candidate::setting(
+        next,
+        &key,
+        searched("rank", finding, reason),
+    ))
 }
 
 /// Another rank for the first real-valued input: a frame axis more, a channel axis more, or one axis less.

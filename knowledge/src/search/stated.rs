@@ -277,7 +277,7 @@ fn holders(card: &InterfaceCard, name: &str) -> Vec<(String, Value)> {
 }
 
 /// Sets a field; the tables on its way get their `model_type`, without which they would not be built.
-fn put_named(card: &InterfaceCard, config: &mut Map<String, Value>, path: &str, value: Value) {
+pub fn put_named(card: &InterfaceCard, config: &mut Map<String, Value>, path: &str, value: Value) {
     if let Some((table, _)) = path.rsplit_once('.') {
         for node in nodes(card) {
             let inside = table == node.path || table.starts_with(&format!("{}.", node.path));
