@@ -45,6 +45,14 @@ pub fn named(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Ca
         names.extend(embeds.filter(|name| {
             name.contains("embeds") && plan.input(name).is_none() && text::names(&code, name)
         }));
+        // Deep inside a decoder the states it attends to have another name.
+        if code.contains("cross_att") || code.contains("encoder") || code.contains("key_value") {
+            let states = class.inputs.iter().map(|input| input.name.as_str());
+            names.extend(states.filter(|name| {
+                ["encoder_hidden_states", "cross_attention_states"].contains(name)
+                    && plan.input(name).is_none()
+            }));
+        }
     }
     let all = (names.len() > 1)
         .then(|| together(card, plan, finding, &names))
