@@ -40,19 +40,21 @@ pub fn named(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Ca
         }
     }
     // Ready-made embeddings only where the code stumbles over their absence.
-    if said.contains("NoneType") {
+    let missing = said.contains("NoneType");
+    if missing {
         let embeds = class.inputs.iter().map(|input| input.name.as_str());
         names.extend(embeds.filter(|name| {
             name.contains("embeds") && plan.input(name).is_none() && text::names(&code, name)
         }));
         // Deep inside a decoder the states it attends to have another name.
-        if code.contains("cross_att") || code.contains("encoder") || code.contains("key_value") {
-            let states = class.inputs.iter().map(|input| input.name.as_str());
-            names.extend(states.filter(|name| {
-                ["encoder_hidden_states", "cross_attention_states"].contains(name)
-                    && plan.input(name).is_none()
-            }));
-        }
+        let attends = ["cross_att", "encoder", "key_value"]
+            .iter()
+            .any(|part| code.contains(part));
+        let states = class.inputs.iter().map(|input| input.name.as_str());
+        names.extend(states.filter(|name| {
+            let deep = ["encoder_hidden_states", "cross_attention_states"].contains(name);
+            ((deep && attends) || *name == "last_hidden_state") && plan.input(name).is_none()
+        }));
     }
     let all = (names.len() > 1)
         .then(|| together(card, plan, finding, &names))
@@ -62,9 +64,14 @@ pub fn named(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Ca
         .enumerate()
         .take(4)
         .filter_map(|(place, name)| {
-            let next = more_input(card, plan, name)?;
+            let mut next = more_input(card, plan, name)?;
+            if name == "inputs_embeds" {
+                // The two are given one instead of the other.
+                next.inputs.retain(|input| input.name != "input_ids");
+            }
             let reason = format!("the error asks for `{name}`");
-            let axis = if place < told { STATED } else { "inputs" };
+            let sure = place < told || (missing && text::names(&code, name));
+            let axis = if sure { STATED } else { "inputs" };
             let provenance = searched(axis, finding, reason);
             Some(Candidate::setting(
                 next,

@@ -237,13 +237,12 @@ fn per_kind(
     let mut next = plan.clone();
     for node in nodes(card) {
         for field in &node.fields {
-            let Some(table) = field.default.as_object() else {
-                continue;
-            };
-            let flat = !table.is_empty() && table.values().all(|value| !value.is_object());
-            if !text::names(&code, &field.name) || !flat || table.contains_key(key) {
+            if !text::names(&code, &field.name) {
                 continue;
             }
+            let Some(table) = one_setting(&field.name, &field.default, key) else {
+                continue;
+            };
             let mut kinds: Vec<String> = node
                 .fields
                 .iter()
@@ -255,7 +254,7 @@ fn per_kind(
             kinds.push(key.to_owned());
             let by_kind: Map<String, Value> = kinds
                 .into_iter()
-                .map(|kind| (kind, field.default.clone()))
+                .map(|kind| (kind, Value::Object(table.clone())))
                 .collect();
             let path = join(&node.path, &field.name);
             put_named(card, &mut next.config, &path, Value::Object(by_kind));
@@ -263,6 +262,21 @@ fn per_kind(
     }
     let reason = format!("a table is read by kinds and has no entry for `{key}`");
     (next != *plan).then(|| Candidate::setting(next, "config", searched(STATED, finding, reason)))
+}
+
+/// The setting that a table holds once and not by kinds; an empty rotary one stands for the plain embedding.
+fn one_setting(name: &str, table: &Value, key: &str) -> Option<Map<String, Value>> {
+    match table {
+        Value::Object(table) if !table.is_empty() => {
+            let flat = table.values().all(|value| !value.is_object());
+            (flat && !table.contains_key(key)).then(|| table.clone())
+        }
+        Value::Null | Value::Object(_) if name.contains("rope") => Some(Map::from_iter([
+            ("rope_type".to_owned(), Value::from("default")),
+            ("rope_theta".to_owned(), Value::from(10000.0)),
+        ])),
+        _ => None,
+    }
 }
 
 /// Every path of the tree that ends with a field of this name, with its default.

@@ -75,7 +75,9 @@ def library_classes(model_type: str, config: type, problems: list[str]) -> dict[
         for cls in public_models(module):
             if _belongs(cls, config):
                 found.setdefault(cls, [])
-    return found or documented_classes(config)
+    # An auto class may lead to a class that takes a part's configuration and not the composite's.
+    suited = {cls: autos for cls, autos in found.items() if _belongs(cls, config)}
+    return suited or found or documented_classes(config)
 
 
 def documented_classes(config: type) -> dict[type, list[str]]:
@@ -147,7 +149,7 @@ def _belongs(cls: type, config: type) -> bool:
     What the constructor takes says more than `config_class`, which a part can inherit from the composite's base.
     """
     if taken := _taken_configs(cls):
-        return config in taken
+        return issubclass(config, tuple(taken))
     declared = getattr(cls, "config_class", None)
     return declared is None or declared is config
 
