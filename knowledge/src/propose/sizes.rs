@@ -295,6 +295,7 @@ pub fn usual(node: &Node, name: &str) -> Option<u64> {
         Role::ExpertsPerToken => 2,
         Role::ExpertGroups | Role::ExpertGroupsPerToken => 1,
         Role::Token => RESERVED - 1,
+        Role::Window => WINDOW,
         Role::Other if name == "prediction_length" => WINDOW,
         _ => return None,
     })

@@ -40,7 +40,7 @@ pub fn named(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Ca
         }
     }
     // Ready-made embeddings only where the code stumbles over their absence.
-    let missing = said.contains("NoneType");
+    let missing = said.contains("NoneType") || said.contains("has no attribute 'embed");
     if missing {
         let embeds = class.inputs.iter().map(|input| input.name.as_str());
         names.extend(embeds.filter(|name| {

@@ -23,6 +23,10 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
     if let Some((class, name)) = lacks(&said) {
         found.extend(missing(card, plan, finding, class, name));
     }
+    if let Some(name) = unset(&said) {
+        let class = card.config_class.name.clone();
+        found.extend(missing(card, plan, finding, &class, name));
+    }
     if let Some(key) = absent_key(finding) {
         found.extend(per_kind(card, plan, finding, key));
     }
@@ -177,6 +181,13 @@ fn lacks(said: &str) -> Option<(&str, &str)> {
     Some((class, name))
 }
 
+/// The name that the library's helpers say a configuration does not have, or not set.
+fn unset(said: &str) -> Option<&str> {
+    let (_, after) = said.split_once("Could not find a `")?;
+    let (name, rest) = after.split_once('`')?;
+    rest.contains("config").then_some(name)
+}
+
 /// Gives a configuration the attribute that it lacks: with the value that another configuration of the tree has for it,
 /// or the usual one.
 fn missing(
@@ -197,7 +208,9 @@ fn missing(
         .map(|(_, value)| value)
         .find(|value| !value.is_null())
         .or_else(|| in_tables(card, name));
-    let value = elsewhere.or_else(|| usual(card, name))?;
+    // Whatever is dropped is dropped in training only.
+    let rate = || name.contains("dropout").then(|| Value::from(0.0));
+    let value = elsewhere.or_else(|| usual(card, name)).or_else(rate)?;
     let mut next = plan.clone();
     put_named(card, &mut next.config, &path, value);
     let reason = format!("`{class}` has no `{name}`, which the model reads");
