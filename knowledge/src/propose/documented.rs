@@ -72,9 +72,12 @@ fn resolve(axis: &str, inputs: &mut Inputs, small: &Small) -> Axis {
     // A batch of several rows for each element, such as one for each codebook.
     if let Some((batch, rows)) = name.split_once('*')
         && batch.trim() == "batch_size"
-        && let Some(rows) = product(rows.trim(), small)
     {
-        return Axis::Named(format!("{rows}*batch"));
+        // Where nothing tells how many rows, one each is as good a number as any.
+        return Axis::Named(match product(rows.trim(), small) {
+            Some(rows) if rows > 1 => format!("{rows}*batch"),
+            _ => "batch".into(),
+        });
     }
     if name.contains("height") && name.contains("width") {
         return Axis::Fixed(SIDE * SIDE);

@@ -192,7 +192,8 @@ fn add(
             };
             inputs.specs.push(spec);
         }
-        "input_values" => inputs.wave(name, small),
+        // Where text leads, a waveform is a prompt that takes the place of other inputs.
+        "input_values" if main || !takes("decoder_input_ids") => inputs.wave(name, small),
         "input_features" | "audio_input_features" => inputs.spectrogram(card, name, small),
         _ if main => {
             let modality = card.modalities.first().map_or("component", String::as_str);

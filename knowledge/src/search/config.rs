@@ -152,7 +152,7 @@ pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<C
         .collect();
     about.extend(unusual(card, plan, &code, &about));
     let mut found = Vec::new();
-    for (axis, group) in [(STATED, about), ("empty fields", empty)] {
+    for group in [about, empty] {
         if group.is_empty() {
             continue;
         }
@@ -167,7 +167,7 @@ pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<C
             avoid_special(&mut next);
         }
         let names: Vec<&str> = group.iter().map(|(path, _)| path.as_str()).collect();
-        let provenance = searched(axis, finding, "a field without a value is used");
+        let provenance = searched(STATED, finding, "a field without a value is used");
         found.push(Candidate::setting(next, &key(&names), provenance));
     }
     found

@@ -53,18 +53,20 @@ impl Frontier {
             .entry(format!("{}: {}", finding.stage, finding.signature))
             .or_default();
         *times += 1;
-        let progress = self.from + usize::from(*times == 1);
-        if *times > SAME {
+        let stated = plan
+            .adaptations
+            .last()
+            .is_some_and(|last| last.provenance.name == STATED);
+        let progress = self.from + usize::from(*times == 1 || stated);
+        // One error after the other that asks for the next thing is progress, even in the same words.
+        if *times > SAME && !stated {
             return;
         }
         let mut waiting = VecDeque::from(rules::candidates(card, plan, finding));
         waiting.extend(candidates(card, plan, finding, &self.tried));
         self.nodes.push(Node {
             reached: finding.stage,
-            stated: plan
-                .adaptations
-                .last()
-                .is_some_and(|last| last.provenance.name == STATED),
+            stated,
             progress,
             depth: plan.adaptations.len(),
             waiting,

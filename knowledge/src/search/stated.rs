@@ -23,6 +23,7 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
     if let Some((class, name)) = lacks(&said) {
         found.extend(missing(card, plan, finding, class, name));
     }
+    found.extend(defaults(card, plan, finding, &said));
     if let Some(name) = unset(&said) {
         let class = card.config_class.name.clone();
         found.extend(missing(card, plan, finding, &class, name));
@@ -181,6 +182,38 @@ fn lacks(said: &str) -> Option<(&str, &str)> {
     Some((class, name))
 }
 
+/// A default that the error misses, such as a default language, is the first of the list that it is chosen from.
+fn defaults(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+    said: &str,
+) -> Option<Candidate> {
+    let mut next = plan.clone();
+    for node in nodes(card) {
+        for field in node.fields.iter().filter(|f| f.default.is_null()) {
+            let Some(what) = field.name.strip_prefix("default_") else {
+                continue;
+            };
+            let first = node
+                .fields
+                .iter()
+                .find(|list| list.name.trim_end_matches('s') == what)
+                .and_then(|list| list.default.as_array()?.first().cloned());
+            if let Some(first) = first.filter(|_| said.contains(&field.name)) {
+                put_named(
+                    card,
+                    &mut next.config,
+                    &join(&node.path, &field.name),
+                    first,
+                );
+            }
+        }
+    }
+    let reason = "the error misses a default";
+    (next != *plan).then(|| Candidate::setting(next, "config", searched(STATED, finding, reason)))
+}
+
 /// The name that the library's helpers say a configuration does not have, or not set.
 fn unset(said: &str) -> Option<&str> {
     let (_, after) = said.split_once("Could not find a `")?;
@@ -208,9 +241,9 @@ fn missing(
         .map(|(_, value)| value)
         .find(|value| !value.is_null())
         .or_else(|| in_tables(card, name));
-    // Whatever is dropped is dropped in training only.
-    let rate = || name.contains("dropout").then(|| Value::from(0.0));
-    let value = elsewhere.or_else(|| usual(card, name)).or_else(rate)?;
+    let value = elsewhere
+        .or_else(|| usual(card, name))
+        .or_else(|| neutral(name))?;
     let mut next = plan.clone();
     put_named(card, &mut next.config, &path, value);
     let reason = format!("`{class}` has no `{name}`, which the model reads");
@@ -219,6 +252,23 @@ fn missing(
         &format!("config.{path}"),
         searched(STATED, finding, reason),
     ))
+}
+
+/// A value that changes nothing of a small random model: what is dropped is dropped in training only, and the judge's
+/// weights are drawn anew.
+fn neutral(name: &str) -> Option<Value> {
+    let has = |part: &str| name.contains(part);
+    if has("dropout") {
+        Some(Value::from(0.0))
+    } else if has("initializer") {
+        Some(Value::from(0.02))
+    } else if has("eps") {
+        Some(Value::from(1e-5))
+    } else if has("factor") || has("scale") {
+        Some(Value::from(1.0))
+    } else {
+        None
+    }
 }
 
 /// The value of a name inside a table of the defaults, such as a rotary base inside the rotary parameters.
