@@ -151,6 +151,18 @@ pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<C
         .cloned()
         .collect();
     about.extend(unusual(card, plan, &code, &about));
+    // What begins with the same word belongs to the same part of the model, which then needs all of it.
+    let words: Vec<String> = about
+        .iter()
+        .filter_map(|(path, _)| Some(format!("{}_", leaf(path).split_once('_')?.0)))
+        .filter(|word| !["num_", "hidden_", "max_"].contains(&word.as_str()))
+        .collect();
+    for (path, value) in &empty {
+        let belongs = words.iter().any(|word| leaf(path).starts_with(word));
+        if belongs && !about.iter().any(|(other, _)| other == path) {
+            about.push((path.clone(), value.clone()));
+        }
+    }
     let mut found = Vec::new();
     for group in [about, empty] {
         if group.is_empty() {
@@ -190,7 +202,12 @@ fn unusual(
     paths
         .filter(|path| {
             let name = leaf(path);
-            text::names(code, name)
+            // A module may keep a field under its own name without the first word.
+            let kept = name
+                .split_once('_')
+                .filter(|(_, rest)| rest.contains('_'))
+                .is_some_and(|(_, rest)| text::names(code, &format!("self.{rest}")));
+            (text::names(code, name) || kept)
                 && name.contains('_')
                 && !name.ends_with("types")
                 && get(&plan.config, path).is_none()

@@ -70,7 +70,8 @@ pub fn named(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Ca
                 next.inputs.retain(|input| input.name != "input_ids");
             }
             let reason = format!("the error asks for `{name}`");
-            let sure = place < told || (missing && text::names(&code, name));
+            let sure = place < told
+                || (missing && (text::names(&code, name) || name.ends_with("_states")));
             let axis = if sure { STATED } else { "inputs" };
             let provenance = searched(axis, finding, reason);
             Some(Candidate::setting(
