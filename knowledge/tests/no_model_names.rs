@@ -13,10 +13,16 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             sources(&path, found);
-        } else if path.file_name().is_none_or(|name| name != "seeds.toml") {
+        } else if !is_exempt(&path) {
             found.push(path);
         }
     }
+}
+
+/// The aliases of the catalogue, and unit tests in a file of their own.
+fn is_exempt(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name == "seeds.toml" || name.ends_with("_tests.rs")
 }
 
 /// The code of a file without its unit tests and comments, which may speak of models.
