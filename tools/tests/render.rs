@@ -10,9 +10,7 @@ use std::{
 
 use portwright_core::{
     PortPlan,
-    plan::{
-        Adaptation, AdaptationKind, Dtype, Provenance, Run, Source, Strategy, Values,
-    },
+    plan::{Adaptation, AdaptationKind, Dtype, Provenance, Run, Source, Strategy, Values},
 };
 use portwright_sandbox::environment::Environment;
 use portwright_tools::render::{Files, RenderError, render_code};

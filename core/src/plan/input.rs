@@ -74,11 +74,7 @@ pub enum Values {
     Mask,
     /// Integers as in `integer`, with runs of placeholder ids at the same places of every row. Another draw moves the
     /// ordinary ids alone: a placeholder stands for a feature of another input.
-    Tokens {
-        low: i64,
-        high: i64,
-        runs: Vec<Run>,
-    },
+    Tokens { low: i64, high: i64, runs: Vec<Run> },
     /// These whole numbers one after the other, begun again until the tensor is full: sizes and positions that other
     /// inputs must agree with, the same for every row. Such an input is never probed.
     Listed { values: Vec<i64> },

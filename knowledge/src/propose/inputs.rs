@@ -248,7 +248,12 @@ impl Inputs {
                         vec![named("batch"), Axis::Fixed(mel), named("frames")]
                     }
                     Some([_, _, _, last]) => {
-                        vec![named("batch"), Axis::Fixed(1), named("frames"), Axis::Fixed(*last)]
+                        vec![
+                            named("batch"),
+                            Axis::Fixed(1),
+                            named("frames"),
+                            Axis::Fixed(*last),
+                        ]
                     }
                     Some([_, _, last]) => {
                         vec![named("batch"), named("frames"), Axis::Fixed(*last)]

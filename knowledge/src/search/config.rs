@@ -8,7 +8,7 @@ use super::{
     candidate::{Candidate, searched},
     text,
 };
-use crate::propose::{Role, empty_fields, get, put, role, take};
+use crate::propose::{Role, empty_fields, get, join, nodes, put, role, take};
 
 /// How many of one kind are proposed from one finding.
 const FEW: usize = 6;
@@ -132,6 +132,7 @@ pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<C
         return Vec::new();
     }
     let code = text::code(finding);
+    let mut found: Vec<Candidate> = worded(card, plan, finding, &code).into_iter().collect();
     let empty: Vec<(String, Value)> = empty_fields(card)
         .into_iter()
         .filter(|(path, _)| get(&plan.config, path).is_none())
@@ -140,7 +141,6 @@ pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<C
         .iter()
         .filter(|(path, _)| text::names(&said, leaf(path)) || text::names(&code, leaf(path)))
         .collect();
-    let mut found = Vec::new();
     for group in [about, empty.iter().collect()] {
         if group.is_empty() {
             continue;
@@ -154,6 +154,45 @@ pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<C
         found.push(Candidate::setting(next, &key(&names), provenance));
     }
     found
+}
+
+/// A list of words per layer that has no value gets, for every layer, the word that the failing code looks for.
+fn worded(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+    code: &str,
+) -> Option<Candidate> {
+    let (before, after) = code.split_once("] == \"")?;
+    let word = after.split('"').next()?;
+    let name = before
+        .rsplit_once('[')?
+        .0
+        .rsplit(|c: char| !c.is_alphanumeric() && c != '_')
+        .next()?;
+    let mut next = plan.clone();
+    for node in nodes(card) {
+        let Some(field) = node.field(name).filter(|field| field.default.is_null()) else {
+            continue;
+        };
+        let depth = node
+            .fields
+            .iter()
+            .filter(|field| role(&field.common) == Role::Depth)
+            .filter_map(|field| {
+                let set = get(&plan.config, &join(&node.path, &field.name));
+                set.unwrap_or(&field.default).as_u64()
+            })
+            .max()?;
+        let words = (0..depth).map(|_| Value::from(word)).collect();
+        put(
+            &mut next.config,
+            &join(&node.path, &field.name),
+            Value::Array(words),
+        );
+    }
+    let provenance = searched("empty fields", finding, "a list without a value is used");
+    (next != *plan).then(|| Candidate::setting(next, &key(&[name]), provenance))
 }
 
 /// Lists back at their defaults: the proposal knows least about them, and many are coupled by code alone.

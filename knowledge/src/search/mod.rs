@@ -54,7 +54,9 @@ pub fn candidates(
 fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     match finding.stage {
         Stage::Instantiate => {
-            let mut found = config::named(plan, finding);
+            let mut found: Vec<Candidate> =
+                rotary::kinds(card, plan, finding).into_iter().collect();
+            found.extend(config::named(plan, finding));
             found.extend(config::filled(card, plan, finding));
             found.extend(config::lists(plan, finding));
             found.extend(config::numbers(plan, finding));

@@ -12,12 +12,43 @@ use crate::propose::senses::placeholders::{count, resize};
 const WORDS: [(&str, &[&str]); 3] = [
     ("image", &["Image", "image", "Multimodal", "placeholder"]),
     ("video", &["Video", "video", "Multimodal", "placeholder"]),
-    ("audio", &["Audio", "audio", "Speech", "Multimodal", "placeholder"]),
+    (
+        "audio",
+        &["Audio", "audio", "Speech", "Multimodal", "placeholder"],
+    ),
 ];
+
+/// What torch says where features are fewer than placeholders and the library has not counted them before.
+const SHORT: &str = "source < number of ones in mask";
+
+/// Plans with fewer placeholders, where the error does not say how many features there are.
+fn fewer(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    for divisor in [4, 2, 16] {
+        for (sense, _) in WORDS {
+            let fewer = count(plan, sense).map(|count| count / divisor);
+            let next = fewer
+                .filter(|count| *count > 0)
+                .and_then(|count| resize(plan, sense, count));
+            if let Some(next) = next {
+                let reason = format!("fewer features than {sense} placeholders");
+                found.push(Candidate::setting(
+                    next,
+                    "inputs.input_ids.values.runs",
+                    searched("placeholders", finding, reason),
+                ));
+            }
+        }
+    }
+    found
+}
 
 /// Plans whose placeholders are as many as the features that the error counts.
 pub fn counted(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);
+    if said.contains(SHORT) {
+        return fewer(plan, finding);
+    }
     let Some(line) = said
         .lines()
         .find(|line| line.contains("match") && line.contains("features") && line.contains("token"))

@@ -285,7 +285,10 @@ fn placeholders_stand_in_every_row_of_every_set_and_a_probe_moves_the_ordinary_i
 fn listed_values_are_the_same_for_every_row_and_never_probed() {
     let plan = with_values("{ kind = \"listed\", values = [1, 4, 6, 8] }");
     let sets = draw(&plan, false, 7).unwrap();
-    assert_eq!(values(&sets[0], "input_ids")[..5], [1.0, 4.0, 6.0, 8.0, 1.0]);
+    assert_eq!(
+        values(&sets[0], "input_ids")[..5],
+        [1.0, 4.0, 6.0, 8.0, 1.0]
+    );
     assert!(sets.iter().all(|set| set.name != "probe-input_ids"));
 }
 

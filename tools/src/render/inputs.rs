@@ -41,7 +41,11 @@ pub fn drawn(values: &Values) -> String {
         }
         Values::Listed { values } => {
             let shown: Vec<String> = values.iter().take(8).map(i64::to_string).collect();
-            let more = if values.len() > shown.len() { ", …" } else { "" };
+            let more = if values.len() > shown.len() {
+                ", …"
+            } else {
+                ""
+            };
             format!("{}{more}, again and again", shown.join(", "))
         }
         Values::Mask => "ones, then zeros where a row is padded".into(),

@@ -70,7 +70,11 @@ impl Senses<'_> {
         match name {
             // All images side by side, patch after patch in one row.
             "pixel_values" | "pixel_values_videos" if self.takes("target_sizes") => {
-                let modality = if name == "pixel_values" { "image" } else { "video" };
+                let modality = if name == "pixel_values" {
+                    "image"
+                } else {
+                    "video"
+                };
                 let row = vision.patches() * vision.patch;
                 let shape = vec![
                     Axis::Fixed(1),
@@ -108,6 +112,20 @@ impl Senses<'_> {
                 self.patches(name, "image", inputs);
             }
             "image_patches" => self.patches(name, "image", inputs),
+            // Two columns of places before the pixels: below 1 they all mean the first place.
+            "flattened_patches" if self.takes("width") => {
+                let width = self.small.sense("vision", &["patch_embed_hidden_size"]);
+                let width = 2 + width.unwrap_or_else(|| vision.patch_width(1));
+                let patches = Axis::Fixed(vision.patches());
+                let shape = vec![named("batch"), patches, Axis::Fixed(width)];
+                let mut spec = float(name, shape, "image");
+                spec.values = Values::Uniform {
+                    low: 0.0,
+                    high: 1.0,
+                };
+                inputs.specs.push(spec);
+                inputs.feature("image", vision.patches());
+            }
             "visual_embeds" => {
                 let width = self.small.number(&["visual_embedding_dim"]);
                 let Some(width) = width else { return false };
@@ -123,9 +141,7 @@ impl Senses<'_> {
             }
             "pixel_values" if self.rank(name) == Some(6) => {
                 let axes = vec![named("batch"), Axis::Fixed(1), Axis::Fixed(vision.tiles)];
-                inputs
-                    .specs
-                    .push(float(name, vision.image(axes), "image"));
+                inputs.specs.push(float(name, vision.image(axes), "image"));
             }
             "pixel_values"
             | "pixel_values_images"
@@ -155,9 +171,7 @@ impl Senses<'_> {
         let sizes = [vision.patches(), vision.patch_width(1)].map(Axis::Fixed);
         let mut shape = vec![named("batch")];
         shape.extend(sizes);
-        inputs
-            .specs
-            .push(float(name, shape, modality));
+        inputs.specs.push(float(name, shape, modality));
         inputs.feature(modality, vision.merged());
     }
 
@@ -171,9 +185,7 @@ impl Senses<'_> {
         } else {
             vec![rows, Axis::Fixed(vision.patch_width(vision.temporal))]
         };
-        inputs
-            .specs
-            .push(float(name, shape, modality));
+        inputs.specs.push(float(name, shape, modality));
         inputs.feature(modality, vision.merged());
     }
 
@@ -184,27 +196,37 @@ impl Senses<'_> {
         let known = main || self.card.processed.contains_key(name);
         let (axes, values): (&[u64], Vec<i64>) = match name {
             "image_grid_thw" | "video_grid_thw" => (&[3], vec![1, rows, columns]),
-            "image_grid_hw" | "spatial_shapes" | "target_sizes" | "target_sizes_videos" => (&[2], vec![rows, columns]),
+            "image_grid_hw" | "spatial_shapes" | "target_sizes" | "target_sizes_videos" => {
+                (&[2], vec![rows, columns])
+            }
             "image_merge_sizes" | "video_merge_sizes" => (&[], vec![signed(vision.merge)]),
             "image_sizes" if known => {
                 let (height, width) = vision.whole;
                 (&[2], vec![signed(height), signed(width)])
             }
             "image_position_ids" | "video_position_ids" => {
-                let places = (0..rows).flat_map(|row| (0..columns).map(move |column| [column, row]));
+                let places =
+                    (0..rows).flat_map(|row| (0..columns).map(move |column| [column, row]));
                 (&[vision.patches(), 2], places.flatten().collect())
             }
             "pixel_attention_mask" if self.takes("spatial_shapes") => {
                 (&[vision.patches()], vec![1])
             }
-            "pixel_attention_mask" if known => (&[vision.tiles, vision.height, vision.width], vec![1]),
+            "pixel_attention_mask" if known => {
+                (&[vision.tiles, vision.height, vision.width], vec![1])
+            }
             "pixel_mask" if known && self.rank("pixel_values") == Some(4) => {
                 (&[vision.height, vision.width], vec![1])
             }
+            "height" if self.takes("flattened_patches") => (&[], vec![rows]),
+            "width" if self.takes("flattened_patches") => (&[], vec![columns]),
             "num_frames_per_video" => (&[], vec![1]),
             "image_attention_mask" if known => {
                 let patch = vision.patch.max(1);
-                (&[vision.tiles, vision.height / patch, vision.width / patch], vec![1])
+                (
+                    &[vision.tiles, vision.height / patch, vision.width / patch],
+                    vec![1],
+                )
             }
             "visual_attention_mask" | "visual_token_type_ids" => (&[REGIONS], vec![1]),
             "aspect_ratio_ids" => (&[1], vec![1]),
@@ -227,7 +249,10 @@ impl Senses<'_> {
     /// Masks over the frames of a spectrogram, whose shape follows from the spectrogram's.
     fn sound(&self, name: &str, inputs: &mut Inputs) -> bool {
         let masks = matches!(name, "input_features_mask" | "feature_attention_mask");
-        if matches!(name, "input_features" | "audio_input_features" | "input_values") {
+        if matches!(
+            name,
+            "input_features" | "audio_input_features" | "input_values"
+        ) {
             // The number of frames that an encoder leaves is known to its code alone; the search corrects this.
             inputs.feature("audio", 4);
         }
@@ -244,4 +269,3 @@ impl Senses<'_> {
         true
     }
 }
-

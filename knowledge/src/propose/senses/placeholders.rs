@@ -93,7 +93,11 @@ pub fn place(class: &ModelClass, small: &Small, inputs: &mut Inputs) {
     if runs.is_empty() {
         return;
     }
-    let Some(text) = inputs.specs.iter_mut().find(|spec| spec.name == "input_ids") else {
+    let Some(text) = inputs
+        .specs
+        .iter_mut()
+        .find(|spec| spec.name == "input_ids")
+    else {
         return;
     };
     let Values::Integer { low, high } = text.values else {

@@ -58,9 +58,9 @@ pub fn tune(nodes: &[Node], config: &mut Map<String, Value>) {
                 .iter()
                 .all(|(tall, wide)| tall % before == 0 && wide % before == 0)
             {
-                let scaled = points
-                    .iter()
-                    .map(|(tall, wide)| Value::from(vec![tall / before * after, wide / before * after]));
+                let scaled = points.iter().map(|(tall, wide)| {
+                    Value::from(vec![tall / before * after, wide / before * after])
+                });
                 put(
                     config,
                     &join(&node.path, &field.name),
@@ -81,11 +81,16 @@ pub fn pinpoints(small: &Small) -> Vec<(u64, u64)> {
 
 /// How many patches a side become one feature; two features a side are the least that shows their order.
 fn shuffle(nodes: &[Node]) -> u64 {
-    ["pixel_shuffle_factor", "scale_factor", "spatial_merge_size", "downsample_factor"]
-        .iter()
-        .flat_map(|name| nodes.iter().filter_map(|node| node.number(name)))
-        .max()
-        .unwrap_or(1)
+    [
+        "pixel_shuffle_factor",
+        "scale_factor",
+        "spatial_merge_size",
+        "downsample_factor",
+    ]
+    .iter()
+    .flat_map(|name| nodes.iter().filter_map(|node| node.number(name)))
+    .max()
+    .unwrap_or(1)
 }
 
 /// The least count in a table from a number of patches to a count of tokens.

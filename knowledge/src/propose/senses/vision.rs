@@ -36,13 +36,17 @@ impl Vision {
             "merge_kernel_size",
             "pooling_kernel_size",
             "downsample_factor",
+            "scale_factor",
+            "pixel_shuffle_factor",
         ])
         .unwrap_or(1)
         .max(1);
         let side = |place: usize| {
             let value = small.sense_value("vision", &["image_size", "img_size"])?;
             match value {
-                Value::Array(items) => items.get(place.min(items.len().saturating_sub(1)))?.as_u64(),
+                Value::Array(items) => items
+                    .get(place.min(items.len().saturating_sub(1)))?
+                    .as_u64(),
                 value => value.as_u64(),
             }
         };
