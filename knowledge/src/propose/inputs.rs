@@ -48,7 +48,7 @@ impl Small<'_> {
     /// The value of a field, from the configurations of one sense first.
     pub fn sense_value(&self, sense: &str, names: &[&str]) -> Option<Value> {
         let words: &[&str] = match sense {
-            "vision" => &["vis", "image", "vit"],
+            "vision" => &["vis", "image"],
             _ => &["audio", "speech"],
         };
         let own = |node: &&Node| words.iter().any(|word| node.path.contains(word));

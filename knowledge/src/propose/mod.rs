@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 pub(crate) use roles::{Role, role};
-pub(crate) use sizes::portions;
+pub(crate) use sizes::{WIDTH, portions};
 pub(crate) use tree::{get, join, nodes, put, take};
 
 /// What a person or the catalogue asks of a proposal.

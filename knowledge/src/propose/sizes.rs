@@ -109,8 +109,9 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
         return (value != field.default).then_some(value);
     }
     // A default that is not what the class would compute was set by the parent, and stays unless it is set again.
-    let set = role == Role::KeyValueHeads && field.default.as_u64() != all_heads(node);
-    if field.computed && !(set && !node.path.is_empty()) {
+    let nested = !node.path.is_empty();
+    let set = nested && role == Role::KeyValueHeads && field.default.as_u64() != all_heads(node);
+    if field.computed && !set {
         return None;
     }
     if role == Role::Image && field.default.is_array() {

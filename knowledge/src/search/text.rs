@@ -92,10 +92,9 @@ pub fn pairs(text: &str) -> Vec<(u64, u64)> {
 /// The pairs that a known wording sets against each other; what has to change stands first.
 fn stated(text: &str) -> Vec<(u64, u64)> {
     let mut found = Vec::new();
-    if let Some((_, shapes)) = text.split_once("cannot be multiplied (") {
-        if let [_, inner, rows, ..] = numbers(shapes)[..] {
-            found.extend([(rows, inner), (inner, rows)]);
-        }
+    let product = text.split_once("cannot be multiplied (");
+    if let Some([_, inner, rows, ..]) = product.map(|(_, shapes)| numbers(shapes)).as_deref() {
+        found.extend([(*rows, *inner), (*inner, *rows)]);
     }
     if let Some((before, after)) = text.split_once("but got ") {
         let wanted = numbers(before).last().copied();
@@ -129,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_pair_is_read_both_ways_round() {
-        assert_eq!(pairs("expected 60 but got 30"), [(60, 30), (30, 60)]);
+        assert_eq!(pairs("expected 60 but got 30"), [(30, 60), (60, 30)]);
     }
 
     #[test]
