@@ -56,6 +56,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
         Stage::Instantiate => {
             let mut found: Vec<Candidate> =
                 rotary::kinds(card, plan, finding).into_iter().collect();
+            found.extend(rotary::sections(card, plan, finding));
             found.extend(config::named(plan, finding));
             found.extend(config::filled(card, plan, finding));
             found.extend(config::lists(plan, finding));

@@ -41,9 +41,17 @@ pub fn sections(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec
             let path = join(&node.path, TABLE);
             let known = get(&next.config, &path).unwrap_or(&field.default);
             let mut table = known.as_object().cloned().unwrap_or_default();
-            table.entry("rope_type").or_insert(json!("default"));
-            table.entry("rope_theta").or_insert(json!(10000.0));
-            table.insert(SECTIONS.into(), Value::from(portions(&parts, total)));
+            let sections = Value::from(portions(&parts, total));
+            if table.values().any(Value::is_object) {
+                // One table for every kind of layer.
+                for kind in table.values_mut().filter_map(Value::as_object_mut) {
+                    kind.insert(SECTIONS.into(), sections.clone());
+                }
+            } else {
+                table.entry("rope_type").or_insert(json!("default"));
+                table.entry("rope_theta").or_insert(json!(10000.0));
+                table.insert(SECTIONS.into(), sections);
+            }
             put(&mut next.config, &path, Value::Object(table));
         }
         let reason = format!("the sections of a head must have the sum {total}");
