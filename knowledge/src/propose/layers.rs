@@ -12,6 +12,8 @@ use super::{
 
 /// Layers of a stack whose layers are all alike: two show what passes from one to the next.
 const DEPTH: usize = 2;
+/// Deeper than any number of stages, sizes or channels that a list enumerates.
+const DEEP: u64 = 16;
 /// No small model needs more, however many kinds of layer it mixes.
 const MOST: usize = 6;
 
@@ -67,7 +69,7 @@ pub fn per_layer(node: &Node, found: &mut BTreeMap<String, Value>) {
                 let small = taps(items, deepest, depth(node, deepest));
                 found.insert(field.name.clone(), Value::from(small));
             }
-        } else if is_layer_index(&field.name) && !field.computed {
+        } else if is_layer_index(&field.name) && (!field.computed || field.name.contains("layer")) {
             let small = depth(node, deepest);
             let mut kept: Vec<u64> = Vec::new();
             for index in items.iter().filter_map(Value::as_u64) {
@@ -150,7 +152,9 @@ fn is_per_layer(name: &str, items: &[Value], depth: u64) -> bool {
         && (items
             .iter()
             .all(|item| item.is_string() || item.is_boolean())
-            || name.contains("layer"))
+            || name.contains("layer")
+            // No list is as long as a deep stack by chance.
+            || depth > DEEP)
 }
 
 /// Names of the layers whose states a backbone hands on.

@@ -35,7 +35,7 @@ pub use generation::{GenerationError, generation};
 pub(crate) use lists::is_depths;
 pub(crate) use refit::refit;
 pub(crate) use roles::{Role, role};
-pub(crate) use sizes::{HEAD_SIZE, portions};
+pub(crate) use sizes::{HEAD_SIZE, WIDTH, portions};
 pub(crate) use tokens::RESERVED;
 pub(crate) use tree::{get, join, nodes, put, take};
 

@@ -194,7 +194,10 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
         let value = shared.tokens.apply(&field.default);
         return (value != field.default).then_some(value);
     }
-    if field.computed {
+    // A default that is not what the class would compute was set by the parent, and stays unless it is set again.
+    let nested = !node.path.is_empty();
+    let set = nested && role == Role::KeyValueHeads && field.default.as_u64() != all_heads(node);
+    if field.computed && !set {
         return None;
     }
     if let Some(size) = needed(field) {

@@ -130,6 +130,10 @@ fn is_tensor(name: &str) -> bool {
 pub fn sizes(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);
     let mut found = Vec::new();
+    // A mask over samples and parts against a tensor of parts alone: the sizes cannot agree before the ranks do.
+    if said.contains("shape of the mask") {
+        found.extend(ranks(plan, finding, &said));
+    }
     for (is, should) in text::pairs(&said) {
         let mut next = plan.clone();
         for axis in next.inputs.iter_mut().flat_map(|input| &mut input.shape) {

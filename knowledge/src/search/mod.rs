@@ -60,6 +60,8 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
     match finding.stage {
         Stage::Instantiate => {
             let mut found = stated::candidates(card, plan, finding);
+            found.extend(rotary::kinds(card, plan, finding));
+            found.extend(rotary::sections(card, plan, finding));
             let mut named = config::named(plan, finding);
             let mut rest = named.split_off(named.len().min(1));
             found.append(&mut named);

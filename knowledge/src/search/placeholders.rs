@@ -6,7 +6,10 @@ use super::{
     candidate::{Candidate, searched},
     text,
 };
-use crate::propose::senses::placeholders::{count, resize};
+use crate::propose::{
+    WIDTH,
+    senses::placeholders::{count, resize},
+};
 
 /// The senses by the words with which the library names them; what names none is about every sense.
 const WORDS: [(&str, &[&str]); 3] = [
@@ -18,9 +21,40 @@ const WORDS: [(&str, &[&str]); 3] = [
     ),
 ];
 
+/// More features than a small image gives.
+const MANY: u64 = 1024;
+
+/// What torch says where features are fewer than placeholders and the library has not counted them before.
+const SHORT: &str = "source < number of ones in mask";
+
+/// Plans with fewer placeholders, where the error does not say how many features there are.
+fn fewer(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    for divisor in [4, 2, 16] {
+        for (sense, _) in WORDS {
+            let fewer = count(plan, sense).map(|count| count / divisor);
+            let next = fewer
+                .filter(|count| *count > 0)
+                .and_then(|count| resize(plan, sense, count));
+            if let Some(next) = next {
+                let reason = format!("fewer features than {sense} placeholders");
+                found.push(Candidate::setting(
+                    next,
+                    "inputs.input_ids.values.runs",
+                    searched("placeholders", finding, reason),
+                ));
+            }
+        }
+    }
+    found
+}
+
 /// Plans whose placeholders are as many as the features that the error counts.
 pub fn counted(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);
+    if said.contains(SHORT) {
+        return fewer(plan, finding);
+    }
     let Some(line) = said
         .lines()
         .find(|line| line.contains("match") && line.contains("features") && line.contains("token"))
@@ -32,6 +66,14 @@ pub fn counted(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     };
     let batch = plan.dims.get("batch").map_or(1, |dim| dim.example).max(1);
     let mut found = Vec::new();
+    let changed = |next: PortPlan| {
+        let reason = format!("{features} features stand against {tokens} placeholders");
+        let provenance = searched("placeholders", finding, reason);
+        Candidate::setting(next, "inputs.input_ids.values.runs", provenance)
+    };
+    // One wording for several senses may be about each of them: all of them at once come first.
+    let mut together = plan.clone();
+    let mut senses = 0;
     for (sense, words) in WORDS {
         let Some(before) = count(plan, sense) else {
             continue;
@@ -45,15 +87,96 @@ pub fn counted(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
         } else {
             features / batch
         };
+        // Some wordings count the numbers of the features rather than the features.
+        let wanted = if wanted > MANY && wanted.is_multiple_of(WIDTH) {
+            wanted / WIDTH
+        } else {
+            wanted
+        };
         let Some(next) = resize(plan, sense, wanted).filter(|_| wanted > 0) else {
             continue;
         };
-        let reason = format!("{features} features stand against {tokens} placeholders");
-        found.push(Candidate::setting(
-            next,
-            "inputs.input_ids.values.runs",
-            searched("placeholders", finding, reason),
-        ));
+        together = resize(&together, sense, wanted).unwrap_or(together);
+        senses += 1;
+        found.push(changed(next));
+    }
+    if senses > 1 {
+        found.insert(0, changed(together));
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use portwright_core::{Signature, Stage, plan::Values};
+
+    use super::*;
+
+    fn plan() -> PortPlan {
+        PortPlan::from_toml(
+            r#"
+schema = 1
+model_type = "any"
+family = "multimodal"
+library_version = "5.20.2"
+class = "AnyModel"
+module = "any"
+config_class = "AnyConfig"
+task = "base"
+weights = { seed = 0, gain = 1.0 }
+
+[dims]
+batch = { example = 2, other = 3 }
+sequence = { example = 24, other = 27 }
+
+[[inputs]]
+name = "input_ids"
+dtype = "int64"
+shape = ["batch", "sequence"]
+modality = "text"
+values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count = 4, marks = "image" }, { id = 4, at = 6, count = 4, marks = "video" }] }
+"#,
+        )
+        .unwrap()
+    }
+
+    fn finding(message: &str) -> Finding {
+        Finding {
+            stage: Stage::Forward,
+            backend: None,
+            signature: Signature::phrase("x"),
+            message: message.into(),
+            error: None,
+            hint: None,
+        }
+    }
+
+    fn runs(plan: &PortPlan) -> Vec<(u64, u64)> {
+        match &plan.input("input_ids").unwrap().values {
+            Values::Tokens { runs, .. } => runs.iter().map(|run| (run.at, run.count)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_counted_features_become_the_placeholders_of_a_row_and_later_runs_move() {
+        let text = "Image features and image tokens do not match, tokens: 8, features: 18";
+        let found = counted(&plan(), &finding(text));
+        assert_eq!(runs(&found[0].plan), [(1, 9), (11, 4)]);
+        assert!(found[0].plan.dims["sequence"].example >= 30);
+    }
+
+    #[test]
+    fn a_wording_for_every_sense_changes_all_of_them_first() {
+        let text = "Multimodal features and tokens do not match, tokens: 8, features: 2";
+        let found = counted(&plan(), &finding(text));
+        assert_eq!(runs(&found[0].plan), [(1, 1), (3, 1)]);
+        assert_eq!(found.len(), 3);
+    }
+
+    #[test]
+    fn fewer_features_of_an_unknown_number_are_tried() {
+        let found = counted(&plan(), &finding(&format!("Number of elements of {SHORT}")));
+        assert_eq!(runs(&found[0].plan), [(1, 1), (3, 4)]);
+    }
 }

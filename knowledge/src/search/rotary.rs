@@ -18,13 +18,15 @@ const SECTIONS: &str = "mrope_section";
 pub fn sections(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);
     let code = text::code(finding);
-    let Some((before, list)) = said.split_once("split_sizes=[") else {
-        return Vec::new();
+    let (before, parts) = match said.split_once("split_sizes=[") {
+        Some((before, list)) if code.contains(SECTIONS) || code.contains("split_sizes") => {
+            let list = list.split(']').next().unwrap_or_default();
+            (before, text::numbers(list))
+        }
+        // Height and width side by side, and time behind them.
+        _ if text::names(&code, "hw_dim") => (said.as_str(), vec![1, 1, 1]),
+        _ => return Vec::new(),
     };
-    if !text::names(&code, SECTIONS) && !code.contains("split_sizes") {
-        return Vec::new();
-    }
-    let parts = text::numbers(list.split(']').next().unwrap_or_default());
     let Some(total) = text::numbers(before).first().copied() else {
         return Vec::new();
     };
@@ -39,9 +41,17 @@ pub fn sections(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec
             let path = join(&node.path, TABLE);
             let known = get(&next.config, &path).unwrap_or(&field.default);
             let mut table = known.as_object().cloned().unwrap_or_default();
-            table.entry("rope_type").or_insert(json!("default"));
-            table.entry("rope_theta").or_insert(json!(10000.0));
-            table.insert(SECTIONS.into(), Value::from(portions(&parts, total)));
+            let sections = Value::from(portions(&parts, total));
+            if table.values().any(Value::is_object) {
+                // One table for every kind of layer.
+                for kind in table.values_mut().filter_map(Value::as_object_mut) {
+                    kind.insert(SECTIONS.into(), sections.clone());
+                }
+            } else {
+                table.entry("rope_type").or_insert(json!("default"));
+                table.entry("rope_theta").or_insert(json!(10000.0));
+                table.insert(SECTIONS.into(), sections);
+            }
             put(&mut next.config, &path, Value::Object(table));
         }
         let reason = format!("the sections of a head must have the sum {total}");
@@ -53,4 +63,44 @@ pub fn sections(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec
         ));
     }
     found
+}
+
+/// Plans with rotary parameters for every kind of layer, where the code looks them up by kind and finds none.
+pub fn kinds(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    let missing = finding
+        .error
+        .as_ref()
+        .filter(|e| e.exception == "KeyError")?;
+    let kind = missing.message.trim_matches(['\'', '"']);
+    if kind.is_empty() || !text::code(finding).contains("rope_parameters[") {
+        return None;
+    }
+    let mut next = plan.clone();
+    for node in nodes(card) {
+        let Some(field) = node.field(TABLE) else {
+            continue;
+        };
+        let path = join(&node.path, TABLE);
+        let known = get(&next.config, &path).unwrap_or(&field.default);
+        let mut table = known.as_object().cloned().unwrap_or_default();
+        let listed = get(&next.config, &join(&node.path, "layer_types"))
+            .or(node.field("layer_types").map(|field| &field.default))
+            .and_then(Value::as_array);
+        let all = listed.into_iter().flatten().filter_map(Value::as_str);
+        let mut all: Vec<String> = all.map(str::to_owned).collect();
+        if !all.iter().any(|name| name == kind) {
+            continue;
+        }
+        all.retain(|name| !table.contains_key(name));
+        for name in all {
+            let plain = json!({ "rope_type": "default", "rope_theta": 10000.0 });
+            table.insert(name, plain);
+        }
+        put(&mut next.config, &path, Value::Object(table));
+    }
+    let reason = format!("layers of the kind `{kind}` have no rotary parameters");
+    (next != *plan).then(|| {
+        let key = format!("config.{TABLE}");
+        Candidate::setting(next, &key, searched("sections", finding, reason))
+    })
 }

@@ -137,7 +137,7 @@ fn draw(plan: &PortPlan, input: &InputSpec, lines: &mut Vec<String>) {
     if let Values::Tokens { runs, .. } = &input.values {
         for run in runs {
             let end = run.at + run.count;
-            lines.push(format!("    values[..., {} : {end}] = {}", run.at, run.id));
+            lines.push(format!("    values[..., {}:{end}] = {}", run.at, run.id));
         }
     }
     if input.values == Values::Mask {

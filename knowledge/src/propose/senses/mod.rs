@@ -112,6 +112,20 @@ impl Senses<'_> {
                 self.patches(name, "image", inputs);
             }
             "image_patches" => self.patches(name, "image", inputs),
+            // Two columns of places before the pixels: below 1 they all mean the first place.
+            "flattened_patches" if self.takes("width") => {
+                let width = self.small.sense("vision", &["patch_embed_hidden_size"]);
+                let width = 2 + width.unwrap_or_else(|| vision.patch_width(1));
+                let patches = Axis::Fixed(vision.patches());
+                let shape = vec![named("batch"), patches, Axis::Fixed(width)];
+                let mut spec = float(name, shape, "image");
+                spec.values = Values::Uniform {
+                    low: 0.0,
+                    high: 1.0,
+                };
+                inputs.specs.push(spec);
+                inputs.feature("image", vision.patches());
+            }
             "visual_embeds" => {
                 let width = self.small.number(&["visual_embedding_dim"]);
                 let Some(width) = width else { return false };
@@ -204,6 +218,8 @@ impl Senses<'_> {
             "pixel_mask" if known && self.rank("pixel_values") == Some(4) => {
                 (&[vision.height, vision.width], vec![1])
             }
+            "height" if self.takes("flattened_patches") => (&[], vec![rows]),
+            "width" if self.takes("flattened_patches") => (&[], vec![columns]),
             "num_frames_per_video" => (&[], vec![1]),
             "image_attention_mask" if known => {
                 let patch = vision.patch.max(1);

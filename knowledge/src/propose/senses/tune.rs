@@ -16,6 +16,9 @@ pub fn tune(nodes: &[Node], config: &mut Map<String, Value>) {
     for node in nodes {
         for field in &node.fields {
             let path = join(&node.path, &field.name);
+            if let Some(layers) = feature_layers(&field.name, &field.default) {
+                put(config, &path, layers);
+            }
             if field.name.ends_with("tokens_per_image") && field.default.is_number() {
                 put(config, &path, Value::from(TOKENS_PER_IMAGE));
             }
@@ -79,6 +82,25 @@ pub fn pinpoints(small: &Small) -> Vec<(u64, u64)> {
         .unwrap_or_default()
 }
 
+/// A list of the layers of another stack whose states are features, moved inside a stack of two layers.
+fn feature_layers(name: &str, value: &Value) -> Option<Value> {
+    let layers = value
+        .as_array()
+        .filter(|_| name.ends_with("feature_layers") || name.ends_with("feature_layer"))?;
+    let moved = layers
+        .iter()
+        .map(|layer| {
+            let layer = layer.as_i64()?;
+            Some(Value::from(if layer < 0 {
+                -1 - (-1 - layer) % 2
+            } else {
+                layer % 2
+            }))
+        })
+        .collect::<Option<Vec<Value>>>()?;
+    Some(Value::Array(moved))
+}
+
 /// How many patches a side become one feature; two features a side are the least that shows their order.
 fn shuffle(nodes: &[Node]) -> u64 {
     [
@@ -129,4 +151,30 @@ fn pairs(value: &Value) -> Option<Vec<(u64, u64)>> {
             _ => None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn feature_layers_stay_inside_a_small_stack() {
+        let moved = feature_layers("vision_feature_layers", &json!([-2, -5, -8, -11, 6]));
+        assert_eq!(moved, Some(json!([-2, -1, -2, -1, 0])));
+    }
+
+    #[test]
+    fn a_list_of_resolutions_is_read_and_other_lists_are_not() {
+        assert_eq!(pairs(&json!([[2, 4], [4, 2]])), Some(vec![(2, 4), (4, 2)]));
+        assert_eq!(pairs(&json!([2, 4])), None);
+    }
+
+    #[test]
+    fn a_table_by_patches_gives_its_least_count() {
+        assert_eq!(
+            by_patches("patch_to_query", &json!({ "1225": 128, "4900": 256 })),
+            Some(128)
+        );
+        assert_eq!(by_patches("patch_to_query", &json!({ "x": 128 })), None);
+    }
 }

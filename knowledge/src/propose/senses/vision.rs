@@ -36,6 +36,8 @@ impl Vision {
             "merge_kernel_size",
             "pooling_kernel_size",
             "downsample_factor",
+            "scale_factor",
+            "pixel_shuffle_factor",
         ])
         .unwrap_or(1)
         .max(1);
@@ -62,6 +64,11 @@ impl Vision {
             whole: (height, width),
         };
         vision.temporal = number(&["temporal_patch_size"]).unwrap_or_else(|| vision.frames(card));
+        if vision.merges_first(card) {
+            vision.patch *= merge;
+            vision.merge = 1;
+            (vision.rows, vision.columns) = (4, 4);
+        }
         let pinpoint = pinpoints(small)
             .into_iter()
             .min_by_key(|(height, width)| height * width);
@@ -78,23 +85,20 @@ impl Vision {
 
     /// Frames in one patch by the width of the rows that the processor makes, where no field says it.
     fn frames(&self, card: &InterfaceCard) -> u64 {
-        let Some(seen) = card.processed.get("pixel_values") else {
-            return 1;
-        };
-        let fields = card
-            .sub_configs
-            .iter()
-            .filter(|(path, _)| path.contains("vis"))
-            .flat_map(|(_, config)| &config.fields);
-        let patch = fields
-            .filter(|field| field.name == "patch_size")
-            .find_map(|field| field.default.as_u64());
-        match (seen.shape.as_slice(), patch) {
-            ([_, width], Some(patch)) if width % (self.channels * patch * patch) == 0 => {
-                (width / (self.channels * patch * patch)).max(1)
-            }
+        let width = width(card, 2);
+        let area = default(card, "patch_size").map(|patch| self.channels * patch * patch);
+        match (width, area) {
+            (Some(width), Some(area)) if area > 0 && width % area == 0 => (width / area).max(1),
             _ => 1,
         }
+    }
+
+    /// Whether the processor puts the patches that become one feature into one row already.
+    fn merges_first(&self, card: &InterfaceCard) -> bool {
+        let sides = default(card, "patch_size").zip(default(card, "pooling_kernel_size"));
+        sides.is_some_and(|(patch, merge)| {
+            merge > 1 && width(card, 3) == Some(self.channels * (patch * merge).pow(2))
+        })
     }
 
     pub fn patches(&self) -> u64 {
@@ -121,4 +125,23 @@ impl Vision {
         axes.extend([self.channels, self.height, self.width].map(Axis::Fixed));
         axes
     }
+}
+
+/// The width of the rows that the processor makes of an image, where it makes rows of this rank.
+fn width(card: &InterfaceCard, rank: usize) -> Option<u64> {
+    let seen = card.processed.get("pixel_values")?;
+    seen.shape
+        .last()
+        .copied()
+        .filter(|_| seen.shape.len() == rank)
+}
+
+/// The library's default of a field of the vision part.
+fn default(card: &InterfaceCard, name: &str) -> Option<u64> {
+    card.sub_configs
+        .iter()
+        .filter(|(path, _)| path.contains("vis"))
+        .flat_map(|(_, config)| &config.fields)
+        .filter(|field| field.name == name)
+        .find_map(|field| field.default.as_u64())
 }
