@@ -15,6 +15,8 @@ use crate::propose::more_input;
 
 /// Lengths that suit models which work in chunks or blocks, or halve a sequence several times.
 const LENGTHS: [u64; 3] = [16, 64, 256];
+/// Colours of a pixel.
+const CHANNELS: u64 = 3;
 
 /// Optional inputs whose names stand in the error, or in the line of code that failed, are added.
 pub fn named(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
@@ -291,6 +293,13 @@ fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
             shapes.push((more, why));
         }
     }
+    if let [rows, Axis::Fixed(width)] = shape.as_slice()
+        && let Some(patch) = patch_of(*width)
+    {
+        let patch = Axis::Fixed(patch);
+        let whole = vec![rows.clone(), Axis::Fixed(CHANNELS), patch.clone(), patch];
+        shapes.insert(0, (whole, "patches that keep their rows and columns"));
+    }
     if shape.len() == 3 {
         shapes.insert(
             0,
@@ -315,6 +324,11 @@ fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
             Candidate::setting(next, &key, searched("rank", finding, reason))
         })
         .collect()
+}
+
+/// The side of a square patch whose pixels fill a row of this width.
+fn patch_of(width: u64) -> Option<u64> {
+    (2..=64).find(|side| CHANNELS * side * side == width)
 }
 
 /// What may help without a name in the error: no control inputs, other lengths, one size only, the missing required
