@@ -394,3 +394,14 @@ pub fn general(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_width_of_a_row_tells_its_patch() {
+        assert_eq!(patch_of(192), Some(8));
+        assert_eq!(patch_of(64), None);
+    }
+}
