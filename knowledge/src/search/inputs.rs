@@ -180,6 +180,19 @@ pub fn codebooks(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     )]
 }
 
+/// The width that the first layer wants, where the error says which width it was given: the last axis of an input.
+pub fn width(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    const PRODUCT: &str = "shapes cannot be multiplied (";
+    const MATCH: &str = "size of tensor a (";
+    let said = text::said(finding);
+    let after = |words: &str| said.split_once(words).map(|(_, rest)| text::numbers(rest));
+    let (is, should) = match (after(PRODUCT).as_deref(), after(MATCH).as_deref()) {
+        (Some([_, is, should, ..]), _) | (None, Some([is, should, ..])) => (*is, *should),
+        _ => return None,
+    };
+    last_axis(plan, finding, is, should)
+}
+
 /// Other ranks, where the error is about nothing else.
 pub fn rank(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);
