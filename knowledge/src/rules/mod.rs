@@ -143,6 +143,8 @@ fn apply(
             setting(format!("call.{name}"))
         }
         Change::Input { name } => {
+            let class = card.class(&plan.class)?;
+            class.inputs.iter().find(|input| input.name == *name)?;
             if plan.input(name).is_some() {
                 return None;
             }

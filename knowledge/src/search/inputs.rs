@@ -200,7 +200,9 @@ pub fn rank(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
         .inputs
         .iter()
         .find(|input| input.dtype.is_float())
-        .is_some_and(|input| input.shape.len() == 2);
+        .is_some_and(|input| {
+            input.shape.len() == 2 || (input.shape.len() == 3 && input.modality == "audio")
+        });
     let plain = ["unpack", "unbatched", "mono", "5D", "5-D"]
         .iter()
         .any(|words| said.contains(words));
