@@ -128,3 +128,41 @@ fn a_proposal_survives_its_toml_form() {
         assert_eq!(PortPlan::from_toml(&text).unwrap(), plan, "{text}");
     }
 }
+
+#[test]
+fn rows_of_patches_come_with_the_grid_that_divides_them() {
+    let plan = plan("qwen2_5_vl_vision");
+    assert_eq!(names(&plan), ["hidden_states", "grid_thw"]);
+    let Values::Listed { values } = &plan.input("grid_thw").unwrap().values else {
+        panic!("the grid is not listed");
+    };
+    let rows = plan.input("hidden_states").unwrap().shape[0]
+        .named()
+        .unwrap();
+    assert_eq!(values[0], 1);
+    assert_eq!(values[1] * values[2], i64::try_from(rows.1).unwrap());
+}
+
+#[test]
+fn a_forecast_gets_its_length_and_both_sides_of_its_window() {
+    let plan = plan("informer");
+    assert_eq!(plan.config["prediction_length"], json!(16));
+    for name in [
+        "past_values",
+        "past_time_features",
+        "past_observed_mask",
+        "future_values",
+    ] {
+        assert!(plan.input(name).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn a_small_backbone_still_hands_on_as_many_layers() {
+    let plan = plan("depth_anything");
+    let backbone = &plan.config["backbone_config"];
+    assert_eq!(backbone["out_indices"], json!([1, 2, 3, 4]));
+    assert_eq!(backbone["num_hidden_layers"], json!(4));
+    // What the parent chose is said again.
+    assert_eq!(backbone["reshape_hidden_states"], json!(false));
+}

@@ -167,11 +167,14 @@ import of_the_worker, weights
 class Model(nn.Module):
     def __init__(self):
         super().__init__()
-        self.words = nn.Embedding(9, 4)
+        self.words = nn.Embedding(9, 4, padding_idx=1)
         self.layers = nn.Sequential(nn.Linear(4, 6), nn.LayerNorm(6), Conv1D(3, 6), nn.Conv1d(2, 4, 3), nn.BatchNorm1d(4))
         self.table = nn.Parameter(torch.randn(1, 5, 4))
         self.scale = nn.Parameter(1e-6 * torch.ones(4))
         self.decay = nn.Parameter(torch.arange(1.0, 7.0))
+        self.quiet = nn.GroupNorm(2, 4)
+        nn.init.normal_(self.quiet.weight, std=0.02)
+        self.register_buffer('codes', torch.zeros(3, 4))
         self.fixed = nn.Parameter(torch.randn(3, 3), requires_grad=False)
 
 def model():
@@ -184,6 +187,7 @@ weights.draw_weights(ours, 7, 1.5)
 theirs, ours = theirs.state_dict(), ours.state_dict()
 assert theirs.keys() == ours.keys()
 assert all(torch.equal(theirs[name], ours[name]) for name in ours)
+assert ours['codes'].any() and ours['quiet.weight'].mean() > 0.5
 assert not torch.equal(ours['words.weight'], model().state_dict()['words.weight'])
 ";
     run(&["-c", script], folder.path());

@@ -192,6 +192,18 @@ fn add(
             };
             inputs.specs.push(spec);
         }
+        // Noise that orders the patches of an image.
+        "noise" if main && takes("pixel_values") => {
+            let patch = small.number(&["patch_size"]).unwrap_or(1).max(1);
+            let sides = image(name, small).shape;
+            let patches = sides.iter().skip(2).map(|axis| match axis {
+                Axis::Fixed(size) => size / patch,
+                Axis::Named(_) => 1,
+            });
+            let shape = vec![named("batch"), Axis::Fixed(patches.product())];
+            inputs.specs.push(float(name, shape, "control"));
+        }
+        _ if name.ends_with("mel") && main => inputs.spectrogram(card, name, small),
         // Where text leads, a waveform is a prompt that takes the place of other inputs.
         "input_values" if main || !takes("decoder_input_ids") => inputs.wave(name, small),
         "input_features" | "audio_input_features" => inputs.spectrogram(card, name, small),

@@ -225,4 +225,16 @@ mod tests {
         per_layer(&node, &mut found);
         assert_eq!(found["fullatt_block_indexes"], json!([0, 1]));
     }
+
+    #[test]
+    fn as_many_layers_are_handed_on_by_the_small_stack() {
+        let node = node(&[
+            ("num_hidden_layers", json!(12)),
+            ("backbone_out_indices", json!([2, 5, 8, 11])),
+        ]);
+        let mut found = BTreeMap::new();
+        per_layer(&node, &mut found);
+        assert_eq!(depth(&node, 12), 4);
+        assert_eq!(found["backbone_out_indices"], json!([0, 1, 2, 3]));
+    }
 }

@@ -369,6 +369,9 @@ pub fn image_size(node: &Node, stages: u64) -> u64 {
         }
         None => 64,
     };
+    // What halves the image down to one place a stride leaves nothing to look around in.
+    let stride = node.number("output_stride").unwrap_or(0);
+    let size = size.max(2 * stride);
     default.map_or(size, |default| default.min(size))
 }
 

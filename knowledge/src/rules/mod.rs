@@ -10,7 +10,10 @@ use portwright_core::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::search::{Candidate, said};
+use crate::{
+    propose::more_input,
+    search::{Candidate, said},
+};
 
 /// Gains beyond this, either way, mean that the configuration is at fault and not the weights.
 const LARGEST_GAIN: f64 = 4.0;
@@ -43,6 +46,15 @@ enum Change {
         factor: f64,
     },
     DropIgnoredControl,
+    /// An argument of `forward` that is no tensor, where the class takes one of this name.
+    Call {
+        name: String,
+        value: Value,
+    },
+    /// One more input, where the class takes one of this name.
+    Input {
+        name: String,
+    },
     /// A field of the type's own configuration, where it has one of this name.
     Field {
         name: String,
@@ -122,6 +134,21 @@ fn apply(
                         .any(|line| line.ends_with(&format!("input {name}")))
                 })?;
             next.inputs.retain(|input| input.name != name);
+            setting(format!("inputs.{name}"))
+        }
+        Change::Call { name, value } => {
+            let class = card.class(&plan.class)?;
+            class.inputs.iter().find(|input| input.name == *name)?;
+            next.call.insert(name.clone(), value.clone());
+            setting(format!("call.{name}"))
+        }
+        Change::Input { name } => {
+            let class = card.class(&plan.class)?;
+            class.inputs.iter().find(|input| input.name == *name)?;
+            if plan.input(name).is_some() {
+                return None;
+            }
+            next = more_input(card, plan, name)?;
             setting(format!("inputs.{name}"))
         }
         Change::Field { name, value } => {

@@ -15,6 +15,8 @@ use crate::propose::more_input;
 
 /// Lengths that suit models which work in chunks or blocks, or halve a sequence several times.
 const LENGTHS: [u64; 3] = [16, 64, 256];
+/// Colours of a pixel.
+const CHANNELS: u64 = 3;
 
 /// Optional inputs whose names stand in the error, or in the line of code that failed, are added.
 pub fn named(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
@@ -201,6 +203,19 @@ pub fn codebooks(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     )]
 }
 
+/// The width that the first layer wants, where the error says which width it was given: the last axis of an input.
+pub fn width(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    const PRODUCT: &str = "shapes cannot be multiplied (";
+    const MATCH: &str = "size of tensor a (";
+    let said = text::said(finding);
+    let after = |words: &str| said.split_once(words).map(|(_, rest)| text::numbers(rest));
+    let (is, should) = match (after(PRODUCT).as_deref(), after(MATCH).as_deref()) {
+        (Some([_, is, should, ..]), _) | (None, Some([is, should, ..])) => (*is, *should),
+        _ => return None,
+    };
+    last_axis(plan, finding, is, should)
+}
+
 /// Other ranks, where the error is about nothing else.
 pub fn rank(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);
@@ -208,7 +223,9 @@ pub fn rank(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
         .inputs
         .iter()
         .find(|input| input.dtype.is_float())
-        .is_some_and(|input| input.shape.len() == 2);
+        .is_some_and(|input| {
+            input.shape.len() == 2 || (input.shape.len() == 3 && input.modality == "audio")
+        });
     let plain = ["unpack", "unbatched", "mono", "5D", "5-D"]
         .iter()
         .any(|words| said.contains(words));
@@ -334,6 +351,13 @@ fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
             shapes.push((more, why));
         }
     }
+    if let [rows, Axis::Fixed(width)] = shape.as_slice()
+        && let Some(patch) = patch_of(*width)
+    {
+        let patch = Axis::Fixed(patch);
+        let whole = vec![rows.clone(), Axis::Fixed(CHANNELS), patch.clone(), patch];
+        shapes.insert(0, (whole, "patches that keep their rows and columns"));
+    }
     if shape.len() == 3 {
         shapes.insert(
             0,
@@ -358,6 +382,11 @@ fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
             Candidate::setting(next, &key, searched("rank", finding, reason))
         })
         .collect()
+}
+
+/// The side of a square patch whose pixels fill a row of this width.
+fn patch_of(width: u64) -> Option<u64> {
+    (2..=64).find(|side| CHANNELS * side * side == width)
 }
 
 /// What may help without a name in the error: no control inputs, other lengths, one size only, the missing required
@@ -422,4 +451,15 @@ pub fn general(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_width_of_a_row_tells_its_patch() {
+        assert_eq!(patch_of(192), Some(8));
+        assert_eq!(patch_of(64), None);
+    }
 }

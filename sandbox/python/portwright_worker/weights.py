@@ -12,6 +12,7 @@ import zlib
 import torch
 from torch import nn
 
+NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
@@ -30,6 +31,11 @@ def draw(model: nn.Module, seed: int, gain: float) -> None:
             ):
                 _draw_parameter(module, parameter, _generator(f"{prefix}.{leaf}", seed), gain)
                 drawn.add(id(parameter))
+        for leaf, buffer in module.named_buffers(recurse=False):
+            # Codebooks that training would fill: the same code everywhere is no signal.
+            kept = leaf not in module._non_persistent_buffers_set
+            if kept and buffer.is_floating_point() and buffer.dim() >= 2 and not buffer.any():
+                buffer.copy_(_normal(buffer, _generator(f"{prefix}.{leaf}", seed)) * gain)
         if isinstance(getattr(module, "running_var", None), torch.Tensor):
             generator = _generator(f"{prefix}.running", seed)
             module.running_mean.copy_(0.1 * _normal(module.running_mean, generator))
@@ -40,7 +46,10 @@ def _draw_parameter(module: nn.Module, parameter: torch.Tensor, generator: torch
     shape = [size for size in parameter.shape if size > 1]
     mean, spread = parameter.mean().item(), parameter.std(unbiased=False).item()
     layer = isinstance(module, (nn.Linear, nn.Embedding, *CONVOLUTIONS)) or type(module).__name__ == "Conv1D"
-    if parameter.dim() >= 2 and layer:
+    if isinstance(module, NORMS) and parameter is module.weight:
+        # Some libraries draw these around zero, which would silence what they scale.
+        parameter.copy_(1 + 0.1 * _normal(parameter, generator))
+    elif parameter.dim() >= 2 and layer:
         parameter.copy_(_normal(parameter, generator) * _deviation(module, parameter, gain))
         if getattr(module, "padding_idx", None) is not None:
             # Training leaves the padding's row at zero, and the library sets it to zero when it loads some models.

@@ -21,11 +21,14 @@ pub fn add(
     match (name, future) {
         ("past_values", _) => push(name, values(past(small), small), inputs),
         ("past_time_features", _) if main => push(name, features(past(small), small), inputs),
+        // What is known of the future steers the forecast; some models do without a part of it.
         ("future_values", Some(length)) if forecasts => {
-            push(name, values(length, small), inputs);
+            let shape = values(length, small);
+            inputs.specs.push(float(name, shape, "control"));
         }
         ("future_time_features", Some(length)) if forecasts => {
-            push(name, features(length, small), inputs);
+            let shape = features(length, small);
+            inputs.specs.push(float(name, shape, "control"));
         }
         ("past_observed_mask", _) if main => constant(name, 1.0, small, inputs),
         ("past_values_padding", _) if main => constant(name, 0.0, small, inputs),

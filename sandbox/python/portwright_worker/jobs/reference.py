@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from portwright_worker import errors, exercised, models, tensors
 
 
@@ -17,6 +19,8 @@ def run(job: dict, work: str) -> dict:
         errors.now("read inputs")
         inputs = tensors.read(path)
         errors.now("forward")
+        if not outputs:
+            _check_repeatable(model, inputs, plan)
         # A stochastic forward then draws the same numbers for each file, and for each repetition of the job.
         torch.manual_seed(plan["weights"]["seed"])
         with torch.no_grad():
@@ -28,3 +32,29 @@ def run(job: dict, work: str) -> dict:
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "exercised": sorted(called),
     }
+
+
+def _check_repeatable(model: Any, inputs: dict, plan: dict) -> None:
+    """Refuses a forward whose outputs depend on random numbers: no other run could be compared with it."""
+    import torch
+
+    def once(seed: int) -> tuple[dict, bool]:
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        with torch.no_grad():
+            found = tensors.leaves(model(**inputs, **plan.get("call", {})))
+        return found, not torch.equal(before, torch.get_rng_state())
+
+    first, drew = once(plan["weights"]["seed"])
+    if not drew:
+        return
+    second, _ = once(plan["weights"]["seed"] + 1)
+    moved = [name for name in first if name not in second or not _same(first[name], second[name])]
+    if moved:
+        raise ValueError(f"the forward draws random numbers, on which its outputs depend: {', '.join(moved[:5])}")
+
+
+def _same(a: Any, b: Any) -> bool:
+    import torch
+
+    return a.shape == b.shape and torch.allclose(a.float(), b.float(), rtol=1e-4, atol=1e-5, equal_nan=True)
