@@ -134,7 +134,8 @@ fn row(item: &Item, outcome: Outcome, seconds: f64) -> Row {
 /// The verdicts on cached generation. A type that generates and for which no plan was found does not generate here
 /// either: without its verdicts it would count as one that never could.
 fn generated(item: &Item, outcome: &Outcome) -> Vec<BackendVerdict> {
-    if !outcome.generation.is_empty() || outcome.class.is_some() || !item.entry.generative {
+    let asked = item.request.effort.generation && item.entry.generative;
+    if !outcome.generation.is_empty() || outcome.class.is_some() || !asked {
         return outcome.generation.clone();
     }
     outcome

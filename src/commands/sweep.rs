@@ -40,6 +40,9 @@ pub struct Args {
     /// Types worked on at once; by default as many as processors and memory allow.
     #[arg(short, long)]
     pub jobs: Option<usize>,
+    /// Leave generation with a cache out, which costs about half as much again.
+    #[arg(long)]
+    pub no_generation: bool,
     /// Do everything again, even what the ledger holds.
     #[arg(long)]
     pub fresh: bool,
@@ -124,7 +127,10 @@ async fn launch(
                 repair_seconds: settings.run.repair_seconds.get(),
                 repository: None,
                 fresh,
-                effort: Effort::SWEEP,
+                effort: Effort {
+                    generation: !args.no_generation,
+                    ..Effort::SWEEP
+                },
             },
         })
         .collect();

@@ -44,6 +44,9 @@ pub async fn generation(
     plan: &PortPlan,
     backends: &[Backend],
 ) -> Result<Vec<BackendVerdict>, DriverError> {
+    if !request.effort.generation {
+        return Ok(Vec::new());
+    }
     let backends: Vec<Backend> = backends
         .iter()
         .copied()

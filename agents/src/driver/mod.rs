@@ -80,6 +80,8 @@ pub struct Request {
 pub struct Effort {
     /// What is built once more from nothing before its verdict counts.
     pub verify: Verify,
+    /// Whether types that generate are also taken through prefill and decode with a cache.
+    pub generation: bool,
     /// Timed repetitions on the first input set.
     pub repeats: u32,
     /// Loads over which the memory slope is fitted; fewer than three fit none.
@@ -103,6 +105,7 @@ impl Effort {
     /// What a skillset deserves that is going to be committed.
     pub const FULL: Effort = Effort {
         verify: Verify::Always,
+        generation: true,
         repeats: 20,
         reloads: 5,
         keep_files: true,
@@ -110,6 +113,7 @@ impl Effort {
     /// What a sweep needs for a verdict.
     pub const SWEEP: Effort = Effort {
         verify: Verify::Repaired,
+        generation: true,
         repeats: 5,
         reloads: 0,
         keep_files: false,

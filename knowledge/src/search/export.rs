@@ -81,15 +81,16 @@ const PLAIN_RUNTIME: Step = Step {
     change: |export| export.runtime_optimization = Some("disable".into()),
 };
 
-/// After an export that failed: another way through the exporter, then another exporter, then fixed axes.
+/// After an export that failed: another way through the exporter, then the tracer, which is cheap and keeps axes free,
+/// then fixed axes, and at last the exporter of torch itself, which shares most causes with the library's.
 const EXPORT: [&Step; 7] = [
     &OTHER_ATTENTION,
-    &PLAIN_GRAPH,
-    &DYNAMO,
-    &STATIC,
-    &STATIC_DYNAMO,
     &SCRIPT,
+    &STATIC,
     &STATIC_SCRIPT,
+    &DYNAMO,
+    &STATIC_DYNAMO,
+    &PLAIN_GRAPH,
 ];
 /// After an artefact that does not load or gives other numbers: optimisers first.
 const NUMBERS: [&Step; 6] = [
