@@ -62,7 +62,8 @@ pub fn outside(name: &str) -> Option<PathBuf> {
         .find(|folder| folder.join("config.json").is_file())
 }
 
-fn folder(text: &str, path: &Path) -> Result<Resolved, CliError> {
+/// A local folder with modelling code of its own.
+pub fn folder(text: &str, path: &Path) -> Result<Resolved, CliError> {
     let hint = "a local folder holds config.json, with `model_type` and `auto_map`, beside its modelling code";
     let root = path.canonicalize().map_err(|error| {
         CliError::usage(format!("cannot open the folder {text}: {error}"), hint)

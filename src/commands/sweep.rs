@@ -1,22 +1,27 @@
 //! `portwright sweep`: the way of a run for every model type of the release.
 
-use std::{collections::BTreeSet, io::IsTerminal as _, sync::Arc, time::Instant};
+mod choice;
+
+use std::{io::IsTerminal as _, sync::Arc, time::Instant};
 
 use clap::Args as ClapArgs;
 use portwright_agents::{
-    driver::{Effort, Request, Session, Target},
+    driver::{Effort, Request, Session},
     sweep::{self, Item, SweepRequest},
 };
-use portwright_core::{Backend, CatalogueEntry, Family, Kind, SweepId, Verdict, job::ModelSource};
-use portwright_knowledge::propose::ProposeOptions;
+use portwright_core::{Backend, Catalogue, Family, Kind, SweepId, Verdict};
+use portwright_knowledge::{catalogue::diff, propose::ProposeOptions};
+use portwright_ledger::Ledger;
 use serde_json::json;
 
+use choice::Wishes;
+
 use crate::{
-    commands::run::ordered,
+    commands::{catalogue, run::ordered},
     error::CliError,
     exit, output,
     report::gauge::Gauge,
-    session::{self, SessionArgs},
+    session::{self, Progress as _, SessionArgs},
     settings::Settings,
 };
 
@@ -34,9 +39,13 @@ pub struct Args {
     /// A backend to port to; repeat for several. All by default.
     #[arg(short, long = "backend", value_name = "BACKEND")]
     pub backends: Vec<Backend>,
-    /// Sweep so many types only, spread evenly over the families.
+    /// Sweep so many only, spread evenly over the families.
     #[arg(long, value_name = "COUNT")]
     pub sample: Option<usize>,
+    /// Sweep only types that are new or changed against this release or exported catalogue; by default against the
+    /// release of the latest sweep.
+    #[arg(long, value_name = "OLD", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub changed: Option<String>,
     /// Types worked on at once; by default as many as processors and memory allow.
     #[arg(short, long)]
     pub jobs: Option<usize>,
@@ -59,6 +68,7 @@ pub struct Args {
 pub fn run(args: &Args, settings: &Settings, _colour: bool) -> Result<u8, CliError> {
     let began = Instant::now();
     let terminal = std::io::stderr().is_terminal();
+    let old = old(args, settings)?;
     let gauge = Arc::new(Gauge::new(terminal, args.json));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -67,7 +77,7 @@ pub fn run(args: &Args, settings: &Settings, _colour: bool) -> Result<u8, CliErr
         .map_err(CliError::internal)?;
     let ended = runtime.block_on(async {
         tokio::select! {
-            swept = launch(args, settings, &gauge) => swept,
+            swept = launch(args, settings, old.as_ref(), &gauge) => swept,
             _ = tokio::signal::ctrl_c() => Err(CliError::new(
                 exit::INTERRUPTED,
                 "interrupted",
@@ -81,9 +91,31 @@ pub fn run(args: &Args, settings: &Settings, _colour: bool) -> Result<u8, CliErr
     report(args, &session, &sweep, began.elapsed().as_secs_f64())
 }
 
+/// The catalogue that `--changed` compares with.
+fn old(args: &Args, settings: &Settings) -> Result<Option<Catalogue>, CliError> {
+    let Some(named) = args.changed.as_deref() else {
+        return Ok(None);
+    };
+    let named = if named.is_empty() {
+        let folder = args.session.ledger.as_deref();
+        let ledger = Ledger::open(folder.unwrap_or(&settings.ledger.dir))?;
+        let Some(latest) = ledger.sweeps()?.into_iter().next() else {
+            return Err(CliError::usage(
+                "there is no sweep in this ledger to compare with",
+                "name a release or an exported catalogue: `--changed=5.20.2`",
+            ));
+        };
+        latest.library_version
+    } else {
+        named.to_owned()
+    };
+    catalogue::side(Some(&named), &args.session, settings, args.json).map(Some)
+}
+
 async fn launch(
     args: &Args,
     settings: &Settings,
+    old: Option<&Catalogue>,
     gauge: &Arc<Gauge>,
 ) -> Result<(Session, SweepId), CliError> {
     let jobs = args.jobs.unwrap_or_else(|| {
@@ -104,21 +136,26 @@ async fn launch(
         args.backends.clone()
     });
     let fresh = args.fresh.then(session::nonce);
-    let items: Vec<Item> = chosen(&catalogue.types, args)?
+    let all = choice::all(&catalogue, &mut |line| gauge.line(&line))?;
+    let wishes = Wishes {
+        names: args.names.clone(),
+        families: args.families.clone(),
+        kinds: args.kinds.clone(),
+        sample: args.sample,
+    };
+    let changed = old.map(|old| diff(old, &catalogue));
+    let items: Vec<Item> = choice::choose(all, &wishes, changed.as_ref())?
         .into_iter()
-        .map(|entry| Item {
-            name: entry.model_type.to_string(),
-            entry: entry.clone(),
+        .map(|chosen| Item {
+            name: chosen.name,
+            entry: chosen.entry,
             request: Request {
-                target: Target {
-                    name: entry.model_type.to_string(),
-                    model_type: entry.model_type.clone(),
-                    source: ModelSource::Library,
-                    source_digest: None,
-                    modelling: None,
-                },
+                target: chosen.target,
                 backends: backends.clone(),
-                propose: ProposeOptions::default(),
+                propose: ProposeOptions {
+                    variant: chosen.variant,
+                    ..ProposeOptions::default()
+                },
                 plan: None,
                 checkpoint: None,
                 checkpoint_digest: None,
@@ -136,7 +173,7 @@ async fn launch(
         .collect();
     let request = SweepRequest {
         library_version: catalogue.library_version.clone(),
-        items: spread(items),
+        items,
         backends: backends.clone(),
         jobs,
         settings: json!({ "backends": backends, "jobs": jobs }),
@@ -144,36 +181,6 @@ async fn launch(
     let sweep = sweep::sweep(&session, &request, gauge.as_ref()).await;
     session.workers.shutdown().await;
     Ok((session, sweep?))
-}
-
-/// The entries that the options name, in the catalogue's order.
-fn chosen<'a>(
-    types: &'a [CatalogueEntry],
-    args: &Args,
-) -> Result<Vec<&'a CatalogueEntry>, CliError> {
-    let mut wanted = BTreeSet::new();
-    for name in &args.names {
-        if !types.iter().any(|entry| entry.model_type.as_str() == name) {
-            return Err(CliError::usage(
-                format!("the release has no model type `{name}`"),
-                "`portwright catalogue list` lists them",
-            ));
-        }
-        wanted.insert(name.as_str());
-    }
-    Ok(types
-        .iter()
-        .filter(|entry| wanted.is_empty() || wanted.contains(entry.model_type.as_str()))
-        .filter(|entry| args.families.is_empty() || args.families.contains(&entry.family))
-        .filter(|entry| args.kinds.is_empty() || args.kinds.contains(&entry.kind))
-        .collect())
-}
-
-/// The items in an order that mixes families and sizes, so that what has been done at any time is a fair sample of
-/// what is left, and the time left can be told honestly.
-fn spread(mut items: Vec<Item>) -> Vec<Item> {
-    items.sort_by_key(|item| portwright_core::Digest::of(&item.name).as_str().to_owned());
-    items
 }
 
 /// As many types at once as processors, but no more than the memory holds jobs at their limit.
