@@ -95,6 +95,10 @@ impl<'a> Steps<'a> {
             })?;
             return Ok(serde_json::from_value(done.result)?);
         }
+        self.event(Event::StepStarted {
+            step: name.to_owned(),
+            key: key.clone(),
+        })?;
         let began = Instant::now();
         let value = work().await?;
         if keep(&value) {
