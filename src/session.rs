@@ -21,7 +21,7 @@ use portwright_sandbox::{
 
 use crate::{error::CliError, exit, settings::Settings};
 
-pub use catalogue::{catalogue, kept, write_whole};
+pub use catalogue::{catalogue, kept};
 
 /// Options of every command that opens a session.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -169,9 +169,9 @@ fn compare(args: &DiffArgs, settings: &Settings) -> Result<(), CliError> {
 
 fn export(args: &ExportArgs, settings: &Settings) -> Result<(), CliError> {
     let catalogue = of_release(None, &args.session, settings, false)?;
-    let mut text = serde_json::to_vec_pretty(&catalogue).map_err(CliError::internal)?;
-    text.push(b'\n');
-    session::write_whole(&args.file, &text)?;
+    let mut text = serde_json::to_string_pretty(&catalogue).map_err(CliError::internal)?;
+    text.push('\n');
+    output::file(&args.file, &text)?;
     output::line(&format!(
         "wrote {}: {} model types of Transformers {}",
         args.file.display(),

@@ -18,7 +18,7 @@ use portwright_sandbox::{
 };
 
 use super::storage;
-use crate::{error::CliError, exit};
+use crate::{error::CliError, exit, output};
 
 /// The catalogue of the session's environment.
 pub async fn catalogue(session: &Session, cache: &Path) -> Result<Catalogue, CliError> {
@@ -96,23 +96,11 @@ fn inventory(outcome: JobOutcome) -> Result<Inventory, CliError> {
     ))
 }
 
-/// Written beside its place and moved there, so that a reader never sees half of it.
 fn keep(file: &Path, catalogue: &Catalogue) -> Result<(), CliError> {
-    let text = serde_json::to_vec(catalogue).map_err(CliError::internal)?;
-    write_whole(file, &text)
-}
-
-/// Writes a file so that no reader ever sees half of it.
-pub fn write_whole(file: &Path, content: &[u8]) -> Result<(), CliError> {
-    let parent = file
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(|error| storage(parent, &error))?;
-    let half = file.with_extension(format!("{}.part", std::process::id()));
-    fs::write(&half, content)
-        .and_then(|()| fs::rename(&half, file))
-        .map_err(|error| storage(file, &error))
+    let folder = file.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(|error| storage(folder, &error))?;
+    let text = serde_json::to_string(catalogue).map_err(CliError::internal)?;
+    output::file(file, &text)
 }
 
 #[cfg(test)]
@@ -149,16 +137,5 @@ mod tests {
         let error = inventory(failed).unwrap_err();
         assert_eq!(error.code, exit::ENVIRONMENT);
         assert!(error.message.contains("no torch"), "{}", error.message);
-    }
-
-    #[test]
-    fn a_file_is_written_whole_or_not_at_all() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("below").join("types.json");
-        write_whole(&file, b"one").unwrap();
-        write_whole(&file, b"two").unwrap();
-        assert_eq!(fs::read(&file).unwrap(), b"two");
-        assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
-        assert!(write_whole(&file.join("x"), b"three").is_err());
     }
 }

@@ -80,8 +80,7 @@ class Server:
                 elif key.fd == wake:
                     _drain(wake)
                     self.reap()
-                elif key.data is not None and key.data.pid in self.jobs:
-                    # Not of a job that was reaped since these events were told: its pipe is closed.
+                elif key.data is not None:
                     self.read_answer(key.data)
 
     def emit(self, event: dict) -> None:
@@ -145,7 +144,12 @@ class Server:
         self.emit({"id": job.id, "event": "started", "pid": pid})
 
     def read_answer(self, job: Running) -> None:
-        """Takes what there is of an answer. One that is too long is cut, which makes it no answer."""
+        """Takes what there is of an answer. One that is too long is cut, which makes it no answer.
+
+        Nothing of a job that was reaped since its event was told: its pipe is closed.
+        """
+        if job.pid not in self.jobs:
+            return
         try:
             while chunk := os.read(job.pipe, 1 << 16):
                 job.answer += chunk

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from portwright_worker.server import Running, Server
 from server_process import request, skillset
 
 CATALOGUE = {"kind": "catalogue"}
@@ -133,6 +134,20 @@ def test_an_id_in_flight_is_not_given_twice(server, tmp_path):
     assert "in flight" in refused["error"]
     gate.write_text("go")
     assert server.event()["event"] == "exited"
+
+
+def test_an_event_of_a_job_that_was_reaped_meanwhile_is_passed_over():
+    read, write = os.pipe()
+    os.close(write)
+    os.close(read)
+    job = Running("reaped", 1, read, caged=False, held=False)
+    idle = Server(requests=0, events=1)
+    idle.read_answer(job)
+    assert job.answer == b""
+    # Of one that is in flight, the closed pipe would be an error that nobody may swallow.
+    idle.jobs[job.pid] = job
+    with pytest.raises(OSError):
+        idle.read_answer(job)
 
 
 def test_each_job_has_a_home_of_its_own(server, tmp_path):

@@ -10,6 +10,14 @@ use crate::tensor::{self, Data, Tensor, TensorError, Tensors};
 /// The folder below a job's work folder into which it writes its outputs.
 pub const FOLDER: &str = "outputs";
 
+/// From this size on a value is a filler, such as the least float that masks a score. It measures nothing: taken into
+/// the spread it would make every difference look small.
+const FILLER: f64 = 1e30;
+
+fn is_filler(value: f64) -> bool {
+    value.abs() >= FILLER
+}
+
 /// The outputs of one run, one entry per input set in the order of the sets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outputs(pub Vec<Tensors>);
@@ -52,12 +60,13 @@ impl Outputs {
         Ok(Outputs(outputs))
     }
 
-    /// The largest minus the smallest value of an output over all sets. Zero for an output that no set has.
+    /// The largest minus the smallest value of an output over all sets, fillers left out. Zero for an output that no set
+    /// has.
     pub fn spread(&self, name: &str) -> f64 {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for tensors in &self.0 {
             if let Some(Data::Floating(values)) = tensors.get(name).map(|tensor| &tensor.data) {
-                for value in values {
+                for value in values.iter().filter(|value| !is_filler(**value)) {
                     low = low.min(*value);
                     high = high.max(*value);
                 }
@@ -77,22 +86,30 @@ impl Outputs {
         }
     }
 
-    /// How far an output lies apart in two sets; all of `spread` where even its shape differs.
+    /// How far an output lies apart in two sets; all of `spread` where even its shape differs, or where a filler comes or
+    /// goes.
     pub fn moved(&self, name: &str, from: usize, to: usize, spread: f64) -> f64 {
         let tensor = |index: usize| self.0.get(index).and_then(|tensors| tensors.get(name));
-        match (tensor(from), tensor(to)) {
-            (Some(from), Some(to)) if from.shape == to.shape => difference(from, to),
-            _ => spread,
-        }
+        let apart = match (tensor(from), tensor(to)) {
+            (Some(from), Some(to)) if from.shape == to.shape => {
+                Some(difference(from, to)).filter(|apart| apart.is_finite())
+            }
+            _ => None,
+        };
+        apart.unwrap_or(spread)
     }
 }
 
 /// The largest absolute difference of two floating tensors of one shape; infinite where one has a value that is no
-/// number.
+/// number, or a filler where the other has none of its sign.
 pub fn difference(a: &Tensor, b: &Tensor) -> f64 {
     match (&a.data, &b.data) {
         (Data::Floating(a), Data::Floating(b)) => {
             a.iter().zip(b).fold(0.0_f64, |largest, (a, b)| {
+                if is_filler(*a) || is_filler(*b) {
+                    let same = is_filler(*a) && is_filler(*b) && a.signum() == b.signum();
+                    return if same { largest } else { f64::INFINITY };
+                }
                 let apart = (a - b).abs();
                 if apart.is_nan() {
                     f64::INFINITY
@@ -171,6 +188,17 @@ mod tests {
     fn an_output_that_changes_its_shape_has_moved() {
         assert_eq!(outputs(&[&[1.0], &[1.0, 1.0]]).moved("x", 0, 1, 9.0), 9.0);
         assert_eq!(outputs(&[&[1.0], &[3.0]]).moved("x", 0, 1, 9.0), 2.0);
+    }
+
+    #[test]
+    fn a_filler_widens_no_spread_and_must_be_met() {
+        let least = f64::from(f32::MIN);
+        assert_eq!(outputs(&[&[1.0, least, 2.0]]).spread("x"), 1.0);
+        let apart = |a: f64, b: f64| difference(&floats(&[1.0, a]), &floats(&[1.5, b]));
+        assert_eq!(apart(least, least), 0.5);
+        assert_eq!(apart(least, 2.0), f64::INFINITY);
+        assert_eq!(apart(least, -least), f64::INFINITY);
+        assert_eq!(outputs(&[&[1.0], &[least]]).moved("x", 0, 1, 9.0), 9.0);
     }
 
     #[test]

@@ -14,6 +14,10 @@ use super::{
 };
 use crate::tensor::ElementType;
 
+/// The widest spread that is worth comparing. Beyond it signals have grown from layer to layer until rounding decides,
+/// and a tolerance in proportion to the spread allows anything.
+const WIDEST: f64 = 1e6;
+
 /// A reference that was found sound.
 #[derive(Clone, Debug)]
 pub struct Reference {
@@ -67,6 +71,7 @@ impl Reference {
         let floating = floating(&outputs, sets)?;
         finite(&outputs, sets, &floating)?;
         hollow(&floating, tolerances)?;
+        exploding(&floating)?;
         let moves: Vec<Moves> = moves(&outputs, sets, &floating);
         moving(&moves, &floating, tolerances)?;
         Ok(Reference {
@@ -208,6 +213,20 @@ fn hollow(
         ),
         "raise `weights.gain` in the plan, or choose a configuration whose signals survive",
     ))
+}
+
+fn exploding(floating: &BTreeMap<String, FloatingOutput>) -> Result<(), Box<Finding>> {
+    match floating.iter().find(|(_, output)| output.spread > WIDEST) {
+        None => Ok(()),
+        Some((name, output)) => Err(finding(
+            format!("exploding reference: output {}", role(name)),
+            format!(
+                "output `{name}` spreads {:.3e}; beyond {WIDEST:.0e} a tolerance in proportion allows anything",
+                output.spread
+            ),
+            "lower `weights.gain` in the plan",
+        )),
+    }
 }
 
 fn moving(

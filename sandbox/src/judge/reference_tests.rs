@@ -30,6 +30,13 @@ fn an_output_that_hardly_varies_is_hollow() {
 }
 
 #[test]
+fn an_output_that_grows_beyond_measure_is_refused() {
+    let finding = refused(|_, tensors| toy::map(tensors, "total", |value| value * 1e9));
+    assert_eq!(finding.signature.0, "exploding reference: output total");
+    assert!(finding.hint.is_some_and(|hint| hint.contains("gain")));
+}
+
+#[test]
 fn zero_does_not_equal_zero() {
     let finding = refused(|_, tensors| {
         toy::map(tensors, "total", |_| 0.0);
