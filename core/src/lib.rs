@@ -2,7 +2,7 @@
 //!
 //! Every other crate speaks in these words: model types and runs ([`ids`]), what an analyst reads
 //! ([`card`]), every type of a release ([`catalogue`]), the editable recipe of a port ([`plan`]), a diagnosis ([`finding`]), the judge's word
-//! ([`verdict`]), the coverage matrix ([`sweep`]), what happened ([`event`]) and what a sandboxed job is asked and answers ([`job`]).
+//! ([`verdict`]), the coverage matrix ([`sweep`]), what an input carries ([`modality`]), what happened ([`event`]) and what a sandboxed job is asked and answers ([`job`]).
 //! Nothing here does input or output, and nothing here is async.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -16,6 +16,7 @@ pub mod finding;
 pub mod ids;
 pub mod inventory;
 pub mod job;
+pub mod modality;
 pub mod plan;
 pub mod sweep;
 pub mod verdict;

@@ -10,7 +10,7 @@ use portwright_core::{
     job::{Job, JobOutcome, JobReport},
 };
 use portwright_sandbox::{
-    judge::{InputSet, Reference, inputs},
+    judge::{Declared, InputSet, Reference, inputs},
     pool::JobRequest,
 };
 use rand::Rng as _;
@@ -195,8 +195,8 @@ async fn reference(
     if let Some(failure) = Failure::of_report(Stage::Forward, &step.value) {
         return Ok(Err(failure));
     }
-    let exercised = match answer::<Exercised>(&step.value) {
-        Ok(answered) => answered.exercised,
+    let answered = match answer::<Answered>(&step.value) {
+        Ok(answered) => answered,
         Err(error) => {
             return Ok(Err(Failure::fail(Box::new(Finding {
                 stage: Stage::Forward,
@@ -216,26 +216,30 @@ async fn reference(
         .iter()
         .map(|set| input_folder.join(set.file_name()))
         .collect();
-    Ok(
-        match Reference::read(&step.folder.join("job"), &sets, &steps.session.tolerances) {
-            Ok(reference) => Ok(Ground {
-                checkpoint,
-                input_folder,
-                inputs: files,
-                sets,
-                reference,
-                exercised,
-            }),
-            Err(finding) => Err(Failure::fail(finding)),
-        },
-    )
+    let reference = Reference::read(
+        &step.folder.join("job"),
+        &sets,
+        &answered.declared,
+        &steps.session.tolerances,
+    );
+    Ok(match reference {
+        Ok(reference) => Ok(Ground {
+            checkpoint,
+            input_folder,
+            inputs: files,
+            sets,
+            reference,
+            exercised: answered.exercised,
+        }),
+        Err(finding) => Err(Failure::fail(finding)),
+    })
 }
 
 /// What the job of the reference answers beside its files.
 #[derive(serde::Deserialize)]
-struct Exercised {
-    #[serde(default)]
+struct Answered {
     exercised: Vec<String>,
+    declared: Declared,
 }
 
 /// Runs a job in the sandbox with the model's own source readable where it is a local folder.

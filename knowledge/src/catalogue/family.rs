@@ -2,26 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use portwright_core::{Family, job::IntrospectedModel};
+use portwright_core::{Family, job::IntrospectedModel, modality};
 use serde_json::{Map, Value};
 
-/// Parameters that hold an image or a video, besides those whose names begin with `pixel_values`.
-const IMAGES: [&str; 7] = [
-    "image",
-    "images",
-    "image_patches",
-    "flattened_patches",
-    "visual_feats",
-    "visual_embeds",
-    "grid_thw",
-];
-const AUDIO: [&str; 4] = [
-    "input_values",
-    "input_features",
-    "audio_input_ids",
-    "audio_mel",
-];
-const SERIES: [&str; 2] = ["past_values", "timesteps"];
+/// A table of the sizes of images, which a class takes for nothing else.
+const IMAGE_TABLE: &str = "grid_thw";
 
 /// Auto classes whose models speak.
 const SPEAKS: [&str; 2] = [
@@ -63,8 +48,8 @@ pub fn family(classes: &[IntrospectedModel], defaults: &Map<String, Value>) -> F
     }
     let has = |modality: &str| carried.contains(modality);
     let sees = has("image");
-    let speaks =
-        serves(&SPEAKS) || (serves(&["AutoModelForSpeechSeq2Seq"]) && !takes(main, &AUDIO));
+    let speaks = serves(&SPEAKS)
+        || (serves(&["AutoModelForSpeechSeq2Seq"]) && !taken(main).contains("audio"));
     match carried.len() {
         _ if has("time") => Family::TimeSeries,
         _ if speaks && !sees => Family::Speech,
@@ -115,22 +100,14 @@ fn main_class(classes: &[IntrospectedModel]) -> Option<&IntrospectedModel> {
 /// The modalities that the names of a class's parameters show. An encoder-decoder for speech or images takes token ids
 /// only for its decoder, which carries no modality of its own.
 fn taken(class: &IntrospectedModel) -> BTreeSet<&str> {
-    let mut found = BTreeSet::new();
-    for parameter in &class.parameters {
-        let name = parameter.name.as_str();
-        if SERIES.contains(&name) {
-            found.insert("time");
-        } else if AUDIO.contains(&name) {
-            found.insert("audio");
-        } else if name.starts_with("pixel_values") || IMAGES.contains(&name) {
-            found.insert("image");
-        } else if name == "input_ids"
-            || name.ends_with("_input_ids") && !name.starts_with("decoder")
-        {
-            found.insert("text");
-        }
-    }
-    found
+    class
+        .parameters
+        .iter()
+        .filter_map(|parameter| match parameter.name.as_str() {
+            IMAGE_TABLE => Some("image"),
+            name => modality::carried(name),
+        })
+        .collect()
 }
 
 /// The modalities that a class declares; a video is a row of images.

@@ -76,7 +76,8 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
         }
         Stage::Analyse | Stage::Forward | Stage::Reference => {
             let mut found = class::candidates(card, plan, finding);
-            found.extend(placeholders::counted(plan, finding));
+            found.extend(placeholders::alone(plan, finding));
+            found.extend(placeholders::counted(card, plan, finding));
             found.extend(rotary::sections(card, plan, finding));
             found.extend(input_and_config(card, plan, finding));
             found

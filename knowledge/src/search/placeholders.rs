@@ -1,6 +1,6 @@
 //! The number of placeholder tokens, which the library compares with the number of features and then names both.
 
-use portwright_core::{Finding, PortPlan};
+use portwright_core::{Finding, InterfaceCard, PortPlan};
 
 use super::{
     candidate::{Candidate, searched},
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::propose::{
     WIDTH,
-    senses::placeholders::{count, resize},
+    senses::placeholders::{count, insert, resize, without},
 };
 
 /// The senses by the words with which the library names them; what names none is about every sense.
@@ -50,7 +50,7 @@ fn fewer(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
 }
 
 /// Plans whose placeholders are as many as the features that the error counts.
-pub fn counted(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+pub fn counted(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);
     if said.contains(SHORT) {
         return fewer(plan, finding);
@@ -75,14 +75,12 @@ pub fn counted(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let mut together = plan.clone();
     let mut senses = 0;
     for (sense, words) in WORDS {
-        let Some(before) = count(plan, sense) else {
-            continue;
-        };
+        let before = count(plan, sense).unwrap_or(0);
         if !words.iter().any(|word| line.contains(word)) {
             continue;
         }
         // The error counts all rows. Where it found the plan's own tokens it says how many it counts a row.
-        let wanted = if tokens > 0 && (before * features) % tokens == 0 {
+        let wanted = if before > 0 && tokens > 0 && (before * features) % tokens == 0 {
             before * features / tokens
         } else {
             features / batch
@@ -93,10 +91,16 @@ pub fn counted(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
         } else {
             wanted
         };
-        let Some(next) = resize(plan, sense, wanted).filter(|_| wanted > 0) else {
+        let with = |plan: &PortPlan| match before {
+            // A wording for every sense is no reason for one that the plan does not have.
+            0 if !line.contains(words[0]) => None,
+            0 => insert(card, plan, sense, wanted),
+            _ => resize(plan, sense, wanted),
+        };
+        let Some(next) = with(plan).filter(|_| wanted > 0) else {
             continue;
         };
-        together = resize(&together, sense, wanted).unwrap_or(together);
+        together = with(&together).unwrap_or(together);
         senses += 1;
         found.push(changed(next));
     }
@@ -104,6 +108,22 @@ pub fn counted(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
         found.insert(0, changed(together));
     }
     found
+}
+
+/// The plan without its video, where images and videos have the same placeholders: the model then writes the features of
+/// one over those of the other.
+pub fn alone(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    let ignored = finding
+        .signature
+        .0
+        .strip_prefix("reference ignores input ")?;
+    if !ignored.starts_with("pixel_values") || plan.input("pixel_values").is_none() {
+        return None;
+    }
+    let next = without(plan, "video")?;
+    let reason = "videos take the places of the images";
+    let provenance = searched("placeholders", finding, reason);
+    Some(Candidate::setting(next, "inputs.video", provenance))
 }
 
 #[cfg(test)]
@@ -140,6 +160,16 @@ values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count
         .unwrap()
     }
 
+    fn card() -> InterfaceCard {
+        serde_json::from_value(serde_json::json!({
+            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "multimodal",
+            "config_class": {"name": "AnyConfig", "module": "any", "source": {"file": "any.py", "line": 1}},
+            "config_fields": [{"name": "audio_token_id", "default": 9}],
+            "attribute_map": {}, "sub_configs": {}, "classes": [], "modalities": ["text"]
+        }))
+        .unwrap()
+    }
+
     fn finding(message: &str) -> Finding {
         Finding {
             stage: Stage::Forward,
@@ -161,7 +191,7 @@ values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count
     #[test]
     fn the_counted_features_become_the_placeholders_of_a_row_and_later_runs_move() {
         let text = "Image features and image tokens do not match, tokens: 8, features: 18";
-        let found = counted(&plan(), &finding(text));
+        let found = counted(&card(), &plan(), &finding(text));
         assert_eq!(runs(&found[0].plan), [(1, 9), (11, 4)]);
         assert!(found[0].plan.dims["sequence"].example >= 30);
     }
@@ -169,14 +199,41 @@ values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count
     #[test]
     fn a_wording_for_every_sense_changes_all_of_them_first() {
         let text = "Multimodal features and tokens do not match, tokens: 8, features: 2";
-        let found = counted(&plan(), &finding(text));
+        let found = counted(&card(), &plan(), &finding(text));
         assert_eq!(runs(&found[0].plan), [(1, 1), (3, 1)]);
         assert_eq!(found.len(), 3);
     }
 
     #[test]
+    fn a_sense_without_placeholders_gets_some() {
+        let text = "Audio features and audio tokens do not match, tokens: 0, features: 10";
+        let found = counted(&card(), &plan(), &finding(text));
+        assert_eq!(runs(&found[0].plan), [(1, 4), (6, 4), (11, 5)]);
+    }
+
+    #[test]
+    fn a_video_that_takes_the_places_of_an_image_is_left_out() {
+        let mut plan = plan();
+        for name in ["pixel_values", "pixel_values_videos"] {
+            let mut pixels = plan.inputs[0].clone();
+            pixels.name = name.into();
+            plan.inputs.push(pixels);
+        }
+        let mut ignored = finding("");
+        assert!(alone(&plan, &ignored).is_none());
+        ignored.signature = Signature::phrase("reference ignores input pixel_values");
+        let found = alone(&plan, &ignored).unwrap();
+        assert!(found.plan.input("pixel_values_videos").is_none());
+        assert_eq!(runs(&found.plan), [(1, 4)]);
+    }
+
+    #[test]
     fn fewer_features_of_an_unknown_number_are_tried() {
-        let found = counted(&plan(), &finding(&format!("Number of elements of {SHORT}")));
+        let found = counted(
+            &card(),
+            &plan(),
+            &finding(&format!("Number of elements of {SHORT}")),
+        );
         assert_eq!(runs(&found[0].plan), [(1, 1), (3, 4)]);
     }
 }

@@ -60,6 +60,10 @@ fn split(finding: &Finding, said: &str) -> Option<(String, Vec<u64>, u64)> {
 
 /// Sections that the code asks for and that are `None`.
 fn no_sections(finding: &Finding, said: &str) -> Option<String> {
+    // The sections are also the only thing that gives such an embedding its axes.
+    if said.contains("RoPE axes") {
+        return Some("mrope_section".to_owned());
+    }
     if !said.contains("NoneType") {
         return None;
     }

@@ -9,6 +9,7 @@ mod compare;
 pub mod generation;
 pub mod inputs;
 mod measurements;
+mod modalities;
 mod outputs;
 mod reference;
 mod tolerances;
@@ -26,6 +27,7 @@ use portwright_core::{
 pub use compare::{Agreement, compare};
 pub use inputs::{InputError, InputSet};
 pub use measurements::Expected;
+pub use modalities::Declared;
 pub use outputs::{FOLDER as OUTPUTS_FOLDER, OutputError, Outputs};
 pub use reference::{FloatingOutput, Moves, Reference};
 pub use tolerances::{Tolerance, Tolerances};

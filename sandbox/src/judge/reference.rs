@@ -9,6 +9,7 @@ use portwright_core::{Finding, Signature, Stage};
 
 use super::{
     inputs::InputSet,
+    modalities::{self, Declared},
     outputs::{Outputs, role},
     tolerances::Tolerances,
 };
@@ -46,12 +47,15 @@ pub struct Moves {
 }
 
 impl Reference {
-    /// Reads the reference from the work folder of its job, which has ended, and checks it.
+    /// Reads the reference from the work folder of its job, which has ended, and checks it, and that its inputs carry all
+    /// that its class declares.
     pub fn read(
         work: &Path,
         sets: &[InputSet],
+        declared: &Declared,
         tolerances: &Tolerances,
     ) -> Result<Self, Box<Finding>> {
+        modalities::check(declared, sets)?;
         let outputs = Outputs::read(work, sets).map_err(|error| {
             finding(
                 format!("reference outputs: {}", error.phrase()),
@@ -284,7 +288,7 @@ fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
     names.map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn finding(phrase: impl Into<String>, message: String, hint: &str) -> Box<Finding> {
+pub(super) fn finding(phrase: impl Into<String>, message: String, hint: &str) -> Box<Finding> {
     Box::new(Finding {
         stage: Stage::Reference,
         backend: None,

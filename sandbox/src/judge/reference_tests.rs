@@ -119,6 +119,12 @@ fn a_plan_of_constants_cannot_be_judged() {
 #[test]
 fn a_missing_reference_file_is_a_finding() {
     let folder = tempfile::tempdir().unwrap();
-    let finding = Reference::read(folder.path(), &toy::sets(true), &toy::tolerances()).unwrap_err();
+    let finding = Reference::read(
+        folder.path(),
+        &toy::sets(true),
+        &Declared::default(),
+        &toy::tolerances(),
+    )
+    .unwrap_err();
     assert_eq!(finding.signature.0, "reference outputs: file missing");
 }

@@ -16,7 +16,7 @@ use portwright_core::{
 use portwright_sandbox::{
     backends::{self, Attempt, Form, Host, onnxruntime::Tuning},
     environment::Environment,
-    judge::{Case, Expected, InputSet, Reference, Tolerances, inputs, judge},
+    judge::{Case, Declared, Expected, InputSet, Reference, Tolerances, inputs, judge},
     pool::{JobRequest, Limits, Walls, Workers, WorkersConfig},
 };
 
@@ -85,7 +85,13 @@ pub fn toy() -> &'static Toy {
             .unwrap();
         assert!(status.success(), "the toy cannot be made: {status}");
         let tolerances = Tolerances::embedded().unwrap();
-        let reference = Reference::read(&folder.join("reference"), &sets, &tolerances).unwrap();
+        let reference = Reference::read(
+            &folder.join("reference"),
+            &sets,
+            &Declared::default(),
+            &tolerances,
+        )
+        .unwrap();
         let workers = Workers::new(WorkersConfig {
             python: environment.python.clone(),
             readable: environment.readable.clone(),

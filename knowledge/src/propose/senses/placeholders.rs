@@ -1,6 +1,7 @@
 //! Placeholder tokens: the runs of special ids in the text that stand for the features of other inputs.
 
 use portwright_core::{
+    InterfaceCard,
     card::ModelClass,
     plan::{Axis, Dim, Dtype, InputSpec, PortPlan, Run, Values},
 };
@@ -9,7 +10,7 @@ use serde_json::{Map, Value};
 use super::super::{
     inputs::{Inputs, Small, named, signed},
     tokens::TokenMap,
-    tree::{Node, join, put},
+    tree::{Node, get, join, nodes, put},
 };
 
 /// The senses whose features have placeholders, each with the number that marks it among kinds of tokens.
@@ -179,6 +180,63 @@ pub fn resize(plan: &PortPlan, sense: &str, count: u64) -> Option<PortPlan> {
         next.dims.insert(name, dim);
     }
     Some(next)
+}
+
+/// The plan with placeholders for a sense that had none, behind all others; `None` where no id marks them.
+pub fn insert(card: &InterfaceCard, plan: &PortPlan, sense: &str, count: u64) -> Option<PortPlan> {
+    let names = id_fields(sense);
+    let id = nodes(card).iter().find_map(|node| {
+        let field = node.fields.iter().find(|f| names.contains(&f.name))?;
+        let set = get(&plan.config, &join(&node.path, &field.name));
+        set.unwrap_or(&field.default).as_i64()
+    })?;
+    let mut next = plan.clone();
+    let text = next
+        .inputs
+        .iter_mut()
+        .find(|spec| spec.name == "input_ids")?;
+    let (low, high, mut runs) = match &text.values {
+        Values::Integer { low, high } => (*low, *high, Vec::new()),
+        Values::Tokens { low, high, runs } => (*low, *high, runs.clone()),
+        _ => return None,
+    };
+    let run = Run {
+        id,
+        at: runs
+            .iter()
+            .map(|run| run.at + run.count + 1)
+            .max()
+            .unwrap_or(1),
+        count,
+        marks: sense.to_owned(),
+    };
+    runs.push(run);
+    text.values = Values::Tokens {
+        low,
+        high,
+        runs: runs.clone(),
+    };
+    if let Some(Axis::Named(name)) = text.shape.last().cloned() {
+        next.dims.insert(name, length(&runs));
+    }
+    for spec in next.inputs.iter_mut() {
+        if KINDS.contains(&spec.name.as_str()) {
+            *spec = kinds(&spec.name, &runs);
+        }
+    }
+    Some(next)
+}
+
+/// The plan without a sense: neither its inputs nor its placeholders; `None` where it has none.
+pub fn without(plan: &PortPlan, sense: &str) -> Option<PortPlan> {
+    let mut next = plan.clone();
+    next.inputs.retain(|spec| !spec.name.contains(sense));
+    for spec in &mut next.inputs {
+        if let Values::Tokens { runs, .. } = &mut spec.values {
+            runs.retain(|run| run.marks != sense);
+        }
+    }
+    (next.inputs.len() < plan.inputs.len()).then_some(next)
 }
 
 /// The number of placeholders that a row of the plan holds for a sense.

@@ -10,6 +10,10 @@ use super::inputs::{Inputs, Small, float, image, named};
 /// Adds an input that only such models take; `false` where others decide.
 pub fn add(class: &ModelClass, name: &str, main: bool, small: &Small, inputs: &mut Inputs) -> bool {
     let takes = |name: &str| class.inputs.iter().any(|input| input.name == name);
+    // Beside text they have placeholders, which the senses count.
+    if takes("input_ids") {
+        return false;
+    }
     patches::add(&takes, name, main, small, inputs)
         || series::add(&takes, name, main, small, inputs)
         || video(name, small, inputs)

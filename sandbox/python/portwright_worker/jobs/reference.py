@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from portwright_worker import errors, exercised, models, tensors
@@ -31,6 +32,16 @@ def run(job: dict, work: str) -> dict:
         "outputs": outputs,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "exercised": sorted(called),
+        "declared": _declared(model),
+    }
+
+
+def _declared(model: Any) -> dict:
+    """What the class says that it takes in: its modalities, and the parameters of its `forward`."""
+    modalities = getattr(model, "input_modalities", None) or ()
+    return {
+        "modalities": [modalities] if isinstance(modalities, str) else [str(name) for name in modalities],
+        "parameters": list(inspect.signature(type(model).forward).parameters),
     }
 
 
