@@ -86,7 +86,7 @@ impl Frontier {
                 .filter(|node| !node.waiting.is_empty())
                 .max_by_key(|node| {
                     let progress = if follow { node.progress } else { 0 };
-                    (node.reached, node.stated, progress, Reverse(node.depth))
+                    (node.reached, progress, node.stated, Reverse(node.depth))
                 })?;
             self.from = node.progress;
             let candidate = node.waiting.pop_front()?;

@@ -264,14 +264,26 @@ def sub_configs(cls: type, config: Any, problems: list[str]) -> dict[str, dict]:
     for key, declared in (getattr(cls, "sub_configs", None) or {}).items():
         value = getattr(config, key, None)
         inner = type(value) if hasattr(value, "to_dict") else declared
-        if value is None and hasattr(inner, "attribute_map"):
-            value = default(inner, problems)
+        if value is None:
+            value = optional(cls, key, inner, problems)
+            inner = type(value) if value is not None else inner
         nested[key] = {
             "class": inner.__name__,
             "defaults": plain(value.to_dict()) if hasattr(value, "to_dict") else {},
             "attribute_map": dict(getattr(inner, "attribute_map", None) or {}),
         }
     return nested
+
+
+def optional(cls: type, key: str, inner: type, problems: list[str]) -> Any:
+    """The nested configuration that the class would make, had it been asked for it: a model takes in all that it can."""
+    spec = (getattr(cls, "sub_configs_defaults", None) or {}).get(key)
+    if spec is not None and spec.model_type:
+        try:
+            return spec.default_config
+        except Exception as error:
+            problems.append(f"{cls.__name__}.{key}: {type(error).__name__}: {error}")
+    return default(inner, problems) if hasattr(inner, "attribute_map") else None
 
 
 def inherited(config: Any, problems: list[str], prefix: str = "") -> list[str]:
