@@ -22,6 +22,8 @@ const BACK: usize = 4;
 struct Node {
     /// The stage it reached; further is better.
     reached: Stage,
+    /// How far it came in the code, within the stage.
+    place: Vec<u32>,
     /// Whether its last change was one that an error asked for outright: what comes of it is a step further, even where
     /// the next error is of the same stage.
     stated: bool,
@@ -66,6 +68,7 @@ impl Frontier {
         waiting.extend(candidates(card, plan, finding, &self.tried));
         self.nodes.push(Node {
             reached: finding.stage,
+            place: place(finding),
             stated,
             progress,
             depth: plan.adaptations.len(),
@@ -80,14 +83,19 @@ impl Frontier {
         // a wrong turn, so now and then the search goes on near its beginning.
         let follow = !self.advances.is_multiple_of(BACK);
         loop {
-            let node = self
+            let best = self
                 .nodes
-                .iter_mut()
-                .filter(|node| !node.waiting.is_empty())
-                .max_by_key(|node| {
+                .iter()
+                .enumerate()
+                .filter(|(_, node)| !node.waiting.is_empty())
+                .max_by_key(|(_, node)| {
                     let progress = if follow { node.progress } else { 0 };
-                    (node.reached, progress, node.stated, Reverse(node.depth))
-                })?;
+                    let place: &[u32] = if follow { &node.place } else { &[] };
+                    let depth = Reverse(node.depth);
+                    (node.reached, place, progress, node.stated, depth)
+                })
+                .map(|(index, _)| index)?;
+            let node = &mut self.nodes[best];
             self.from = node.progress;
             let candidate = node.waiting.pop_front()?;
             let digest = candidate.plan.digest().ok();
@@ -96,5 +104,49 @@ impl Frontier {
                 return Some(candidate);
             }
         }
+    }
+}
+
+/// The lines at which the failed call stood, outermost first. Statements are executed in their order, so of two failures
+/// in one function that on the later line came further, and where both stand in one call, the callee decides.
+fn place(finding: &Finding) -> Vec<u32> {
+    let frames = finding.error.iter().flat_map(|error| &error.frames);
+    frames.map(|frame| frame.line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use portwright_core::{
+        Signature,
+        job::{Frame, JobError},
+    };
+
+    use super::*;
+
+    fn failed(lines: &[u32]) -> Vec<u32> {
+        let frames = lines.iter().map(|line| Frame {
+            file: "modeling.py".into(),
+            line: *line,
+            function: "forward".into(),
+            code: String::new(),
+        });
+        place(&Finding {
+            stage: Stage::Forward,
+            backend: None,
+            signature: Signature::phrase("x"),
+            message: String::new(),
+            error: Some(JobError {
+                frames: frames.collect(),
+                ..JobError::default()
+            }),
+            hint: None,
+        })
+    }
+
+    #[test]
+    fn a_later_line_and_a_deeper_call_came_further() {
+        assert!(failed(&[10, 25]) > failed(&[10, 20, 7]));
+        assert!(failed(&[10, 20, 7]) > failed(&[10, 20]));
+        assert!(failed(&[11]) > failed(&[10, 99]));
     }
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 
-MAX_FRAMES = 25
+MAX_FRAMES = 60
 MAX_MESSAGE = 8_000
 
 _doing = ""
