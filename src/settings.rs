@@ -29,6 +29,7 @@ pub const FILE: &str = "portwright.toml";
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub run: Run,
+    pub sweep: Sweep,
     pub environment: Environment,
     pub sandbox: Sandbox,
     pub log: Log,
@@ -44,6 +45,17 @@ pub struct Run {
     pub memory_limit_mib: NonZeroU64,
     pub wall_seconds: NonZeroU64,
     pub cpu_seconds: NonZeroU64,
+    pub plans: NonZeroU32,
+    pub attempts: NonZeroU32,
+    pub repair_seconds: NonZeroU64,
+}
+
+/// What a sweep takes in the place of the settings of [`Run`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sweep {
+    pub memory_limit_mib: NonZeroU64,
+    pub wall_seconds: NonZeroU64,
     pub plans: NonZeroU32,
     pub attempts: NonZeroU32,
     pub repair_seconds: NonZeroU64,
@@ -96,6 +108,20 @@ pub enum LogLevel {
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
     pub dir: PathBuf,
+}
+
+impl Settings {
+    /// These settings with those of a sweep in force.
+    pub fn for_sweep(&self) -> Self {
+        let mut settings = self.clone();
+        let (run, sweep) = (&mut settings.run, &self.sweep);
+        run.memory_limit_mib = sweep.memory_limit_mib;
+        run.wall_seconds = sweep.wall_seconds;
+        run.plans = sweep.plans;
+        run.attempts = sweep.attempts;
+        run.repair_seconds = sweep.repair_seconds;
+        settings
+    }
 }
 
 /// Where settings files may lie.

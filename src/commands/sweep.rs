@@ -67,6 +67,7 @@ pub struct Args {
 
 pub fn run(args: &Args, settings: &Settings, _colour: bool) -> Result<u8, CliError> {
     let began = Instant::now();
+    let settings = &settings.for_sweep();
     let terminal = std::io::stderr().is_terminal();
     let old = old(args, settings)?;
     let gauge = Arc::new(Gauge::new(terminal, args.json));
@@ -183,10 +184,11 @@ async fn launch(
     Ok((session, sweep?))
 }
 
-/// As many types at once as processors, but no more than the memory holds jobs at their limit.
+/// As many types at once as processors, but no more than the memory holds jobs at half their limit: few come near it,
+/// and hardly ever two at once.
 fn jobs(memory: Option<u64>, limit: u64) -> usize {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let fit = memory.map_or(processors, |memory| (memory / limit.max(1)) as usize);
+    let fit = memory.map_or(processors, |memory| (memory / (limit / 2).max(1)) as usize);
     processors.min(fit).max(1)
 }
 

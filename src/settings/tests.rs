@@ -186,3 +186,13 @@ fn a_release_on_the_command_line_comes_before_the_setting() {
     assert_eq!(spec(None), Some("5.19.0".into()));
     assert_eq!(spec(Some("5.18.0")), Some("5.18.0".into()));
 }
+
+#[test]
+fn a_sweep_has_limits_of_its_own() {
+    let (_folder, loaded) = project("[sweep]\nattempts = 2\n[run]\nattempts = 5\n");
+    let settings = loaded.unwrap().settings;
+    let sweep = settings.for_sweep();
+    assert_eq!(sweep.run.attempts.get(), 2);
+    assert!(sweep.run.wall_seconds < settings.run.wall_seconds);
+    assert_eq!(sweep.run.backends, settings.run.backends);
+}

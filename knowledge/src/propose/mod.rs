@@ -37,7 +37,7 @@ pub(crate) use refit::refit;
 pub(crate) use roles::{Role, role};
 pub(crate) use sizes::{HEAD_SIZE, WIDTH, portions};
 pub(crate) use tokens::RESERVED;
-pub(crate) use tree::{get, join, nodes, put, take};
+pub(crate) use tree::{Node, get, join, nodes, put, take};
 
 /// What a person or the catalogue asks of a proposal.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

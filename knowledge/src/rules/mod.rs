@@ -64,6 +64,8 @@ enum Change {
         implementation: String,
     },
     Static,
+    /// Batches of one size only.
+    FixedBatch,
     RuntimeOptimization {
         level: String,
     },
@@ -166,6 +168,10 @@ fn apply(
         Change::Static => export(&mut next, finding, "dynamic", |export| {
             export.dynamic = false
         })?,
+        Change::FixedBatch => {
+            next.dims.get_mut("batch")?.other.take()?;
+            setting("dims.batch.other".to_owned())
+        }
         Change::RuntimeOptimization { level } => {
             export(&mut next, finding, "runtime_optimization", |export| {
                 export.runtime_optimization = Some(level.clone());

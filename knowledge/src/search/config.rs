@@ -120,6 +120,38 @@ pub fn numbers(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     found
 }
 
+/// Fewer heads, or more, where the error sets the size of a head against another that the code asks for: no field holds
+/// it, since it is the width divided by the heads.
+pub fn heads(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let mut found: Vec<Candidate> = Vec::new();
+    for (is, should) in text::pairs(&text::said(finding)) {
+        let mut next = plan.clone();
+        for node in nodes(card) {
+            let number = |wanted: Role| {
+                let field = node.fields.iter().find(|f| role(&f.common) == wanted)?;
+                let path = join(&node.path, &field.name);
+                let set = get(&plan.config, &path).unwrap_or(&field.default);
+                Some((path, set.as_u64().filter(|number| *number > 0)?))
+            };
+            let (Some((path, heads)), Some((_, width))) =
+                (number(Role::Heads), number(Role::Width))
+            else {
+                continue;
+            };
+            let fits = width / heads == is && width.is_multiple_of(should);
+            if fits && width.is_multiple_of(heads) {
+                put_named(card, &mut next.config, &path, Value::from(width / should));
+            }
+        }
+        if next != *plan && found.len() < 2 {
+            let reason = format!("the size of a head is {is} and has to be {should}");
+            let provenance = searched("sizes", finding, reason);
+            found.push(Candidate::setting(next, "config.heads", provenance));
+        }
+    }
+    found
+}
+
 /// Fields without a value get one, where the error is about something that is `None`.
 pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);

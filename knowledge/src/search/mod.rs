@@ -112,6 +112,7 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
         found.splice(place..place, plain.iter().cloned());
     }
     found.append(&mut rest);
+    found.extend(config::heads(card, plan, finding));
     found.extend(config::lists(plan, finding));
     // Either a tensor or a layer has the wrong size; nothing tells which, so both are tried in turn.
     let mut layers = config::numbers(plan, finding).into_iter();

@@ -2,12 +2,15 @@
 
 use portwright_core::{Finding, InterfaceCard, PortPlan};
 
+use serde_json::Value;
+
 use super::{
     candidate::{Candidate, searched},
+    stated::put_named,
     text,
 };
 use crate::propose::{
-    WIDTH,
+    Node, WIDTH, get, join, nodes,
     senses::placeholders::{count, insert, resize, without},
 };
 
@@ -64,6 +67,9 @@ pub fn counted(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
     let [.., tokens, features] = text::numbers(line)[..] else {
         return Vec::new();
     };
+    if tokens == features {
+        return handed_over(card, plan, finding, line);
+    }
     let batch = plan.dims.get("batch").map_or(1, |dim| dim.example).max(1);
     let mut found = Vec::new();
     let changed = |next: PortPlan| {
@@ -108,6 +114,57 @@ pub fn counted(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
         found.insert(0, changed(together));
     }
     found
+}
+
+/// As many features as placeholders do not fit where each has another width than a token: what the part for the sense
+/// hands over gets the width of the text.
+fn handed_over(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+    line: &str,
+) -> Vec<Candidate> {
+    let all = nodes(card);
+    let value = |node: &Node, name: &str| {
+        let field = node.field(name)?;
+        let set = get(&plan.config, &join(&node.path, &field.name));
+        set.unwrap_or(&field.default).as_u64()
+    };
+    let text = all.iter().filter(|node| node.path.contains("text"));
+    let width = text
+        .chain(&all)
+        .find_map(|node| value(node, "hidden_size").or_else(|| value(node, "d_model")));
+    let Some(width) = width else {
+        return Vec::new();
+    };
+    let mut next = plan.clone();
+    for (sense, words) in WORDS {
+        if !line.contains(words[0]) {
+            continue;
+        }
+        let part = if sense == "audio" { "audio" } else { "vis" };
+        for node in all.iter().filter(|node| node.path.contains(part)) {
+            for field in node.fields.iter().filter(|field| {
+                let name = &field.name;
+                name.starts_with("out") && field.default.is_number() && is_size(name)
+            }) {
+                let path = join(&node.path, &field.name);
+                put_named(card, &mut next.config, &path, Value::from(width));
+            }
+        }
+    }
+    if next == *plan {
+        return Vec::new();
+    }
+    let reason = format!("features are handed over with the width of the text, {width}");
+    let provenance = searched("placeholders", finding, reason);
+    vec![Candidate::setting(next, "config.output", provenance)]
+}
+
+fn is_size(name: &str) -> bool {
+    ["dim", "size", "hidden"]
+        .iter()
+        .any(|part| name.contains(part))
 }
 
 /// The plan without its video, where images and videos have the same placeholders: the model then writes the features of
