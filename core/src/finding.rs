@@ -111,7 +111,11 @@ impl Finding {
             JobOutcome::Done { .. } => return None,
             JobOutcome::Failed { error } => (
                 Signature::of_error(error),
-                first_line(&format!("{}: {}", error.exception, error.message)),
+                first_line(&format!(
+                    "{}: {}",
+                    error.exception,
+                    error.message.trim_start()
+                )),
                 Some(error.clone()),
                 None,
             ),
@@ -154,11 +158,7 @@ impl Finding {
 
 /// The text with everything removed that differs between two occurrences of one cause.
 fn normalise(message: &str) -> String {
-    let line = message
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or("");
+    let line = telling(message);
     let mut out = String::with_capacity(line.len());
     let mut rest = line.chars().peekable();
     while let Some(c) = rest.next() {
@@ -202,11 +202,29 @@ fn normalise(message: &str) -> String {
     out.trim().to_owned()
 }
 
+/// The first line that says what happened, cut to a sentence's length.
 fn first_line(text: &str) -> String {
-    let line = text.lines().next().unwrap_or("").trim();
+    let line = telling(text);
     match line.char_indices().nth(300) {
         Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.to_owned(),
+        None => line,
+    }
+}
+
+/// The first line that says what happened. OpenVINO first says where in its own source, on lines of their own.
+fn telling(text: &str) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or("");
+    let place = |line: &str| line.starts_with("Check '") && line.contains("' failed at ");
+    match first
+        .find("Exception from ")
+        .filter(|_| first.ends_with(':'))
+    {
+        Some(at) => {
+            let cause = lines.find(|line| !place(line)).unwrap_or("");
+            format!("{}{cause}", &first[..at])
+        }
+        None => first.to_owned(),
     }
 }
 
@@ -247,6 +265,16 @@ mod tests {
     #[test]
     fn an_apostrophe_is_no_quote() {
         assert_eq!(normalise("it doesn't fit 'x'"), "it doesn't fit _");
+    }
+
+    #[test]
+    fn the_cause_is_told_and_not_the_place_in_the_runtimes_source() {
+        let text = "RuntimeError: Exception from src/infer_request.cpp:224:\nCheck 'a == b' failed at src/x.cpp:6:\nThe input tensor size is wrong\n";
+        assert_eq!(
+            first_line(text),
+            "RuntimeError: The input tensor size is wrong"
+        );
+        assert_eq!(first_line("plain\nmore"), "plain");
     }
 
     #[test]

@@ -134,6 +134,16 @@ impl PortPlan {
         Ok(Digest::of(self.to_toml()?))
     }
 
+    /// Fixes the axes of what is read from an ONNX file whose axes are fixed.
+    pub fn follow_onnx(&mut self) {
+        let onnx = self.export.get(&Backend::Onnxruntime);
+        if onnx.is_some_and(|export| !export.dynamic) {
+            for export in self.export.values_mut() {
+                export.dynamic &= export.strategy != Strategy::FromOnnx;
+            }
+        }
+    }
+
     pub fn input(&self, name: &str) -> Option<&InputSpec> {
         self.inputs.iter().find(|input| input.name == name)
     }

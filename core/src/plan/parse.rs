@@ -103,6 +103,14 @@ pub(super) fn validate(plan: &PortPlan) -> Result<(), PlanError> {
             "`from-onnx` needs an `export.onnxruntime` entry",
         ));
     }
+    let mut followed = plan.clone();
+    followed.follow_onnx();
+    if followed.export != plan.export {
+        return Err(invalid(
+            "export.openvino.dynamic",
+            "the ONNX file that is read has fixed axes: say `dynamic = false`",
+        ));
+    }
     Ok(())
 }
 
@@ -276,6 +284,24 @@ attention = "eager"
     fn an_unknown_attention_implementation_names_the_known_ones() {
         let error = from_toml(&PLAN.replace("\"eager\"", "\"flash\"")).unwrap_err();
         assert!(error.to_string().contains("sdpa"), "{error}");
+    }
+
+    #[test]
+    fn free_axes_do_not_come_from_a_file_with_fixed_ones() {
+        let openvino = "[export.openvino]\nstrategy = \"from-onnx\"\ndynamic = true\noptimize = true\nattention = \"eager\"\n";
+        let text = format!("{PLAN}\n{openvino}");
+        let mut plan = from_toml(&text).unwrap();
+        let fixed = text.replacen("dynamic = true", "dynamic = false", 1);
+        let error = from_toml(&fixed).unwrap_err();
+        assert!(
+            error.to_string().contains("export.openvino.dynamic"),
+            "{error}"
+        );
+        for export in plan.export.values_mut() {
+            export.dynamic = export.strategy == Strategy::FromOnnx;
+        }
+        plan.follow_onnx();
+        assert!(validate(&plan).is_ok());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use portwright_core::{
     Backend, Finding, InterfaceCard, PortPlan, Stage,
-    plan::{AdaptationKind, Export, Provenance, Source},
+    plan::{AdaptationKind, Export, Provenance, Source, Strategy},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -64,6 +64,8 @@ enum Change {
         implementation: String,
     },
     Static,
+    /// The tracer, with every size fixed.
+    StaticTracer,
     /// Batches of one size only.
     FixedBatch,
     RuntimeOptimization {
@@ -168,6 +170,10 @@ fn apply(
         Change::Static => export(&mut next, finding, "dynamic", |export| {
             export.dynamic = false
         })?,
+        Change::StaticTracer => export(&mut next, finding, "strategy", |export| {
+            export.strategy = Strategy::TorchScript;
+            export.dynamic = false;
+        })?,
         Change::FixedBatch => {
             next.dims.get_mut("batch")?.other.take()?;
             setting("dims.batch.other".to_owned())
@@ -201,6 +207,7 @@ fn export(
 ) -> Option<AdaptationKind> {
     let backend = finding.backend?;
     change(plan.export.get_mut(&backend)?);
+    plan.follow_onnx();
     Some(setting(format!("export.{backend}.{key}")))
 }
 

@@ -124,7 +124,11 @@ pub fn numbers(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
 /// it, since it is the width divided by the heads.
 pub fn heads(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = Vec::new();
-    for (is, should) in text::pairs(&text::said(finding)) {
+    let said = text::said(finding);
+    if !said.contains("must match") {
+        return found;
+    }
+    for (is, should) in text::pairs(&said) {
         let mut next = plan.clone();
         for node in nodes(card) {
             let number = |wanted: Role| {

@@ -81,26 +81,38 @@ const PLAIN_RUNTIME: Step = Step {
     change: |export| export.runtime_optimization = Some("disable".into()),
 };
 
-/// After an export that failed: another way through the exporter, then the tracer, which is cheap and keeps axes free,
-/// then fixed axes, and at last the exporter of torch itself, which shares most causes with the library's.
+/// After an export that failed: the tracer, which is cheap and keeps axes free, then fixed axes, another way through the
+/// exporter, and at last the exporter of torch itself, which shares most causes with the library's.
 const EXPORT: [&Step; 7] = [
-    &OTHER_ATTENTION,
     &SCRIPT,
     &STATIC,
     &STATIC_SCRIPT,
+    &OTHER_ATTENTION,
     &DYNAMO,
     &STATIC_DYNAMO,
     &PLAIN_GRAPH,
 ];
-/// After an artefact that does not load or gives other numbers: optimisers first.
-const NUMBERS: [&Step; 6] = [
-    &PLAIN_RUNTIME,
+/// After an artefact that the runtime refuses: the graph is at fault, and no optimiser of the runtime.
+const REFUSED: [&Step; 6] = [
+    &SCRIPT,
+    &STATIC_SCRIPT,
     &PLAIN_GRAPH,
+    &STATIC,
     &OTHER_ATTENTION,
     &DYNAMO,
+];
+/// After an artefact that gives other numbers: optimisers first.
+const NUMBERS: [&Step; 7] = [
+    &PLAIN_RUNTIME,
+    &SCRIPT,
+    &PLAIN_GRAPH,
+    &OTHER_ATTENTION,
     &STATIC,
     &STATIC_SCRIPT,
+    &DYNAMO,
 ];
+/// After an artefact of the tracer that fails at other sizes, or at all: what it recorded as a number stays one.
+const TRACED: [&Step; 4] = [&STATIC, &PLAIN_RUNTIME, &STATIC_LIBRARY, &OTHER_ATTENTION];
 
 /// Plans after a finding of a backend's export, load, run or comparison.
 pub fn candidates(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
@@ -110,11 +122,16 @@ pub fn candidates(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let Some(export) = plan.export.get(&backend) else {
         return Vec::new();
     };
-    let numbers = matches!(finding.stage, Stage::Compare | Stage::Execute | Stage::Load);
+    let ran = matches!(finding.stage, Stage::Compare | Stage::Execute);
+    let traced = export.strategy == Strategy::TorchScript && export.dynamic;
     match backend {
         Backend::TorchCpu => Vec::new(),
-        Backend::Onnxruntime if numbers => apply(plan, finding, backend, &NUMBERS),
-        Backend::Onnxruntime => apply(plan, finding, backend, &EXPORT),
+        Backend::Onnxruntime if ran && traced => apply(plan, finding, backend, &TRACED),
+        Backend::Onnxruntime => match finding.stage {
+            Stage::Compare => apply(plan, finding, backend, &NUMBERS),
+            Stage::Load | Stage::Execute => apply(plan, finding, backend, &REFUSED),
+            _ => apply(plan, finding, backend, &EXPORT),
+        },
         Backend::Openvino if export.strategy == Strategy::FromOnnx => {
             let mut found = apply(plan, finding, backend, &[&LIBRARY, &STATIC_LIBRARY]);
             // What reads wrongly may be the ONNX file's fault: then that file is made another way.
@@ -132,6 +149,7 @@ fn apply(plan: &PortPlan, finding: &Finding, backend: Backend, steps: &[&Step]) 
         .filter_map(|step| {
             let mut next = plan.clone();
             (step.change)(next.export.get_mut(&backend)?);
+            next.follow_onnx();
             let key = format!("export.{backend}.{}", step.axis);
             let provenance = searched(step.axis, finding, step.reason);
             Some(Candidate::setting(next, &key, provenance))

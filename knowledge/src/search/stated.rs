@@ -31,6 +31,7 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
     if let Some(key) = absent_key(finding) {
         found.extend(per_kind(card, plan, finding, key));
     }
+    found.extend(channels(card, plan, finding, &said));
     if let Some((name, sizes, total)) = split(finding, &said) {
         found.extend(sections(card, plan, finding, &name, &sizes, total));
     }
@@ -39,6 +40,40 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
         found.extend(sections(card, plan, finding, &name, &[1, 1, 1], half));
     }
     found
+}
+
+/// The channels that a layer was made for, listed by the configuration, and those that it was given: another part of the
+/// model makes them, so the list has to follow.
+fn channels(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+    said: &str,
+) -> Option<Candidate> {
+    let (_, after) = said.split_once(" to have ")?;
+    let [made, given, ..] = text::numbers(after)[..] else {
+        return None;
+    };
+    if !after.contains("channels, but got") {
+        return None;
+    }
+    let mut next = plan.clone();
+    for node in nodes(card) {
+        for field in node.fields.iter().filter(|f| f.name.contains("channel")) {
+            let path = join(&node.path, &field.name);
+            let list = get(&plan.config, &path).unwrap_or(&field.default);
+            let Some(items) = list.as_array() else {
+                continue;
+            };
+            if let Some(place) = items.iter().position(|item| item.as_u64() == Some(made)) {
+                let mut items = items.clone();
+                items[place] = Value::from(given);
+                put_named(card, &mut next.config, &path, Value::Array(items));
+            }
+        }
+    }
+    let reason = format!("a list of channels says {made} where {given} come");
+    (next != *plan).then(|| Candidate::setting(next, "config", searched(STATED, finding, reason)))
 }
 
 /// A split whose sizes do not fill its axis, with the attribute that holds them.
