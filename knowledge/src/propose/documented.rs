@@ -37,11 +37,12 @@ pub fn add(inputs: &mut Inputs, parameter: &InputParam, modality: &str, small: &
         .iter()
         .map(|axis| resolve(axis, inputs, small))
         .collect();
-    let dtype = dtype(parameter);
+    let ids = parameter.name.ends_with("input_ids");
+    let dtype = if ids { Dtype::Int64 } else { dtype(parameter) };
     inputs.specs.push(InputSpec {
         name: parameter.name.clone(),
         dtype,
-        values: if parameter.name.ends_with("input_ids") {
+        values: if ids {
             token_values(small)
         } else {
             values(&parameter.name, dtype, &parameter.shape)

@@ -155,6 +155,7 @@ pub fn sizes(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
             found.push(Candidate::setting(next, "inputs.shape", provenance));
         }
         found.extend(last_axis(plan, finding, is, should).filter(|_| found.len() < 8));
+        found.extend(one_axis(plan, finding, is, should));
     }
     if ["too small", "smaller than", "greater than actual input"]
         .iter()
@@ -254,6 +255,31 @@ fn last_axis(plan: &PortPlan, finding: &Finding, is: u64, should: u64) -> Option
         &key,
         searched("sizes", finding, reason),
     ))
+}
+
+/// One axis after the other takes the number, where several of one input hold it: only one of them may be meant.
+fn one_axis(plan: &PortPlan, finding: &Finding, is: u64, should: u64) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    for (place, input) in plan.inputs.iter().enumerate() {
+        let holders: Vec<usize> = (0..input.shape.len())
+            .filter(|axis| input.shape[*axis] == Axis::Fixed(is))
+            .collect();
+        if holders.len() < 2 || found.len() > 2 {
+            continue;
+        }
+        for axis in holders {
+            let mut next = plan.clone();
+            next.inputs[place].shape[axis] = Axis::Fixed(should);
+            let reason = format!(
+                "the error sets {is} against {should}, which may be axis {axis} of `{}`",
+                input.name
+            );
+            let key = format!("inputs.{}.shape", input.name);
+            let provenance = searched("sizes", finding, reason);
+            found.push(Candidate::setting(next, &key, provenance));
+        }
+    }
+    found
 }
 
 /// Images of sides that survive more halvings, where no field of the configuration fixes them.
