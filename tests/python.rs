@@ -45,6 +45,18 @@ fn the_models_outside_the_library_are_what_they_say() {
 }
 
 #[test]
+fn the_comparison_with_peers_counts_everything_and_sums_it_rightly() {
+    python(&[
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "evals/peers",
+    ]);
+}
+
+#[test]
 fn the_python_sources_are_formatted_and_free_of_lint() {
     python(&["-m", "ruff", "check", "--no-cache", "sandbox", "evals"]);
     python(&[
