@@ -84,11 +84,16 @@ pub async fn attempt(
             request.target.source_digest,
             request.checkpoint_digest
         ]);
-        let verdict = steps
-            .remembered(&format!("judge {backend}"), &key, lasting, async || {
-                attempt.port(backend).await
-            })
-            .await?;
+        let verdict = match without_file(plan, backend, &verdicts) {
+            Some(verdict) => verdict,
+            None => {
+                steps
+                    .remembered(&format!("judge {backend}"), &key, lasting, async || {
+                        attempt.port(backend).await
+                    })
+                    .await?
+            }
+        };
         let record =
             steps
                 .session
@@ -100,6 +105,30 @@ pub async fn attempt(
     Ok(Attempted {
         verdicts,
         skillset: Some(attempt.skillset),
+    })
+}
+
+/// The verdict on a backend that reads an ONNX file which this attempt could not make: making it once more would end
+/// the same way, and is the dearest step there is.
+fn without_file(
+    plan: &PortPlan,
+    backend: Backend,
+    verdicts: &[BackendVerdict],
+) -> Option<BackendVerdict> {
+    let export = plan.export.get(&backend)?;
+    let onnx = verdicts
+        .iter()
+        .find(|verdict| verdict.backend == Backend::Onnxruntime)?;
+    let finding = onnx
+        .finding
+        .as_ref()
+        .filter(|finding| finding.stage == Stage::Export)?;
+    (export.strategy == Strategy::FromOnnx).then(|| {
+        let failure = Failure {
+            verdict: onnx.verdict,
+            finding: Box::new(finding.clone()),
+        };
+        not_passed(backend, &failure)
     })
 }
 
@@ -397,4 +426,30 @@ pub fn all(backends: &[Backend], failure: &Failure) -> Vec<BackendVerdict> {
         .iter()
         .map(|&backend| not_passed(backend, failure))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use portwright_knowledge::propose::{ProposeOptions, propose};
+
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn a_file_that_could_not_be_made_is_not_made_again_to_be_read() {
+        let plan = propose(&testing::card(), &ProposeOptions::default()).unwrap();
+        let failed = |stage| BackendVerdict {
+            backend: Backend::Onnxruntime,
+            verdict: Verdict::TimedOut,
+            evidence: None,
+            finding: Some(*testing::finding(stage, Some(Backend::Onnxruntime), "slow")),
+        };
+        let verdict = without_file(&plan, Backend::Openvino, &[failed(Stage::Export)]).unwrap();
+        assert_eq!(verdict.backend, Backend::Openvino);
+        assert_eq!(verdict.verdict, Verdict::TimedOut);
+        assert_eq!(verdict.finding.unwrap().backend, Some(Backend::Openvino));
+        // A file that was made may read well elsewhere.
+        assert!(without_file(&plan, Backend::Openvino, &[failed(Stage::Execute)]).is_none());
+        assert!(without_file(&plan, Backend::TorchCpu, &[failed(Stage::Export)]).is_none());
+    }
 }
