@@ -5,10 +5,12 @@ mod documented;
 mod facts;
 mod index;
 mod parse;
+mod symbols;
 
 pub use facts::{ClassFacts, Demand, FieldFacts, FileFacts, FunctionFacts, Import, ParameterFacts};
 pub use index::{Located, Sources};
 pub use parse::parse;
+pub use symbols::{Symbol, symbols};
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! One file's text to its facts.
 
-use tree_sitter::{Node, Parser};
+use tree_sitter::{Node, Parser, Tree};
 
 use super::{
     ClassFacts, FieldFacts, FileFacts, FunctionFacts, Import, ParameterFacts, TraceError, demands,
@@ -9,6 +9,14 @@ use super::{
 
 /// Reads a file's text; `file` is only used to name it in an error.
 pub fn parse(file: &str, text: &str) -> Result<FileFacts, TraceError> {
+    let tree = tree(file, text)?;
+    let mut facts = FileFacts::default();
+    collect(tree.root_node(), text, &mut facts);
+    Ok(facts)
+}
+
+/// A file's tree, refused where the text is not valid Python.
+pub fn tree(file: &str, text: &str) -> Result<Tree, TraceError> {
     let mut parser = Parser::new();
     parser
         .set_language(&tree_sitter_python::LANGUAGE.into())
@@ -23,9 +31,7 @@ pub fn parse(file: &str, text: &str) -> Result<FileFacts, TraceError> {
             line: first_error(root),
         });
     }
-    let mut facts = FileFacts::default();
-    collect(root, text, &mut facts);
-    Ok(facts)
+    Ok(tree)
 }
 
 /// Statements of a module, also those inside `if` and `try`, where optional dependencies are imported.
@@ -201,7 +207,7 @@ fn docstring<'a>(function: Node, text: &'a str) -> Option<&'a str> {
     text.get(string.byte_range())
 }
 
-fn field_text(node: Node, field: &str, text: &str) -> Option<String> {
+pub fn field_text(node: Node, field: &str, text: &str) -> Option<String> {
     node.child_by_field_name(field)
         .map(|node| source(node, text))
 }
@@ -215,11 +221,11 @@ pub fn source(node: Node, text: &str) -> String {
         .join(" ")
 }
 
-fn line(node: Node) -> u32 {
+pub fn line(node: Node) -> u32 {
     to_line(node.start_position().row)
 }
 
-fn end_line(node: Node) -> u32 {
+pub fn end_line(node: Node) -> u32 {
     to_line(node.end_position().row)
 }
 
