@@ -67,6 +67,8 @@ pub enum Command {
     Runs(commands::runs::Args),
     /// Report on a sweep: the coverage matrix, its figures, and what changed since the sweep before.
     Report(commands::report::Args),
+    /// Look up what is known: the library's source, its exporters, the operators of formats.
+    Knowledge(commands::knowledge::Args),
     /// Print a completion script for a shell.
     Completions { shell: clap_complete::Shell },
 }

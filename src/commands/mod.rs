@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod config;
 pub mod doctor;
+pub mod knowledge;
 pub mod report;
 pub mod run;
 pub mod runs;

@@ -6,6 +6,7 @@ pub mod catalogue_diff;
 pub mod coverage;
 pub mod gauge;
 pub mod json;
+pub mod knowledge;
 pub mod live;
 pub mod matrix;
 pub mod table;

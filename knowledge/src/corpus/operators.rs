@@ -108,8 +108,11 @@ pub fn support(file: &str, text: &str) -> Vec<Document> {
             continue;
         };
         let operator = name.strip_prefix("torch.ops.").map_or(name, |path| {
-            // Without the overload: `aten.add` of `aten.add.Tensor`.
-            path.rsplit_once('.').map_or(path, |(operator, _)| operator)
+            // Without the overload, where there is one: `aten.add` of `aten.add.Tensor`.
+            match path.match_indices('.').nth(1) {
+                Some((overload, _)) => &path[..overload],
+                None => path,
+            }
         });
         let entry = operators
             .entry(operator)
@@ -168,10 +171,10 @@ ONNX_OPERATOR_SET_SCHEMA(Div, 14, OpSchema().FillUsing(MathDocGenerator("divisio
 
     #[test]
     fn overloads_are_one_document() {
-        let text = "x = {\n    \"torch.ops.aten.add.Scalar\": None,\n    \"torch.ops.aten.add.Tensor\": None,\n    \"_operator.mul\": None,\n}\n";
+        let text = "x = {\n    \"torch.ops.aten.add.Scalar\": None,\n    \"torch.ops.aten.add.Tensor\": None,\n    \"torch.ops.aten.plain\": None,\n    \"_operator.mul\": None,\n}\n";
         let found = support("op_support.py", text);
         let names: Vec<_> = found.iter().map(|d| (d.symbol.as_str(), d.line, d.end_line)).collect();
-        assert_eq!(names, [("_operator.mul", 4, 4), ("aten.add", 2, 3)]);
+        assert_eq!(names, [("_operator.mul", 5, 5), ("aten.add", 2, 3), ("aten.plain", 4, 4)]);
     }
 
     proptest::proptest! {

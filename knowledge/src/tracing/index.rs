@@ -50,10 +50,7 @@ impl Sources {
         if let Some(facts) = self.files.borrow().get(path) {
             return Ok(Rc::clone(facts));
         }
-        let text = std::fs::read_to_string(path).map_err(|source| TraceError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = self.text(path)?;
         let facts = Rc::new(parse(&self.shown(path), &text)?);
         self.files
             .borrow_mut()
@@ -72,6 +69,44 @@ impl Sources {
             .and_then(|folder| Some(folder.join(path.file_name()?)))
             .filter(|own| own.is_file());
         own.unwrap_or(path)
+    }
+
+    /// The file of the library or of the local folder that a traceback names, also where another machine printed it;
+    /// `None` for a file of something else.
+    pub fn known(&self, file: &str) -> Option<PathBuf> {
+        let path = self.locate(file);
+        if path.starts_with(&self.library)
+            || self
+                .folder
+                .as_ref()
+                .is_some_and(|folder| path.starts_with(folder))
+        {
+            return path.is_file().then_some(path);
+        }
+        let (_, below) = file.rsplit_once("/transformers/")?;
+        let own = self.library.join(below);
+        own.is_file().then_some(own)
+    }
+
+    /// The text of a file.
+    pub fn text(&self, path: &Path) -> Result<String, TraceError> {
+        std::fs::read_to_string(path).map_err(|source| TraceError::Read {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// Where a name that a file imports comes from: files that may define it, each with the name that it has there.
+    pub fn imported(&self, path: &Path, name: &str) -> Result<Vec<(PathBuf, String)>, TraceError> {
+        let facts = self.file(path)?;
+        let imports = facts.imports.iter().filter(|import| import.local == name);
+        Ok(imports
+            .flat_map(|import| {
+                let modules = self.modules(path, &import.module, &import.name);
+                modules.into_iter().map(|module| (module, import.name.clone()))
+            })
+            .filter(|(module, _)| module != path)
+            .collect())
     }
 
     /// The path below the library's root or the local folder; the whole path for a file outside both.

@@ -1,12 +1,17 @@
 //! Code tracing: what the library's Python source says, read with tree-sitter and never imported.
 
+mod chain;
 mod demands;
 mod documented;
+mod excerpt;
 mod facts;
 mod index;
+mod names;
 mod parse;
 mod symbols;
 
+pub use chain::{Link, Role, chain};
+pub use excerpt::{Excerpt, excerpt, frames};
 pub use facts::{ClassFacts, Demand, FieldFacts, FileFacts, FunctionFacts, Import, ParameterFacts};
 pub use index::{Located, Sources};
 pub use parse::parse;

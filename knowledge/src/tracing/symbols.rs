@@ -19,6 +19,7 @@ pub struct Symbol {
     pub end_line: u32,
     /// Decorators as written, without the `@`.
     pub decorators: Vec<String>,
+    pub is_class: bool,
 }
 
 /// The symbols of a file in the order of their lines; `file` is only used to name it in an error.
@@ -63,6 +64,7 @@ fn define(whole: Node, definition: Node, prefix: &str, text: &str, found: &mut V
         head_end_line: end_line(whole),
         end_line: end_line(whole),
         decorators,
+        is_class: definition.kind() == "class_definition",
     };
     let body = definition.child_by_field_name("body");
     if definition.kind() == "class_definition"

@@ -1,0 +1,105 @@
+//! `portwright knowledge`: the index over the library's source and documentation, and the search in it.
+
+mod build;
+mod search;
+mod show;
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Subcommand};
+use portwright_knowledge::{corpus::CorpusError, retrieval::RetrievalError};
+use portwright_sandbox::environment::Environment;
+
+use crate::{
+    error::{CliError, chain},
+    exit,
+    settings::Settings,
+};
+
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    #[command(subcommand)]
+    pub what: What,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum What {
+    /// Build the index, or bring it up to date: only what changed is read again.
+    Build(build::Args),
+    /// Find what answers an error message or a question.
+    Search(search::Args),
+    /// Show a symbol, an operator or a section that the index holds, whole.
+    Show(show::Args),
+}
+
+/// Options of every subcommand.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct Common {
+    /// The index of this release of Transformers.
+    #[arg(long, value_name = "X.Y.Z")]
+    pub transformers: Option<String>,
+    /// One JSON document on stdout (docs/reference/json.md).
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub fn run(args: &Args, settings: &Settings) -> Result<u8, CliError> {
+    match &args.what {
+        What::Build(args) => build::run(args, settings),
+        What::Search(args) => search::run(args, settings),
+        What::Show(args) => show::run(args, settings),
+    }?;
+    Ok(exit::PASSED)
+}
+
+/// Where an environment's knowledge lies.
+struct Place {
+    /// The folder of the text index.
+    index: PathBuf,
+    /// The release of Transformers that it was read from.
+    library_version: String,
+}
+
+impl Place {
+    fn of(environment: &Environment, settings: &Settings) -> Result<Self, CliError> {
+        let cache = settings.environment_options()?.cache_dir;
+        Ok(Self {
+            index: cache.join("knowledge").join(&environment.key),
+            library_version: environment.transformers().unwrap_or("unknown").to_owned(),
+        })
+    }
+
+    /// The place of the environment that is there already: a search builds none.
+    fn built(common: &Common, settings: &Settings) -> Result<Self, CliError> {
+        let spec = settings.environment_spec(common.transformers.as_deref())?;
+        match Environment::open(&spec, &settings.environment_options()?)? {
+            Some(environment) => Self::of(&environment, settings),
+            None => Err(CliError::new(
+                exit::ENVIRONMENT,
+                "there is no index of the knowledge yet, nor the Python environment that it is read from",
+                Some("run `portwright knowledge build`, which builds both".to_owned()),
+            )),
+        }
+    }
+}
+
+impl From<RetrievalError> for CliError {
+    fn from(error: RetrievalError) -> Self {
+        let code = match &error {
+            RetrievalError::NoIndex { .. } | RetrievalError::OtherVersion { .. } => exit::ENVIRONMENT,
+            RetrievalError::Corpus(inner) => of_corpus(inner),
+            _ => exit::STORAGE,
+        };
+        Self::new(code, chain(&error), Some(error.hint()))
+    }
+}
+
+impl From<CorpusError> for CliError {
+    fn from(error: CorpusError) -> Self {
+        Self::new(of_corpus(&error), chain(&error), Some(error.hint()))
+    }
+}
+
+fn of_corpus(_: &CorpusError) -> u8 {
+    exit::ENVIRONMENT
+}

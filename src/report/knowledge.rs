@@ -1,0 +1,201 @@
+//! What is known, for people and for machines.
+
+use std::{fmt::Write as _, path::Path};
+
+use portwright_knowledge::{
+    corpus::{Document, DocumentKind},
+    retrieval::{Built, Hit},
+};
+use serde::Serialize;
+
+/// The version of the documents below.
+pub const SCHEMA: u32 = 1;
+
+/// How much of a hit is shown to people, in lines.
+const SHOWN_LINES: usize = 3;
+
+/// The document of a build.
+#[derive(Debug, Serialize)]
+pub struct BuildDocument<'a> {
+    pub schema: u32,
+    pub library_version: &'a str,
+    pub index: &'a Path,
+    #[serde(flatten)]
+    pub built: &'a Built,
+}
+
+/// The document of a search.
+#[derive(Debug, Serialize)]
+pub struct SearchDocument<'a> {
+    pub schema: u32,
+    pub library_version: &'a str,
+    pub query: &'a str,
+    /// The best first.
+    pub hits: Vec<Found<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Found<'a> {
+    pub id: String,
+    #[serde(flatten)]
+    pub document: &'a Document,
+    pub score: f32,
+}
+
+impl<'a> Found<'a> {
+    pub fn of(hit: &'a Hit) -> Self {
+        Self {
+            id: hit.document.id(),
+            document: &hit.document,
+            score: hit.score,
+        }
+    }
+}
+
+/// The documents of one name.
+#[derive(Debug, Serialize)]
+pub struct ShowDocument<'a> {
+    pub schema: u32,
+    pub library_version: &'a str,
+    pub documents: &'a [Document],
+}
+
+pub fn built(document: &BuildDocument) -> String {
+    let built = document.built;
+    let mut out = format!(
+        "{} documents from {} files of Transformers {} and the packages beside it: {} read, {} unchanged",
+        built.documents, built.files, document.library_version, built.read, built.unchanged
+    );
+    if built.gone > 0 {
+        let _ = write!(out, ", {} gone", built.gone);
+    }
+    out.push('\n');
+    for why in built.unread.values() {
+        let _ = writeln!(out, "left out: {why}");
+    }
+    out
+}
+
+pub fn hits(document: &SearchDocument) -> String {
+    if document.hits.is_empty() {
+        return "nothing fits these words".to_owned();
+    }
+    let mut out = String::new();
+    for found in &document.hits {
+        let _ = writeln!(out, "{}", head(found.document));
+        for line in relevant(&found.document.text, document.query) {
+            let _ = writeln!(out, "      {line}");
+        }
+    }
+    out
+}
+
+pub fn show(document: &ShowDocument) -> String {
+    let mut out = String::new();
+    for (index, found) in document.documents.iter().enumerate() {
+        if index > 0 {
+            out.push('\n');
+        }
+        let _ = writeln!(out, "{}", head(found));
+        let _ = writeln!(out, "{}", found.text);
+    }
+    out
+}
+
+/// `file:first-last  symbol`, so that an editor can follow it.
+fn head(document: &Document) -> String {
+    let mut place = document.file.clone();
+    if document.line > 0 {
+        let _ = write!(place, ":{}", document.line);
+    }
+    let kind = match document.kind {
+        DocumentKind::Code => String::new(),
+        kind => format!("  [{}]", kind.as_str()),
+    };
+    format!("{place}  {}{kind}", document.symbol)
+}
+
+/// The lines that share most words with the question, in their order.
+fn relevant<'a>(text: &'a str, query: &str) -> Vec<&'a str> {
+    let words: Vec<String> = query
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| word.len() > 2)
+        .map(str::to_lowercase)
+        .collect();
+    let mut lines: Vec<(usize, usize, &str)> = text
+        .lines()
+        .map(str::trim)
+        .enumerate()
+        .filter(|(_, line)| !line.is_empty())
+        .map(|(at, line)| {
+            let lower = line.to_lowercase();
+            let shared = words.iter().filter(|word| lower.contains(*word)).count();
+            (shared, at, line)
+        })
+        .collect();
+    lines.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    lines.truncate(SHOWN_LINES);
+    lines.sort_by_key(|line| line.1);
+    lines.into_iter().map(|(_, _, line)| line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(kind: DocumentKind, line: u32) -> Document {
+        Document {
+            kind,
+            file: "transformers/models/toy/modeling_toy.py".into(),
+            symbol: "ToyModel.forward".into(),
+            line,
+            end_line: line + 4,
+            text: "def forward(self, x):\n\n    # Nothing.\n    if x is None:\n        raise ValueError(\"x must not be None\")\n    return x".into(),
+        }
+    }
+
+    #[test]
+    fn a_hit_shows_where_it_is_and_the_lines_that_fit() {
+        let hits_found = [
+            Hit { document: document(DocumentKind::Code, 7), score: 2.5 },
+            Hit { document: document(DocumentKind::Repair, 0), score: 1.0 },
+        ];
+        let found = SearchDocument {
+            schema: SCHEMA,
+            library_version: "9.0.0",
+            query: "ValueError: x must not be None",
+            hits: hits_found.iter().map(Found::of).collect(),
+        };
+        insta::assert_snapshot!(hits(&found));
+        let none = SearchDocument { hits: Vec::new(), ..found };
+        insta::assert_snapshot!(hits(&none));
+    }
+
+    #[test]
+    fn a_build_says_what_it_read_and_what_it_left_out() {
+        let built_now = Built {
+            documents: 40,
+            files: 5,
+            read: 2,
+            unchanged: 3,
+            gone: 1,
+            unread: [("a.py".to_owned(), "a.py:3: this is not valid Python".to_owned())].into(),
+        };
+        insta::assert_snapshot!(built(&BuildDocument {
+            schema: SCHEMA,
+            library_version: "9.0.0",
+            index: Path::new("cache/knowledge/key"),
+            built: &built_now,
+        }));
+    }
+
+    #[test]
+    fn a_shown_document_is_whole() {
+        let documents = [document(DocumentKind::Code, 7), document(DocumentKind::Patch, 9)];
+        insta::assert_snapshot!(show(&ShowDocument {
+            schema: SCHEMA,
+            library_version: "9.0.0",
+            documents: &documents,
+        }));
+    }
+}
