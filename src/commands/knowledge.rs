@@ -3,6 +3,7 @@
 mod build;
 mod search;
 mod show;
+mod trace;
 
 use std::path::PathBuf;
 
@@ -30,6 +31,8 @@ pub enum What {
     Search(search::Args),
     /// Show a symbol, an operator or a section that the index holds, whole.
     Show(show::Args),
+    /// Print the chain of definitions behind a traceback.
+    Trace(trace::Args),
 }
 
 /// Options of every subcommand.
@@ -48,6 +51,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, CliError> {
         What::Build(args) => build::run(args, settings),
         What::Search(args) => search::run(args, settings),
         What::Show(args) => show::run(args, settings),
+        What::Trace(args) => trace::run(args, settings),
     }?;
     Ok(exit::PASSED)
 }
@@ -86,7 +90,9 @@ impl Place {
 impl From<RetrievalError> for CliError {
     fn from(error: RetrievalError) -> Self {
         let code = match &error {
-            RetrievalError::NoIndex { .. } | RetrievalError::OtherVersion { .. } => exit::ENVIRONMENT,
+            RetrievalError::NoIndex { .. } | RetrievalError::OtherVersion { .. } => {
+                exit::ENVIRONMENT
+            }
             RetrievalError::Corpus(inner) => of_corpus(inner),
             _ => exit::STORAGE,
         };

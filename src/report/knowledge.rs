@@ -5,6 +5,7 @@ use std::{fmt::Write as _, path::Path};
 use portwright_knowledge::{
     corpus::{Document, DocumentKind},
     retrieval::{Built, Hit},
+    tracing::{Link, Role},
 };
 use serde::Serialize;
 
@@ -58,6 +59,62 @@ pub struct ShowDocument<'a> {
     pub schema: u32,
     pub library_version: &'a str,
     pub documents: &'a [Document],
+}
+
+/// The document of a traced traceback.
+#[derive(Debug, Serialize)]
+pub struct TraceDocument<'a> {
+    pub schema: u32,
+    pub library_version: &'a str,
+    pub text: &'a str,
+    pub shown: Vec<Shown<'a>>,
+    pub left_out: Vec<Shown<'a>>,
+}
+
+/// Where a definition of a chain stands, and why it is in it.
+#[derive(Debug, Serialize)]
+pub struct Shown<'a> {
+    pub why: &'a str,
+    /// The attribute, method, function or field that it is about.
+    pub name: Option<&'a str>,
+    pub file: &'a str,
+    pub symbol: &'a str,
+    pub line: u32,
+    pub modular: Option<&'a str>,
+}
+
+impl<'a> Shown<'a> {
+    pub fn of(link: &'a Link) -> Self {
+        let (why, name) = match &link.role {
+            Role::Failed => ("failed", None),
+            Role::Called => ("called", None),
+            Role::Sets(name) => ("sets", Some(name)),
+            Role::Defines(name) => ("defines", Some(name)),
+            Role::Field(name) => ("field", Some(name)),
+        };
+        Self {
+            why,
+            name: name.map(String::as_str),
+            file: &link.file,
+            symbol: &link.symbol,
+            line: link.line,
+            modular: link.modular.as_deref(),
+        }
+    }
+}
+
+pub fn trace(document: &TraceDocument) -> String {
+    if document.shown.is_empty() && document.left_out.is_empty() {
+        return "no frame of this traceback is in the library".to_owned();
+    }
+    let mut out = document.text.to_owned();
+    if !document.left_out.is_empty() {
+        let _ = writeln!(out, "no room for:");
+        for shown in &document.left_out {
+            let _ = writeln!(out, "  {}:{}  {}", shown.file, shown.line, shown.symbol);
+        }
+    }
+    out
 }
 
 pub fn built(document: &BuildDocument) -> String {
@@ -157,8 +214,14 @@ mod tests {
     #[test]
     fn a_hit_shows_where_it_is_and_the_lines_that_fit() {
         let hits_found = [
-            Hit { document: document(DocumentKind::Code, 7), score: 2.5 },
-            Hit { document: document(DocumentKind::Repair, 0), score: 1.0 },
+            Hit {
+                document: document(DocumentKind::Code, 7),
+                score: 2.5,
+            },
+            Hit {
+                document: document(DocumentKind::Repair, 0),
+                score: 1.0,
+            },
         ];
         let found = SearchDocument {
             schema: SCHEMA,
@@ -167,7 +230,10 @@ mod tests {
             hits: hits_found.iter().map(Found::of).collect(),
         };
         insta::assert_snapshot!(hits(&found));
-        let none = SearchDocument { hits: Vec::new(), ..found };
+        let none = SearchDocument {
+            hits: Vec::new(),
+            ..found
+        };
         insta::assert_snapshot!(hits(&none));
     }
 
@@ -179,7 +245,11 @@ mod tests {
             read: 2,
             unchanged: 3,
             gone: 1,
-            unread: [("a.py".to_owned(), "a.py:3: this is not valid Python".to_owned())].into(),
+            unread: [(
+                "a.py".to_owned(),
+                "a.py:3: this is not valid Python".to_owned(),
+            )]
+            .into(),
         };
         insta::assert_snapshot!(built(&BuildDocument {
             schema: SCHEMA,
@@ -191,7 +261,10 @@ mod tests {
 
     #[test]
     fn a_shown_document_is_whole() {
-        let documents = [document(DocumentKind::Code, 7), document(DocumentKind::Patch, 9)];
+        let documents = [
+            document(DocumentKind::Code, 7),
+            document(DocumentKind::Patch, 9),
+        ];
         insta::assert_snapshot!(show(&ShowDocument {
             schema: SCHEMA,
             library_version: "9.0.0",

@@ -30,7 +30,11 @@ pub fn documents(file: &str, text: &str) -> Vec<Document> {
             // Two sections of a page may have one title.
             let count = seen.entry(title.clone()).or_insert(0u32);
             *count += 1;
-            let symbol = if *count == 1 { title } else { format!("{title} ({count})") };
+            let symbol = if *count == 1 {
+                title
+            } else {
+                format!("{title} ({count})")
+            };
             Document {
                 kind: DocumentKind::Page,
                 file: file.to_owned(),

@@ -13,7 +13,10 @@ pub fn onnx(file: &str, text: &str) -> Vec<Document> {
     for (at, _) in text.match_indices(SCHEMA) {
         let begin = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
         // A definition of the macro itself, or a mention in a comment.
-        if !text[begin..at].chars().all(|c| c.is_ascii_uppercase() || c == '_') {
+        if !text[begin..at]
+            .chars()
+            .all(|c| c.is_ascii_uppercase() || c == '_')
+        {
             continue;
         }
         let inside = &text[at + SCHEMA.len()..];
@@ -56,7 +59,8 @@ fn documentation<'a>(text: &'a str, declaration: &'a str) -> Option<&'a str> {
 /// `DOC(text)DOC"…` gives the text.
 fn raw_string(after_quote: &str) -> Option<&str> {
     let (delimiter, rest) = after_quote.split_once('(')?;
-    rest.split_once(&format!("){delimiter}\"")).map(|(raw, _)| raw)
+    rest.split_once(&format!("){delimiter}\""))
+        .map(|(raw, _)| raw)
 }
 
 /// The byte at which the parenthesis that is open at the beginning closes; strings may hold others.
@@ -173,8 +177,18 @@ ONNX_OPERATOR_SET_SCHEMA(Div, 14, OpSchema().FillUsing(MathDocGenerator("divisio
     fn overloads_are_one_document() {
         let text = "x = {\n    \"torch.ops.aten.add.Scalar\": None,\n    \"torch.ops.aten.add.Tensor\": None,\n    \"torch.ops.aten.plain\": None,\n    \"_operator.mul\": None,\n}\n";
         let found = support("op_support.py", text);
-        let names: Vec<_> = found.iter().map(|d| (d.symbol.as_str(), d.line, d.end_line)).collect();
-        assert_eq!(names, [("_operator.mul", 5, 5), ("aten.add", 2, 3), ("aten.plain", 4, 4)]);
+        let names: Vec<_> = found
+            .iter()
+            .map(|d| (d.symbol.as_str(), d.line, d.end_line))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("_operator.mul", 5, 5),
+                ("aten.add", 2, 3),
+                ("aten.plain", 4, 4)
+            ]
+        );
     }
 
     proptest::proptest! {

@@ -21,9 +21,13 @@ pub fn operators(file: &str, text: &str) -> Result<Vec<Document>, CorpusError> {
 
 /// Whether a decorator enters what it decorates into one of the exporters' registries.
 fn registers(decorator: &str) -> bool {
-    ["register_patch", "register_fx_", "register_export_input_preparer"]
-        .iter()
-        .any(|name| decorator.starts_with(name))
+    [
+        "register_patch",
+        "register_fx_",
+        "register_export_input_preparer",
+    ]
+    .iter()
+    .any(|name| decorator.starts_with(name))
 }
 
 fn read(
@@ -97,7 +101,10 @@ class Model(Base):
     #[test]
     fn a_copied_method_has_the_same_body() {
         let copied = TEXT.replace("class Model", "class Copy");
-        let (one, other) = (documents("a.py", TEXT).unwrap(), documents("b.py", &copied).unwrap());
+        let (one, other) = (
+            documents("a.py", TEXT).unwrap(),
+            documents("b.py", &copied).unwrap(),
+        );
         assert_eq!(one[2].body(), other[2].body());
         assert_ne!(one[1].body(), other[1].body());
     }

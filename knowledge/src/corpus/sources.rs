@@ -130,7 +130,11 @@ pub fn sources(places: &Places) -> Result<Vec<Source>, CorpusError> {
             let inside = path.strip_prefix(folder).unwrap_or(&path);
             let name = folder.file_name().unwrap_or(folder.as_os_str());
             found.sources.push(Source {
-                shown: Path::new("docs").join(name).join(inside).to_string_lossy().into(),
+                shown: Path::new("docs")
+                    .join(name)
+                    .join(inside)
+                    .to_string_lossy()
+                    .into(),
                 path,
                 reader: Reader::Markdown,
             });

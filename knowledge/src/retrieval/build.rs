@@ -106,7 +106,9 @@ impl Update<'_> {
             Ok(documents) => self.replace(&source.shown, &documents),
             Err(error) => {
                 // One file in a strange dialect is no reason to be without the others.
-                self.next.unread.insert(source.shown.clone(), error.to_string());
+                self.next
+                    .unread
+                    .insert(source.shown.clone(), error.to_string());
                 self.replace(&source.shown, &[])
             }
         }
@@ -163,10 +165,11 @@ impl Update<'_> {
     fn finish(mut self) -> Result<Built, RetrievalError> {
         let broken = broken(&self.text.folder);
         if let Some(mut writer) = self.writer.take() {
-            let note = serde_json::to_string(&self.next).map_err(|source| RetrievalError::Note {
-                folder: self.text.folder.clone(),
-                source,
-            })?;
+            let note =
+                serde_json::to_string(&self.next).map_err(|source| RetrievalError::Note {
+                    folder: self.text.folder.clone(),
+                    source,
+                })?;
             let mut commit = writer.prepare_commit().map_err(&broken)?;
             commit.set_payload(&note);
             commit.commit().map_err(&broken)?;

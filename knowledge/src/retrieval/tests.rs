@@ -111,10 +111,16 @@ fn a_build_that_was_cut_off_left_no_index_or_the_old_one() {
 
     // A later one: documents were added and never committed.
     let (text, _) = TextIndex::open_or_create(&library.folder()).unwrap();
-    let writer = text.index.writer_with_num_threads::<tantivy::TantivyDocument>(1, 20 << 20).unwrap();
+    let writer = text
+        .index
+        .writer_with_num_threads::<tantivy::TantivyDocument>(1, 20 << 20)
+        .unwrap();
     writer.delete_all_documents().unwrap();
     drop(writer);
-    assert_eq!(library.search("hidden states")[0], format!("{TWO}::TwoModel.forward"));
+    assert_eq!(
+        library.search("hidden states")[0],
+        format!("{TWO}::TwoModel.forward")
+    );
 }
 
 #[test]

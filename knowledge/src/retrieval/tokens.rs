@@ -139,8 +139,7 @@ fn parts(word: &str) -> Vec<(usize, usize)> {
         let before = index.checked_sub(1).map(|i| chars[i].1);
         let after = chars.get(index + 1).map(|next| next.1);
         let boundary = c.is_uppercase()
-            && (before.is_some_and(|b| !b.is_uppercase())
-                || after.is_some_and(char::is_lowercase));
+            && (before.is_some_and(|b| !b.is_uppercase()) || after.is_some_and(char::is_lowercase));
         if c == '_' || (boundary && begin.is_some()) {
             if let Some(start) = begin.take() {
                 found.push((start, at));
@@ -181,7 +180,10 @@ mod tests {
 
     #[test]
     fn numbers_are_no_words() {
-        assert_eq!(raw("tensor a (256) at dim_1"), ["tensor", "a", "at", "dim_1", "dim"]);
+        assert_eq!(
+            raw("tensor a (256) at dim_1"),
+            ["tensor", "a", "at", "dim_1", "dim"]
+        );
     }
 
     #[test]

@@ -54,6 +54,9 @@ const AROUND_FAILED: u32 = 12;
 const AROUND_CALLED: u32 = 2;
 const OF_DEFINITION: u32 = 24;
 
+/// How many lines before a line that raises its condition may stand.
+const CONDITION: u32 = 3;
+
 /// The chain behind a traceback, what matters most first. `frames` are as Python prints them, the outermost first;
 /// those outside the library and the local folder are passed over.
 pub fn chain(sources: &Sources, frames: &[Frame]) -> Result<Vec<Link>, TraceError> {
@@ -81,22 +84,30 @@ pub fn chain(sources: &Sources, frames: &[Frame]) -> Result<Vec<Link>, TraceErro
             followed.push((path.clone(), link));
         }
     }
-    for (path, link) in followed {
-        tracer.follow(&path, &link)?;
+    for (depth, (path, link)) in followed.into_iter().enumerate() {
+        let outer = inside.get(depth + 1..).unwrap_or_default();
+        tracer.follow(&path, &link, outer)?;
     }
     // Stable: within a rank the innermost comes first.
-    tracer.links.sort_by_key(|link| rank(&link.role));
+    tracer.links.sort_by_key(rank);
     Ok(tracer.links)
 }
 
-fn rank(role: &Role) -> u8 {
-    match role {
+fn rank(link: &Link) -> u8 {
+    match link.role {
         Role::Failed => 0,
         Role::Sets(_) => 1,
         Role::Field(_) => 2,
         Role::Defines(_) => 3,
+        // What every model goes through says less than a model's own code.
+        Role::Called if link.file.contains('/') && !link.file.starts_with("models/") => 5,
         Role::Called => 4,
     }
+}
+
+/// `Model` of `Model.forward`.
+fn class_of(symbol: &str) -> Option<&str> {
+    symbol.rsplit_once('.').map(|(class, _)| class)
 }
 
 /// A file's lines and symbols.
@@ -114,11 +125,24 @@ struct Tracer<'a> {
 }
 
 impl Tracer<'_> {
-    /// What the lines of a link read: attributes, methods, functions, fields of the configuration.
-    fn follow(&mut self, path: &Path, link: &Link) -> Result<(), TraceError> {
+    /// What the lines of a link read: attributes, methods, functions, fields of the configuration. `outer` are the
+    /// places that called it, the nearest first.
+    fn follow(
+        &mut self,
+        path: &Path,
+        link: &Link,
+        outer: &[(PathBuf, u32)],
+    ) -> Result<(), TraceError> {
         let statement = self.statement(path, link.line)?;
-        let class = link.symbol.rsplit_once('.').map(|(class, _)| class);
+        let class = class_of(&link.symbol);
         let mut read = names::fields(&statement);
+        if link.role == Role::Failed {
+            // The condition of a check stands before the line that raises.
+            let file = self.file(path)?;
+            for line in link.from.max(link.line.saturating_sub(CONDITION))..link.line {
+                read.extend(names::fields(file.line(line)));
+            }
+        }
         if let Some(class) = class {
             let lineage = self.sources.lineage(path, class)?;
             for attribute in names::attributes(&statement, "self") {
@@ -129,7 +153,9 @@ impl Tracer<'_> {
                     self.around(Role::Sets(attribute), &file, line, 0)?;
                 }
             }
-            if let Some(config) = self.configuration(&lineage)? {
+            if !read.is_empty()
+                && let Some(config) = self.configuration_of(&lineage, outer)?
+            {
                 for field in read {
                     self.field(&config, &field)?;
                 }
@@ -144,7 +170,11 @@ impl Tracer<'_> {
     }
 
     /// Where the nearest class of a lineage defines a method.
-    fn method(&self, lineage: &[Located], name: &str) -> Result<Option<(PathBuf, u32)>, TraceError> {
+    fn method(
+        &self,
+        lineage: &[Located],
+        name: &str,
+    ) -> Result<Option<(PathBuf, u32)>, TraceError> {
         let found = lineage
             .iter()
             .find_map(|located| Some((located, located.class().method(name)?)));
@@ -167,6 +197,27 @@ impl Tracer<'_> {
                 if let Some(line) = set {
                     return Ok(Some((located.path.clone(), line)));
                 }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The configuration of a class; that of the nearest caller where the class does not say which it takes.
+    fn configuration_of(
+        &self,
+        lineage: &[Located],
+        outer: &[(PathBuf, u32)],
+    ) -> Result<Option<Vec<Located>>, TraceError> {
+        if let Some(config) = self.configuration(lineage)? {
+            return Ok(Some(config));
+        }
+        for (path, line) in outer {
+            let file = self.file(path)?;
+            let symbol = file.symbol(*line).map(|symbol| symbol.name.as_str());
+            if let Some(class) = symbol.and_then(class_of)
+                && let Some(config) = self.configuration(&self.sources.lineage(path, class)?)?
+            {
+                return Ok(Some(config));
             }
         }
         Ok(None)

@@ -21,11 +21,7 @@ pub struct Excerpt {
 ///
 /// Each definition is given with its file and lines, and the line that it is about is marked. One that does not fit
 /// whole is cut around that line; one that does not fit even so is left out.
-pub fn excerpt(
-    sources: &Sources,
-    frames: &[Frame],
-    budget: usize,
-) -> Result<Excerpt, TraceError> {
+pub fn excerpt(sources: &Sources, frames: &[Frame], budget: usize) -> Result<Excerpt, TraceError> {
     Ok(fit(chain(sources, frames)?, budget))
 }
 
@@ -53,7 +49,14 @@ fn fit(links: Vec<Link>, budget: usize) -> Excerpt {
 /// A link with at most `around` lines before and after the one that it is about.
 fn render(link: &Link, around: u32) -> String {
     let mut out = String::new();
-    let _ = write!(out, "{}:{}  {}  ({})", link.file, link.line, link.symbol, what(&link.role));
+    let _ = write!(
+        out,
+        "{}:{}  {}  ({})",
+        link.file,
+        link.line,
+        link.symbol,
+        what(&link.role)
+    );
     if let Some(modular) = &link.modular {
         let _ = write!(out, "; generated from {modular}");
     }
@@ -145,7 +148,10 @@ mod tests {
         let found = frames(text);
         assert_eq!(found.len(), 2);
         assert_eq!((found[0].line, found[0].code.as_str()), (3, "x = f(x)"));
-        assert_eq!((found[1].file.as_str(), found[1].function.as_str()), ("/a/c.py", "f"));
+        assert_eq!(
+            (found[1].file.as_str(), found[1].function.as_str()),
+            ("/a/c.py", "f")
+        );
     }
 
     proptest::proptest! {

@@ -103,7 +103,9 @@ impl Sources {
         Ok(imports
             .flat_map(|import| {
                 let modules = self.modules(path, &import.module, &import.name);
-                modules.into_iter().map(|module| (module, import.name.clone()))
+                modules
+                    .into_iter()
+                    .map(|module| (module, import.name.clone()))
             })
             .filter(|(module, _)| module != path)
             .collect())

@@ -40,7 +40,9 @@ pub fn calls(text: &str) -> Vec<String> {
         let before = &text[..at];
         let start = before
             .rfind(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+            .map_or(0, |at| {
+                at + before[at..].chars().next().map_or(1, char::len_utf8)
+            });
         if !before[..start].ends_with('.') && !before[..start].trim_end().ends_with("def") {
             push(&mut found, &before[start..]);
         }

@@ -114,6 +114,11 @@ mod tests {
 
     #[test]
     fn a_file_that_is_no_python_is_named() {
-        assert!(symbols("broken.py", "def (").unwrap_err().to_string().starts_with("broken.py:1"));
+        assert!(
+            symbols("broken.py", "def (")
+                .unwrap_err()
+                .to_string()
+                .starts_with("broken.py:1")
+        );
     }
 }

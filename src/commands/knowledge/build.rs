@@ -36,7 +36,11 @@ pub fn run(args: &Args, settings: &Settings) -> Result<(), CliError> {
         }
     }
     let terminal = std::io::stderr().is_terminal();
-    let live = Arc::new(Live::new(terminal, args.common.json, Style { colour: false }));
+    let live = Arc::new(Live::new(
+        terminal,
+        args.common.json,
+        Style { colour: false },
+    ));
     let session = SessionArgs {
         transformers: args.common.transformers.clone(),
         ..SessionArgs::default()
