@@ -9,16 +9,9 @@ use portwright_core::Digest;
 
 use super::{CorpusError, Document, markdown, operators, python};
 
-/// The kinds of files in a model's folder that are read. What a modular file says stands in the files that the library
-/// generated from it.
-const OF_MODELS: [&str; 6] = [
-    "modeling_",
-    "configuration_",
-    "processing_",
-    "image_processing_",
-    "video_processing_",
-    "feature_extraction_",
-];
+/// The kinds of files in a model's folder that are not read: text in and out, and the reading of foreign checkpoints.
+/// What a modular file says stands in the files that the library generated from it.
+const NOT_OF_MODELS: [&str; 4] = ["tokenization_", "convert_", "modular_", "__init__"];
 
 /// What models share, by the beginning of the file's name.
 const SHARED: [&str; 12] = [
@@ -173,7 +166,7 @@ fn is_read(path: &Path) -> bool {
         // Placeholders for classes whose libraries are not installed.
         [folder, name] if folder == "utils" && name.starts_with("dummy_") => false,
         [folder, ..] if WHOLE.contains(&folder.as_str()) => true,
-        [models, _, name] if models == "models" => begins(name, &OF_MODELS),
+        [models, _, name] if models == "models" => !begins(name, &NOT_OF_MODELS),
         _ => false,
     }
 }
@@ -211,6 +204,7 @@ mod tests {
         let read = [
             "models/bert/modeling_bert.py",
             "models/bert/configuration_bert.py",
+            "models/bert/vision.py",
             "masking_utils.py",
             "exporters/exporter_onnx.py",
             "utils/generic.py",

@@ -5,6 +5,7 @@
 mod build;
 mod error;
 mod index;
+pub mod measure;
 mod text;
 mod tokens;
 

@@ -177,3 +177,28 @@ fn a_symbol_is_found_by_its_id_or_its_name() {
     assert!(index.find("Nothing", 5).unwrap().is_empty());
     assert!(Path::new(&one[0].file).starts_with("transformers"));
 }
+
+#[test]
+fn a_copy_of_the_answer_is_the_answer_and_an_absent_one_is_told() {
+    let library = Library::new();
+    library.build(&[]);
+    let index = TextIndex::open(&library.folder()).unwrap();
+    let query = |answer: &str| measure::Query {
+        group: "message".into(),
+        text: "two: image features and image tokens do not match".into(),
+        answers: vec![answer.into()],
+    };
+    let queries = [
+        query(&format!("{ONE}::OneModel.get_placeholder_mask")),
+        query("transformers/gone.py::f"),
+    ];
+    let (asked, absent) = measure::labelled(&index, &queries).unwrap();
+    assert_eq!((asked.len(), absent), (1, vec![&queries[1]]));
+    let search = |text: &str| -> Result<_, RetrievalError> {
+        let hits = index.search(text, &[], 5)?;
+        Ok(hits.into_iter().map(|hit| hit.document).collect())
+    };
+    let measured = measure::measure(&asked, search).unwrap();
+    assert_eq!(measured.all.mrr, 1.0);
+    assert!(measured.missed.is_empty());
+}
