@@ -18,6 +18,7 @@ use clap::{CommandFactory as _, Parser as _};
 
 use cli::{Cli, Color, Command};
 use error::CliError;
+use portwright_knowledge::retrieval::embed;
 use portwright_sandbox::{backends::onnxruntime, process};
 
 fn main() -> ExitCode {
@@ -48,6 +49,9 @@ fn worker() -> Option<ExitCode> {
     if first == onnxruntime::WORKER {
         let request = PathBuf::from(args.next().unwrap_or_default());
         return Some(ExitCode::from(onnxruntime::worker_main(&request) as u8));
+    }
+    if first == embed::WORKER {
+        return Some(ExitCode::from(embed::worker_main(args)));
     }
     None
 }

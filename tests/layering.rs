@@ -54,11 +54,11 @@ const ARROWS: [(&str, &[&str]); 10] = [
 ];
 
 /// Libraries that only some crates may use, and why.
-const RESERVED: [(&str, &[&str], &str); 7] = [
+const RESERVED: [(&str, &[&str], &str); 9] = [
     (
         "ort",
-        &["sandbox"],
-        "types of a runtime stay in its backend's file",
+        &["sandbox", "knowledge"],
+        "types of a runtime stay in its backend's file, and in the process that embeds texts",
     ),
     (
         "async-openai",
@@ -67,8 +67,8 @@ const RESERVED: [(&str, &[&str], &str); 7] = [
     ),
     (
         "tokio",
-        &["src", "dashboard", "agents", "sandbox"],
-        "async lives in the driver, the worker pool and the servers",
+        &["src", "dashboard", "agents", "sandbox", "knowledge"],
+        "async lives in the driver, the worker pool and the servers, and behind the store of vectors on a server",
     ),
     ("rusqlite", &["ledger"], "the ledger alone knows its tables"),
     ("git2", &["tools"], "the tools alone touch a repository"),
@@ -81,6 +81,16 @@ const RESERVED: [(&str, &[&str], &str); 7] = [
         "tree-sitter",
         &["knowledge"],
         "source is read in knowledge alone",
+    ),
+    (
+        "tantivy",
+        &["knowledge"],
+        "the index is searched by way of knowledge",
+    ),
+    (
+        "qdrant-client",
+        &["knowledge"],
+        "types of the server stay in its store's file",
     ),
 ];
 
@@ -232,7 +242,8 @@ fn a_library_in_the_wrong_room_is_found() {
         ("portwright", "ort"),
         ("portwright-agents", "ort"),
         ("portwright-core", "tokio"),
-        ("portwright-knowledge", "tokio"),
+        ("portwright-ledger", "tokio"),
+        ("portwright-agents", "tantivy"),
         ("portwright-tools", "async-openai"),
         ("portwright-dashboard", "rusqlite"),
     ] {

@@ -1,6 +1,8 @@
 //! `portwright knowledge`: the index over the library's source and documentation, and the search in it.
 
 mod build;
+mod meaning;
+mod measure;
 mod search;
 mod show;
 mod trace;
@@ -8,7 +10,10 @@ mod trace;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
-use portwright_knowledge::{corpus::CorpusError, retrieval::RetrievalError};
+use portwright_knowledge::{
+    corpus::CorpusError,
+    retrieval::{LookupError, RetrievalError, embed::EmbedError, vectors::VectorError},
+};
 use portwright_sandbox::environment::Environment;
 
 use crate::{
@@ -33,6 +38,8 @@ pub enum What {
     Show(show::Args),
     /// Print the chain of definitions behind a traceback.
     Trace(trace::Args),
+    /// Measure how well known answers are found, by words, by vectors and by both.
+    Measure(measure::Args),
 }
 
 /// Options of every subcommand.
@@ -52,6 +59,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, CliError> {
         What::Search(args) => search::run(args, settings),
         What::Show(args) => show::run(args, settings),
         What::Trace(args) => trace::run(args, settings),
+        What::Measure(args) => measure::run(args, settings),
     }?;
     Ok(exit::PASSED)
 }
@@ -60,6 +68,13 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, CliError> {
 struct Place {
     /// The folder of the text index.
     index: PathBuf,
+    /// The file of the vectors, where they are not on a server.
+    vectors: PathBuf,
+    /// The collection of the vectors on a server.
+    collection: String,
+    /// The folder of the embedding model, which all environments share.
+    model: PathBuf,
+    environment: Environment,
     /// The release of Transformers that it was read from.
     library_version: String,
 }
@@ -67,8 +82,13 @@ struct Place {
 impl Place {
     fn of(environment: &Environment, settings: &Settings) -> Result<Self, CliError> {
         let cache = settings.environment_options()?.cache_dir;
+        let folder = cache.join("knowledge");
         Ok(Self {
-            index: cache.join("knowledge").join(&environment.key),
+            index: folder.join(&environment.key),
+            vectors: folder.join(format!("{}.vectors", environment.key)),
+            collection: format!("portwright-{}", environment.key),
+            model: folder.join("model"),
+            environment: environment.clone(),
             library_version: environment.transformers().unwrap_or("unknown").to_owned(),
         })
     }
@@ -87,13 +107,39 @@ impl Place {
     }
 }
 
+impl From<LookupError> for CliError {
+    fn from(error: LookupError) -> Self {
+        match error {
+            LookupError::Retrieval(error) => error.into(),
+            LookupError::Embed(error) => error.into(),
+            LookupError::Vector(error) => error.into(),
+        }
+    }
+}
+
+impl From<EmbedError> for CliError {
+    fn from(error: EmbedError) -> Self {
+        Self::new(exit::ENVIRONMENT, chain(&error), Some(error.hint()))
+    }
+}
+
+impl From<VectorError> for CliError {
+    fn from(error: VectorError) -> Self {
+        let code = match &error {
+            VectorError::Server { .. } => exit::ENVIRONMENT,
+            _ => exit::STORAGE,
+        };
+        Self::new(code, chain(&error), Some(error.hint()))
+    }
+}
+
 impl From<RetrievalError> for CliError {
     fn from(error: RetrievalError) -> Self {
         let code = match &error {
             RetrievalError::NoIndex { .. } | RetrievalError::OtherVersion { .. } => {
                 exit::ENVIRONMENT
             }
-            RetrievalError::Corpus(inner) => of_corpus(inner),
+            RetrievalError::Corpus(_) => exit::ENVIRONMENT,
             _ => exit::STORAGE,
         };
         Self::new(code, chain(&error), Some(error.hint()))
@@ -102,10 +148,6 @@ impl From<RetrievalError> for CliError {
 
 impl From<CorpusError> for CliError {
     fn from(error: CorpusError) -> Self {
-        Self::new(of_corpus(&error), chain(&error), Some(error.hint()))
+        Self::new(exit::ENVIRONMENT, chain(&error), Some(error.hint()))
     }
-}
-
-fn of_corpus(_: &CorpusError) -> u8 {
-    exit::ENVIRONMENT
 }

@@ -1,10 +1,13 @@
 //! What is known, for people and for machines.
 
-use std::{fmt::Write as _, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 use portwright_knowledge::{
     corpus::{Document, DocumentKind},
-    retrieval::{Built, Hit},
+    retrieval::{
+        Built, Hit, Way,
+        measure::{Figures, Measured},
+    },
     tracing::{Link, Role},
 };
 use serde::Serialize;
@@ -23,6 +26,16 @@ pub struct BuildDocument<'a> {
     pub index: &'a Path,
     #[serde(flatten)]
     pub built: &'a Built,
+    /// Null where no vectors were asked for.
+    pub vectors: Option<Vectors>,
+}
+
+/// The vectors after a build.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Vectors {
+    /// Passages that have one; copies share theirs.
+    pub passages: usize,
+    pub computed: usize,
 }
 
 /// The document of a search.
@@ -31,6 +44,8 @@ pub struct SearchDocument<'a> {
     pub schema: u32,
     pub library_version: &'a str,
     pub query: &'a str,
+    /// How it was searched: `text`, `vectors` or `both`.
+    pub by: Way,
     /// The best first.
     pub hits: Vec<Found<'a>>,
 }
@@ -59,6 +74,17 @@ pub struct ShowDocument<'a> {
     pub schema: u32,
     pub library_version: &'a str,
     pub documents: &'a [Document],
+}
+
+/// The document of a measurement.
+#[derive(Debug, Serialize)]
+pub struct MeasureDocument<'a> {
+    pub schema: u32,
+    pub library_version: &'a str,
+    /// By way to search.
+    pub ways: BTreeMap<Way, Measured>,
+    /// Questions whose answers this release does not have; they are not counted.
+    pub absent: Vec<&'a str>,
 }
 
 /// The document of a traced traceback.
@@ -103,6 +129,37 @@ impl<'a> Shown<'a> {
     }
 }
 
+pub fn measure(document: &MeasureDocument) -> String {
+    let mut out = format!(
+        "{:<8}  {:<8}  {:>9}  {:>8}  {:>5}\n",
+        "by", "group", "questions", "recall@5", "MRR"
+    );
+    for (way, measured) in &document.ways {
+        let mut row = |group: &str, figures: &Figures| {
+            let _ = writeln!(
+                out,
+                "{:<8}  {group:<8}  {:>9}  {:>8.3}  {:>5.3}",
+                way.as_str(),
+                figures.queries,
+                figures.recall_at_5,
+                figures.mrr
+            );
+        };
+        row("all", &measured.all);
+        for (group, figures) in &measured.groups {
+            row(group, figures);
+        }
+    }
+    if !document.absent.is_empty() {
+        let _ = writeln!(
+            out,
+            "{} questions were left out: this release has none of their answers",
+            document.absent.len()
+        );
+    }
+    out
+}
+
 pub fn trace(document: &TraceDocument) -> String {
     if document.shown.is_empty() && document.left_out.is_empty() {
         return "no frame of this traceback is in the library".to_owned();
@@ -127,6 +184,13 @@ pub fn built(document: &BuildDocument) -> String {
         let _ = write!(out, ", {} gone", built.gone);
     }
     out.push('\n');
+    if let Some(vectors) = document.vectors {
+        let _ = writeln!(
+            out,
+            "{} passages have vectors, {} computed now",
+            vectors.passages, vectors.computed
+        );
+    }
     for why in built.unread.values() {
         let _ = writeln!(out, "left out: {why}");
     }
@@ -227,6 +291,7 @@ mod tests {
             schema: SCHEMA,
             library_version: "9.0.0",
             query: "ValueError: x must not be None",
+            by: Way::Text,
             hits: hits_found.iter().map(Found::of).collect(),
         };
         insta::assert_snapshot!(hits(&found));
@@ -256,6 +321,10 @@ mod tests {
             library_version: "9.0.0",
             index: Path::new("cache/knowledge/key"),
             built: &built_now,
+            vectors: Some(Vectors {
+                passages: 30,
+                computed: 4,
+            }),
         }));
     }
 

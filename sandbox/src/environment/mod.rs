@@ -8,6 +8,7 @@ mod build;
 mod error;
 mod lock;
 mod options;
+mod packages;
 mod progress;
 mod python;
 mod resolve;
@@ -25,6 +26,7 @@ use std::{
 
 pub use error::EnvironmentError;
 pub use options::{Asked, Options};
+pub use packages::fetch_packages;
 pub use progress::Progress;
 pub use python::Interpreter;
 pub use space::free_bytes;

@@ -8,7 +8,7 @@ use portwright_knowledge::{
     retrieval,
 };
 
-use super::{Common, Place};
+use super::{Common, Place, meaning};
 use crate::{
     error::CliError,
     exit, output,
@@ -22,6 +22,9 @@ pub struct Args {
     /// A folder of documentation in Markdown to have in the index as well; repeat it for several.
     #[arg(long, value_name = "DIR")]
     pub docs: Vec<PathBuf>,
+    /// Compute vectors as well, for searching by meaning. The first time, this fetches a small embedding model (110 MB).
+    #[arg(long)]
+    pub vectors: bool,
     #[command(flatten)]
     pub common: Common,
 }
@@ -74,12 +77,18 @@ pub fn run(args: &Args, settings: &Settings) -> Result<(), CliError> {
             live.doing(&format!("reading the library: {done}/{all} files"));
         }
     });
+    let built = built?;
+    let vectors = match args.vectors {
+        true => Some(meaning::build(&place, settings, &*live)?),
+        false => None,
+    };
     live.finish();
     let document = report::BuildDocument {
         schema: report::SCHEMA,
         library_version: &place.library_version,
         index: &place.index,
-        built: &built?,
+        built: &built,
+        vectors,
     };
     if args.common.json {
         return output::json(&document);

@@ -4,9 +4,9 @@ use clap::{
     Args as ClapArgs,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use portwright_knowledge::{corpus::DocumentKind, retrieval::TextIndex};
+use portwright_knowledge::{corpus::DocumentKind, retrieval::Way};
 
-use super::{Common, Place};
+use super::{Common, Place, meaning};
 use crate::{error::CliError, output, report::knowledge as report, settings::Settings};
 
 #[derive(Debug, ClapArgs)]
@@ -17,6 +17,9 @@ pub struct Args {
     /// Only documents of this kind; repeat it for several.
     #[arg(long, value_parser = kinds())]
     pub kind: Vec<DocumentKind>,
+    /// How to search; `both` and `vectors` need what `build --vectors` makes.
+    #[arg(long, value_parser = ways())]
+    pub by: Option<Way>,
     /// How many to show.
     #[arg(short = 'n', long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub limit: u16,
@@ -29,15 +32,21 @@ fn kinds() -> impl TypedValueParser<Value = DocumentKind> {
         .try_map(|text| DocumentKind::parse(&text).ok_or("not a kind"))
 }
 
+fn ways() -> impl TypedValueParser<Value = Way> {
+    PossibleValuesParser::new(Way::ALL.map(Way::as_str))
+        .try_map(|text| Way::parse(&text).ok_or("not a way to search"))
+}
+
 pub fn run(args: &Args, settings: &Settings) -> Result<(), CliError> {
     let place = Place::built(&args.common, settings)?;
     let query = args.words.join(" ");
-    let index = TextIndex::open(&place.index)?;
-    let hits = index.search(&query, &args.kind, args.limit.into())?;
+    let (by, mut lookup) = meaning::lookup(&place, args.by, args.common.json)?;
+    let hits = lookup.search(by, &query, &args.kind, args.limit.into())?;
     let document = report::SearchDocument {
         schema: report::SCHEMA,
         library_version: &place.library_version,
         query: &query,
+        by,
         hits: hits.iter().map(report::Found::of).collect(),
     };
     if args.common.json {
