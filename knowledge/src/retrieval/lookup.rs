@@ -157,19 +157,25 @@ impl Meaning {
     }
 }
 
-/// A document for each passage. Copies have one passage; the first by its id stands for them.
+/// A document for each passage. Of documents with one text, or with one passage, the first by its id stands for all.
 fn passages(index: &TextIndex) -> Result<HashMap<Digest, Document>, LookupError> {
-    let mut found: HashMap<Digest, Document> = HashMap::new();
-    index.for_each(|document| {
-        let key = Digest::of(passage(&document));
-        match found.get(&key) {
-            Some(known) if known.id() <= document.id() => {}
-            _ => {
-                found.insert(key, document);
-            }
-        }
-    })?;
+    let mut texts = HashMap::new();
+    index.for_each(|document| first(&mut texts, document.body(), document))?;
+    let mut found = HashMap::new();
+    for document in texts.into_values() {
+        first(&mut found, Digest::of(passage(&document)), document);
+    }
     Ok(found)
+}
+
+/// Keeps the document whose id comes first.
+fn first(kept: &mut HashMap<Digest, Document>, key: Digest, document: Document) {
+    match kept.get(&key) {
+        Some(known) if known.id() <= document.id() => {}
+        _ => {
+            kept.insert(key, document);
+        }
+    }
 }
 
 /// An index with, where it is there, what searching by meaning needs.
@@ -224,4 +230,43 @@ fn both(lists: &[Vec<Hit>], limit: usize) -> Vec<Hit> {
             Some(Hit { document, score })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hit(file: &str, text: &str) -> Hit {
+        Hit {
+            document: Document {
+                kind: DocumentKind::Code,
+                file: file.into(),
+                symbol: "f".into(),
+                line: 1,
+                end_line: 1,
+                text: text.into(),
+            },
+            score: 1.0,
+        }
+    }
+
+    #[test]
+    fn a_copy_in_the_other_list_is_the_same_hit() {
+        let lists = [
+            vec![hit("a.py", "one"), hit("b.py", "two")],
+            vec![hit("c.py", "three"), hit("copy.py", "two")],
+        ];
+        let fused = both(&lists, 2);
+        let files: Vec<&str> = fused.iter().map(|hit| hit.document.file.as_str()).collect();
+        assert_eq!(files, ["b.py", "a.py"]);
+    }
+
+    #[test]
+    fn the_first_of_several_documents_stands_for_all() {
+        let mut kept = HashMap::new();
+        for file in ["b.py", "a.py", "c.py"] {
+            first(&mut kept, Digest::of("one"), hit(file, "one").document);
+        }
+        assert_eq!(kept[&Digest::of("one")].file, "a.py");
+    }
 }

@@ -125,11 +125,11 @@ pub fn measure<E>(
 fn figures(places: &[Option<usize>]) -> Figures {
     let count = places.len().max(1) as f64;
     let found = places.iter().flatten().filter(|place| **place < FIRST);
-    let ranks: f64 = places
+    // Not `sum`, whose nothing is a negative zero.
+    let ranks = places
         .iter()
         .flatten()
-        .map(|place| 1.0 / (*place as f64 + 1.0))
-        .sum();
+        .fold(0.0, |sum, place| sum + 1.0 / (*place as f64 + 1.0));
     Figures {
         queries: places.len(),
         recall_at_5: found.count() as f64 / count,

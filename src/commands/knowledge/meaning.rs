@@ -14,8 +14,8 @@ use crate::{
     error::CliError, exit, report::knowledge::Vectors, session::Progress, settings::Settings,
 };
 
-/// The better way, by the figures in docs/benchmarks.md; used where there are vectors.
-const BEST: Way = Way::Both;
+/// How to search where nobody says: docs/benchmarks.md has the figures, and those of vectors are not complete yet.
+pub const DEFAULT: Way = Way::Text;
 
 /// Computes the vectors that are missing, with the model fetched first where it is not here.
 pub fn build(
@@ -40,61 +40,62 @@ pub fn build(
     Ok(Vectors { passages, computed })
 }
 
-/// The index, with vectors where the way to search needs them. Without a choice it is the better way that there is.
-pub fn lookup(place: &Place, by: Option<Way>, quiet: bool) -> Result<(Way, Lookup), CliError> {
+/// The index, with vectors where the way to search needs them.
+pub fn lookup(place: &Place, by: Way) -> Result<Lookup, CliError> {
     let index = TextIndex::open(&place.index)?;
-    if by == Some(Way::Text) {
-        return Ok((
-            Way::Text,
-            Lookup {
-                index,
-                meaning: None,
-            },
-        ));
+    if by == Way::Text {
+        return Ok(Lookup {
+            index,
+            meaning: None,
+        });
     }
-    let meaning = match Model::open(&place.model) {
-        Some(model) => open(place, &model).map(Some),
-        None if by.is_none() => Ok(None),
-        None => Err(EmbedError::NoModel {
-            folder: place.model.clone(),
+    let model = Model::open(&place.model).ok_or_else(|| EmbedError::NoModel {
+        folder: place.model.clone(),
+    })?;
+    let meaning = open(place, &model)?;
+    match meaning.covered()? {
+        (0, _) => {
+            return Err(CliError::new(
+                exit::ENVIRONMENT,
+                "there are no vectors for this index yet",
+                Some(
+                    "run `portwright knowledge build --vectors`, or search with `--by text`"
+                        .to_owned(),
+                ),
+            ));
         }
-        .into()),
-    }?;
-    let covered = match &meaning {
+        (covered, all) if covered < all => eprintln!(
+            "only {covered} of {all} passages have vectors; `portwright knowledge build --vectors` adds the rest"
+        ),
+        _ => {}
+    }
+    Ok(Lookup {
+        index,
+        meaning: Some(meaning),
+    })
+}
+
+/// The index, with vectors where all of its passages have one: figures over a part of them would mean nothing.
+pub fn complete(place: &Place) -> Result<Lookup, CliError> {
+    let index = TextIndex::open(&place.index)?;
+    let meaning = match Model::open(&place.model) {
+        Some(model) => Some(open(place, &model)?),
+        None => None,
+    };
+    let (covered, all) = match &meaning {
         Some(meaning) => meaning.covered()?,
         None => (0, 1),
     };
-    match (by, covered) {
-        (None, (0, _)) => {
-            if !quiet {
-                eprintln!(
-                    "searching by words only; `portwright knowledge build --vectors` adds search by meaning"
-                );
-            }
-            Ok((
-                Way::Text,
-                Lookup {
-                    index,
-                    meaning: None,
-                },
-            ))
-        }
-        (Some(_), (0, _)) => Err(CliError::new(
-            exit::ENVIRONMENT,
-            "there are no vectors for this index yet",
-            Some(
-                "run `portwright knowledge build --vectors`, or search with `--by text`".to_owned(),
-            ),
-        )),
-        (by, (covered, all)) => {
-            if covered < all && !quiet {
-                eprintln!(
-                    "only {covered} of {all} passages have vectors; `portwright knowledge build --vectors` adds the rest"
-                );
-            }
-            Ok((by.unwrap_or(BEST), Lookup { index, meaning }))
-        }
+    if covered == all {
+        return Ok(Lookup { index, meaning });
     }
+    eprintln!(
+        "measuring the search by words only: not every passage has a vector, `portwright knowledge build --vectors` computes them"
+    );
+    Ok(Lookup {
+        index,
+        meaning: None,
+    })
 }
 
 fn open(place: &Place, model: &Model) -> Result<Meaning, CliError> {

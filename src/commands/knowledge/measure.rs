@@ -31,7 +31,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<(), CliError> {
             })?,
     };
     let place = Place::built(&args.common, settings)?;
-    let (_, mut lookup) = meaning::lookup(&place, None, args.common.json)?;
+    let mut lookup = meaning::complete(&place)?;
     let (asked, absent) = measure::labelled(&lookup.index, &queries)?;
     let ways = match lookup.meaning {
         Some(_) => Way::ALL.to_vec(),

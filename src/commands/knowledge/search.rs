@@ -40,7 +40,8 @@ fn ways() -> impl TypedValueParser<Value = Way> {
 pub fn run(args: &Args, settings: &Settings) -> Result<(), CliError> {
     let place = Place::built(&args.common, settings)?;
     let query = args.words.join(" ");
-    let (by, mut lookup) = meaning::lookup(&place, args.by, args.common.json)?;
+    let by = args.by.unwrap_or(meaning::DEFAULT);
+    let mut lookup = meaning::lookup(&place, by)?;
     let hits = lookup.search(by, &query, &args.kind, args.limit.into())?;
     let document = report::SearchDocument {
         schema: report::SCHEMA,

@@ -2,8 +2,8 @@
 
 use crate::corpus::{Document, DocumentKind};
 
-/// Longer passages cost time and are cut by the model anyway.
-const LONGEST: usize = 400;
+/// In bytes. A longer passage costs more time than its last words are worth.
+const LONGEST: usize = 240;
 
 /// The text that stands for a document.
 pub fn passage(document: &Document) -> String {
