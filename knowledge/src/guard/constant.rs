@@ -1,11 +1,11 @@
 //! What a patch returns depends on its parameters: a constant in the place of a computed output is refused.
 //!
-//! A value *moves* when a parameter's value flows into it. Sizes, types and devices do not count, and neither does a
-//! tensor that is made from them alone. The flow is followed through assignments, writes into tensors, branches and loops;
-//! where branches disagree, what does not move in one of them does not move afterwards. It cannot see every disguise of a
-//! constant; whether the numbers are right is the judge's to say.
+//! A value *moves* when a parameter's value flows into it, and is *sized* when only a parameter's shape does; a tensor
+//! that is created from sizes alone is neither. The flow is followed through assignments, writes into tensors, branches
+//! and loops; where branches disagree, the lesser holds afterwards. It cannot see every disguise of a constant; whether the
+//! numbers are right is the judge's to say.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use tree_sitter::Node;
 
@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Attributes and methods that describe a tensor without its values.
-const DESCRIBES: [&str; 14] = [
+const DESCRIBES: &[&str] = &[
     "device",
     "dim",
     "dtype",
@@ -31,10 +31,11 @@ const DESCRIBES: [&str; 14] = [
     "numel",
     "shape",
     "size",
+    "stride",
 ];
 
 /// Operations whose result is made from sizes alone, or is the same for all values.
-const CREATES: [&str; 26] = [
+const CREATES: &[&str] = &[
     "empty",
     "empty_like",
     "eye",
@@ -57,7 +58,6 @@ const CREATES: [&str; 26] = [
     "randn",
     "randn_like",
     "scalar_tensor",
-    "stride",
     "tensor",
     "zeros",
     "zeros_like",
@@ -65,6 +65,18 @@ const CREATES: [&str; 26] = [
 
 /// Builtins of which the same is true.
 const DESCRIBE_CALLS: [&str; 3] = ["hasattr", "isinstance", "len"];
+
+/// How a value depends on the parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Level {
+    /// Not at all.
+    #[default]
+    Fixed,
+    /// On their shapes, types or devices alone.
+    Sized,
+    /// On their values.
+    Moving,
+}
 
 pub(super) fn check(function: Node<'_>, source: &str, original: &Original) -> Checked<()> {
     let refused = |node: Node<'_>, what: &str| {
@@ -77,38 +89,48 @@ pub(super) fn check(function: Node<'_>, source: &str, original: &Original) -> Ch
         }
         return Ok(());
     }
-    let mut names: BTreeSet<&str> = original
-        .parameters
-        .iter()
-        .map(|(name, _)| name.trim_start_matches('*'))
-        .filter(|name| !["", "/", "self", "cls"].contains(name))
-        .collect();
-    if names.is_empty() {
-        // A method without other parameters computes from what its module holds.
-        names.insert("self");
-    }
-    let Some(body) = function.child_by_field_name("body") else {
-        return Ok(());
-    };
-    let mut flow = Flow {
-        source,
-        moving: names.iter().map(|name| (*name).to_owned()).collect(),
-        fixed: None,
-    };
-    flow.block(body);
-    match flow.fixed {
-        Some(node) => refused(node, "it returns what is the same for all values"),
+    // Where the original itself computes from shapes alone, more cannot be asked.
+    let least = original.level.max(Level::Sized);
+    let names = original.parameters.iter().map(|(name, _)| name.as_str());
+    let returns = returns(function, source, names);
+    match returns.into_iter().find(|(_, level)| *level < least) {
+        Some((node, _)) => refused(node, "it returns what is the same for all values"),
         None => Ok(()),
     }
 }
 
-/// The variables that move, at one place of the function.
+/// Every `return` of a function, and how what it returns depends on the parameters.
+pub(super) fn returns<'t, 'n>(
+    function: Node<'t>,
+    source: &'t str,
+    parameters: impl Iterator<Item = &'n str>,
+) -> Vec<(Node<'t>, Level)> {
+    let mut levels: BTreeMap<String, Level> = parameters
+        .map(|name| name.trim_start_matches('*'))
+        .filter(|name| !["", "/", "self", "cls"].contains(name))
+        .map(|name| (name.to_owned(), Level::Moving))
+        .collect();
+    if levels.is_empty() {
+        // A method without other parameters computes from what its module holds.
+        levels.insert("self".to_owned(), Level::Moving);
+    }
+    let mut flow = Flow {
+        source,
+        levels,
+        returns: Vec::new(),
+    };
+    if let Some(body) = function.child_by_field_name("body") {
+        flow.block(body);
+    }
+    flow.returns
+}
+
+/// How the variables depend on the parameters, at one place of the function; one that is absent is fixed.
 #[derive(Clone)]
 struct Flow<'t> {
     source: &'t str,
-    moving: BTreeSet<String>,
-    /// The first return of something that does not move.
-    fixed: Option<Node<'t>>,
+    levels: BTreeMap<String, Level>,
+    returns: Vec<(Node<'t>, Level)>,
 }
 
 impl<'t> Flow<'t> {
@@ -120,14 +142,11 @@ impl<'t> Flow<'t> {
     fn statement(&mut self, node: Node<'t>) -> bool {
         match node.kind() {
             "return_statement" => {
-                if !self.returns(node.named_child(0)) && self.fixed.is_none() {
-                    self.fixed = Some(node);
-                }
+                let level = self.returned(node.named_child(0));
+                self.returns.push((node, level));
                 false
             }
-            "raise_statement" | "break_statement" | "continue_statement" => {
-                node.kind() != "raise_statement"
-            }
+            "raise_statement" => false,
             "expression_statement" => {
                 for inner in children(node) {
                     self.expression(inner);
@@ -136,11 +155,11 @@ impl<'t> Flow<'t> {
             }
             "if_statement" => self.branches(node),
             "for_statement" => {
-                let moves = self.field(node, "right");
+                let level = self.field(node, "right");
                 // Twice: what the first turn moved may move more in the second.
                 for _ in 0..2 {
                     if let Some(left) = node.child_by_field_name("left") {
-                        self.assign(left, None, moves);
+                        self.assign(left, None, level);
                     }
                     self.body(node);
                 }
@@ -165,33 +184,26 @@ impl<'t> Flow<'t> {
         }
     }
 
-    /// Follows each branch from the same beginning; afterwards moves what moves at the end of all that go on.
+    /// Follows each branch from the same beginning; afterwards the least of all that go on holds.
     fn branches(&mut self, node: Node<'t>) -> bool {
-        let begin = self.moving.clone();
-        let mut ends: Vec<BTreeSet<String>> = Vec::new();
+        let begin = self.levels.clone();
+        let mut ends: Vec<BTreeMap<String, Level>> = Vec::new();
         let mut has_else = false;
-        let consequence = node.child_by_field_name("consequence");
-        let others = children(node).into_iter().filter_map(|child| {
+        let mut blocks: Vec<Node<'t>> = Vec::new();
+        blocks.extend(node.child_by_field_name("consequence"));
+        for child in children(node) {
             let name = match child.kind() {
                 "elif_clause" => "consequence",
                 "else_clause" => "body",
-                _ => return None,
+                _ => continue,
             };
-            Some((
-                child.kind() == "else_clause",
-                child.child_by_field_name(name)?,
-            ))
-        });
-        let all: Vec<(bool, Node<'t>)> = consequence
-            .map(|block| (false, block))
-            .into_iter()
-            .chain(others)
-            .collect();
-        for (is_else, block) in all {
-            has_else |= is_else;
-            self.moving = begin.clone();
+            has_else |= child.kind() == "else_clause";
+            blocks.extend(child.child_by_field_name(name));
+        }
+        for block in blocks {
+            self.levels = begin.clone();
             if self.block(block) {
-                ends.push(std::mem::take(&mut self.moving));
+                ends.push(std::mem::take(&mut self.levels));
             }
         }
         if !has_else {
@@ -200,9 +212,16 @@ impl<'t> Flow<'t> {
         let Some(first) = ends.pop() else {
             return false;
         };
-        self.moving = ends.iter().fold(first, |moving, end| {
-            moving.intersection(end).cloned().collect()
-        });
+        self.levels = first
+            .into_iter()
+            .map(|(name, level)| {
+                let others = ends
+                    .iter()
+                    .map(|end| end.get(&name).copied().unwrap_or_default());
+                let least = others.fold(level, Level::min);
+                (name, least)
+            })
+            .collect();
         true
     }
 
@@ -213,69 +232,60 @@ impl<'t> Flow<'t> {
                 self.assigned(node);
             }
             "augmented_assignment" => {
-                let moves = self.field(node, "right");
-                if let Some(name) = node
-                    .child_by_field_name("left")
-                    .and_then(|left| root(left, self.source))
-                    && moves
-                {
-                    self.moving.insert(name.to_owned());
+                let level = self.field(node, "right");
+                if let Some(left) = node.child_by_field_name("left") {
+                    self.raise(left, level);
                 }
             }
             "call" => {
                 let Some(function) = node.child_by_field_name("function") else {
                     return;
                 };
-                let Some(owner) = function
-                    .child_by_field_name("object")
-                    .and_then(|object| root(object, self.source))
-                else {
+                let Some(owner) = function.child_by_field_name("object") else {
                     return;
                 };
-                let method = self.name_of(function);
-                if self.field(node, "arguments") {
-                    self.moving.insert(owner.to_owned());
-                } else if ["fill_", "zero_"].contains(&method) {
-                    self.moving.remove(owner);
+                let level = self.field(node, "arguments");
+                if level == Level::Fixed && ["fill_", "zero_"].contains(&self.name_of(function)) {
+                    self.assign(owner, None, level);
+                } else {
+                    self.raise(owner, level);
                 }
             }
             _ => {}
         }
     }
 
-    /// Follows an assignment, of several in one line too; answers whether the value moves.
-    fn assigned(&mut self, node: Node<'t>) -> bool {
-        let Some(right) = node.child_by_field_name("right") else {
-            return false;
-        };
-        let moves = if right.kind() == "assignment" {
-            self.assigned(right)
-        } else {
-            self.moves(right)
-        };
-        if let Some(left) = node.child_by_field_name("left") {
-            self.assign(left, Some(right), moves);
+    /// What is written into a variable moves it at least as much as before.
+    fn raise(&mut self, place: Node<'t>, level: Level) {
+        if let Some(name) = root(place, self.source) {
+            let known = self.levels.entry(name.to_owned()).or_default();
+            *known = level.max(*known);
         }
-        moves
     }
 
-    fn assign(&mut self, left: Node<'t>, right: Option<Node<'t>>, moves: bool) {
+    /// Follows an assignment, of several in one line too; answers how the value depends on the parameters.
+    fn assigned(&mut self, node: Node<'t>) -> Level {
+        let Some(right) = node.child_by_field_name("right") else {
+            return Level::Fixed;
+        };
+        let level = if right.kind() == "assignment" {
+            self.assigned(right)
+        } else {
+            self.level(right)
+        };
+        if let Some(left) = node.child_by_field_name("left") {
+            self.assign(left, Some(right), level);
+        }
+        level
+    }
+
+    fn assign(&mut self, left: Node<'t>, right: Option<Node<'t>>, level: Level) {
         match left.kind() {
             "identifier" => {
-                let name = text(left, self.source);
-                if moves {
-                    self.moving.insert(name.to_owned());
-                } else {
-                    self.moving.remove(name);
-                }
+                self.levels
+                    .insert(text(left, self.source).to_owned(), level);
             }
-            "subscript" | "attribute" => {
-                if let Some(name) = root(left, self.source)
-                    && moves
-                {
-                    self.moving.insert(name.to_owned());
-                }
-            }
+            "subscript" | "attribute" => self.raise(left, level),
             _ => {
                 let targets = children(left);
                 let values = right.map(children).filter(|values| {
@@ -284,105 +294,116 @@ impl<'t> Flow<'t> {
                     listed && values.len() == targets.len()
                 });
                 // The values are looked at before any name changes its meaning, as Python does.
-                let each: Vec<bool> = match &values {
-                    Some(values) => values.iter().map(|value| self.moves(*value)).collect(),
-                    None => vec![moves; targets.len()],
+                let each: Vec<Level> = match &values {
+                    Some(values) => values.iter().map(|value| self.level(*value)).collect(),
+                    None => vec![level; targets.len()],
                 };
-                for (target, moves) in targets.into_iter().zip(each) {
-                    self.assign(target, None, moves);
+                for (target, level) in targets.into_iter().zip(each) {
+                    self.assign(target, None, level);
                 }
             }
         }
     }
 
-    /// Whether everything that is returned moves, but for `None` beside something that does.
-    fn returns(&self, value: Option<Node<'t>>) -> bool {
+    /// What is returned: of several values the one that depends most, if none but `None` is fixed.
+    fn returned(&self, value: Option<Node<'t>>) -> Level {
         let Some(value) = value else {
-            return false;
+            return Level::Fixed;
         };
         match value.kind() {
             "expression_list" | "tuple" | "list" => {
-                let parts = children(value);
-                let fine = |part: &Node<'t>| part.kind() == "none" || self.returns(Some(*part));
-                parts.iter().all(fine) && parts.iter().any(|part| part.kind() != "none")
+                let parts = children(value).into_iter();
+                let levels: Vec<Level> = parts
+                    .filter(|part| part.kind() != "none")
+                    .map(|part| self.returned(Some(part)))
+                    .collect();
+                if levels.contains(&Level::Fixed) {
+                    return Level::Fixed;
+                }
+                levels.into_iter().max().unwrap_or_default()
             }
-            "parenthesized_expression" => self.returns(value.named_child(0)),
-            "conditional_expression" => {
-                // Its condition stands in the middle.
-                let parts = children(value);
-                let ends = [parts.first(), parts.last()];
-                ends.iter().flatten().all(|part| self.returns(Some(**part)))
-            }
-            _ => self.moves(value),
+            "parenthesized_expression" => self.returned(value.named_child(0)),
+            "conditional_expression" => ends(value)
+                .map(|part| self.returned(Some(part)))
+                .min()
+                .unwrap_or_default(),
+            _ => self.level(value),
         }
     }
 
-    fn field(&self, node: Node<'t>, name: &str) -> bool {
+    fn field(&self, node: Node<'t>, name: &str) -> Level {
         node.child_by_field_name(name)
-            .is_some_and(|child| self.moves(child))
+            .map_or(Level::Fixed, |child| self.level(child))
     }
 
     fn name_of(&self, function: Node<'t>) -> &'t str {
-        let name = function
-            .child_by_field_name("attribute")
-            .unwrap_or(function);
-        text(name, self.source)
+        let name = function.child_by_field_name("attribute");
+        text(name.unwrap_or(function), self.source)
     }
 
-    fn any(&self, node: Node<'t>) -> bool {
-        children(node).into_iter().any(|child| self.moves(child))
+    fn most(&self, node: Node<'t>) -> Level {
+        let each = children(node).into_iter().map(|child| self.level(child));
+        each.max().unwrap_or_default()
     }
 
-    /// Whether a parameter's value flows into an expression.
-    fn moves(&self, node: Node<'t>) -> bool {
+    /// How an expression depends on the parameters.
+    fn level(&self, node: Node<'t>) -> Level {
         match node.kind() {
-            "identifier" => self.moving.contains(text(node, self.source)),
-            "comment" | "type" | "string" | "integer" | "float" | "none" | "true" | "false" => {
-                false
+            "identifier" => {
+                let known = self.levels.get(text(node, self.source));
+                known.copied().unwrap_or_default()
             }
-            "attribute" => !DESCRIBES.contains(&self.name_of(node)) && self.field(node, "object"),
+            "comment" | "type" | "string" | "integer" | "float" | "none" | "true" | "false" => {
+                Level::Fixed
+            }
+            "attribute" if DESCRIBES.contains(&self.name_of(node)) => {
+                self.field(node, "object").min(Level::Sized)
+            }
+            "attribute" => self.field(node, "object"),
             "keyword_argument" => self.field(node, "value"),
             "call" => self.called(node),
-            "subscript" => self.any(node),
             "binary_operator" => self.operated(node),
-            "boolean_operator" => self.field(node, "left") && self.field(node, "right"),
-            "conditional_expression" => {
-                let parts = children(node);
-                let ends = [parts.first(), parts.last()];
-                ends.iter()
-                    .flatten()
-                    .all(|part| part.kind() == "none" || self.moves(**part))
-            }
+            "boolean_operator" => self.field(node, "left").min(self.field(node, "right")),
+            "conditional_expression" => ends(node)
+                .filter(|part| part.kind() != "none")
+                .map(|part| self.level(part))
+                .min()
+                .unwrap_or_default(),
             "list_comprehension"
             | "set_comprehension"
             | "dictionary_comprehension"
             | "generator_expression" => self.comprehended(node),
-            _ => self.any(node),
+            _ => self.most(node),
         }
     }
 
-    fn called(&self, node: Node<'t>) -> bool {
+    fn called(&self, node: Node<'t>) -> Level {
         let Some(function) = node.child_by_field_name("function") else {
-            return false;
+            return Level::Fixed;
         };
         let name = self.name_of(function);
         let plain = function.kind() == "identifier";
-        if CREATES.contains(&name)
-            || DESCRIBES.contains(&name)
-            || (plain && DESCRIBE_CALLS.contains(&name))
-        {
-            return false;
+        let arguments = self.field(node, "arguments");
+        if CREATES.contains(&name) {
+            Level::Fixed
+        } else if plain && DESCRIBE_CALLS.contains(&name) {
+            arguments.min(Level::Sized)
+        } else if plain {
+            arguments
+        } else if DESCRIBES.contains(&name) {
+            self.level(function).max(arguments).min(Level::Sized)
+        } else {
+            self.level(function).max(arguments)
         }
-        self.field(node, "arguments") || (!plain && self.moves(function))
     }
 
-    fn operated(&self, node: Node<'t>) -> bool {
+    fn operated(&self, node: Node<'t>) -> Level {
         let side = |name: &str| {
             let node = node.child_by_field_name(name)?;
             Some((node, text(node, self.source)))
         };
         let (Some((left, a)), Some((right, b))) = (side("left"), side("right")) else {
-            return false;
+            return Level::Fixed;
         };
         let operator = node
             .child_by_field_name("operator")
@@ -394,20 +415,30 @@ impl<'t> Flow<'t> {
             "-" | "/" | "//" | "%" | "^" => a == b,
             _ => false,
         };
-        !constant && (self.moves(left) || self.moves(right))
+        if constant {
+            return Level::Fixed;
+        }
+        self.level(left).max(self.level(right))
     }
 
-    fn comprehended(&self, node: Node<'t>) -> bool {
+    fn comprehended(&self, node: Node<'t>) -> Level {
         let mut inner = self.clone();
         for clause in children(node) {
             if clause.kind() == "for_in_clause" {
-                let moves = inner.field(clause, "right");
+                let level = inner.field(clause, "right");
                 if let Some(left) = clause.child_by_field_name("left") {
-                    inner.assign(left, None, moves);
+                    inner.assign(left, None, level);
                 }
             }
         }
-        node.child_by_field_name("body")
-            .is_some_and(|body| inner.moves(body))
+        inner.field(node, "body")
     }
+}
+
+/// The two values of a conditional expression; its condition stands between them.
+fn ends(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
+    let parts = children(node);
+    [parts.first().copied(), parts.last().copied()]
+        .into_iter()
+        .flatten()
 }

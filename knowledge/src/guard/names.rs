@@ -21,13 +21,21 @@ const IMPORTS: [&str; 5] = [
 ];
 
 pub(super) fn check(function: Node<'_>, source: &str, original: &Original) -> Checked<Admitted> {
+    let mut admitted = Admitted {
+        libraries: BTreeSet::new(),
+        helpers: BTreeSet::new(),
+    };
     let mut bound = BTreeSet::new();
     let mut used: Vec<(&str, u32)> = Vec::new();
     let mut waiting = vec![(function, false)];
     while let Some((node, binds)) = waiting.pop() {
         let field = |name: &str| node.child_by_field_name(name);
         match node.kind() {
-            "comment" | "type" => continue,
+            "comment" => continue,
+            "type" => {
+                annotated(node, source, &mut admitted);
+                continue;
+            }
             "import_statement" | "import_from_statement" | "future_import_statement" => {
                 import(node, source)?;
                 continue;
@@ -79,10 +87,6 @@ pub(super) fn check(function: Node<'_>, source: &str, original: &Original) -> Ch
             waiting.push((child, binds));
         }
     }
-    let mut admitted = Admitted {
-        libraries: BTreeSet::new(),
-        helpers: BTreeSet::new(),
-    };
     for (name, line) in used {
         if bound.contains(name) || BUILTINS.contains(&name) {
             continue;
@@ -97,6 +101,19 @@ pub(super) fn check(function: Node<'_>, source: &str, original: &Original) -> Ch
         }
     }
     Ok(admitted)
+}
+
+/// Libraries that an annotation names. It is never evaluated, so it may name anything; a reader finds these imported.
+fn annotated(node: Node<'_>, source: &str, admitted: &mut Admitted) {
+    if node.kind() == "identifier" {
+        let name = text(node, source);
+        if LIBRARIES.iter().any(|(known, _)| *known == name) {
+            admitted.libraries.insert(name.to_owned());
+        }
+    }
+    for child in children(node) {
+        annotated(child, source, admitted);
+    }
 }
 
 fn import(node: Node<'_>, source: &str) -> Checked<()> {

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use portwright_core::plan::PatchTarget;
 use tree_sitter::{Node, Parser, Tree};
 
-use super::tree::{all, children, text};
+use super::{
+    constant::{Level, returns},
+    tree::{all, children, text},
+};
 
 /// What the guards ask of the original.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub(super) struct Original {
     pub parameters: Vec<(String, Option<String>)>,
     /// Whether it returns a value; a function that does not works on its parameters in place.
     pub gives: bool,
+    /// How what it returns depends on its parameters, where it depends least.
+    pub level: Level,
     /// Functions and classes that its module defines.
     pub definitions: BTreeSet<String>,
     /// Attributes that its module uses, and methods that it defines.
@@ -33,9 +38,16 @@ impl Original {
             }
         };
         let function = definition(block, module, "function_definition", target.function)?;
+        let parameters = parameters(function, module);
+        let names = parameters.iter().map(|(name, _)| name.as_str());
+        let level = returns(function, module, names)
+            .into_iter()
+            .map(|(_, level)| level)
+            .min();
         let mut found = Self {
             name: target.function.to_owned(),
-            parameters: parameters(function, module),
+            level: level.unwrap_or_default(),
+            parameters,
             gives: gives(function),
             ..Self::default()
         };
