@@ -8,6 +8,7 @@
 
 pub mod card;
 pub mod catalogue;
+pub mod difference;
 pub mod guard;
 pub mod propose;
 pub mod rules;
