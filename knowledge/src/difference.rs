@@ -157,10 +157,10 @@ mod tests {
     fn changed() -> PortPlan {
         let mut plan = plan();
         let export = plan.export.get_mut(&Backend::Onnxruntime).unwrap();
-        export.dynamic = false;
+        export.optimize = false;
         export.strategy = Strategy::TorchScript;
         plan.config.insert("is_decoder".into(), true.into());
-        let key = "export.onnxruntime.dynamic".into();
+        let key = "export.onnxruntime.optimize".into();
         plan.adaptations = vec![
             adaptation(AdaptationKind::Setting { key }),
             adaptation(AdaptationKind::ExpertsImplementation { name: "e".into() }),
@@ -179,7 +179,7 @@ mod tests {
             [
                 "config.is_decoder",
                 "export.onnxruntime.strategy",
-                "export.onnxruntime.dynamic",
+                "export.onnxruntime.optimize",
                 "experts implementation e"
             ]
         );
@@ -195,8 +195,8 @@ mod tests {
             assert_eq!(left.len(), 3, "{}", change.shown());
             assert!(!left.contains(&change));
         }
-        let dynamic = &between(&before, &after)[2];
-        let less = without(&before, &after, dynamic).unwrap();
+        let optimize = &between(&before, &after)[2];
+        let less = without(&before, &after, optimize).unwrap();
         assert_eq!(less.adaptations.len(), 1);
     }
 

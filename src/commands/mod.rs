@@ -4,6 +4,7 @@ pub mod catalogue;
 pub mod config;
 pub mod doctor;
 pub mod report;
+pub mod rules;
 pub mod run;
 pub mod runs;
 pub mod sweep;
