@@ -65,6 +65,8 @@ pub enum Command {
     Config(commands::config::Args),
     /// List runs, or show what happened in one.
     Runs(commands::runs::Args),
+    /// List the rules that were learnt from verified repairs, or show one.
+    Rules(commands::rules::Args),
     /// Report on a sweep: the coverage matrix, its figures, and what changed since the sweep before.
     Report(commands::report::Args),
     /// Look up what is known: the library's source, its exporters, the operators of formats.

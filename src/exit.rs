@@ -50,6 +50,7 @@ mod tests {
             exercised: Vec::new(),
             cpu_seconds: std::collections::BTreeMap::new(),
             peak_resident_bytes: 0,
+            offered: Vec::new(),
             reused: false,
         }
     }

@@ -1,10 +1,10 @@
 //! The fixer: from a finding to the next plan worth trying, cheapest rung first.
 //!
-//! The ladder is rules, then search; [`Frontier`] holds both and goes on from the plan that came furthest. A language
-//! model joins as one more rung, asked when they are exhausted.
+//! The ladder is rules, those that were learnt after those that were shipped, then search; [`Frontier`] holds them all and
+//! goes on from the plan that came furthest. A language model joins as one more rung, asked when they are exhausted.
 
 use portwright_core::InterfaceCard;
-use portwright_knowledge::search::Frontier;
+use portwright_knowledge::{rules::learnt::LearntRule, search::Frontier};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Action, Agent, Observation, Proposal, unexpected};
@@ -25,10 +25,10 @@ pub struct Fixer {
 }
 
 impl Fixer {
-    pub fn new(card: InterfaceCard, budget: u32) -> Self {
+    pub fn new(card: InterfaceCard, budget: u32, learnt: Vec<LearntRule>) -> Self {
         Self {
             card: Box::new(card),
-            frontier: Frontier::default(),
+            frontier: Frontier::with_rules(learnt),
             left: budget,
         }
     }

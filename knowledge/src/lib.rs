@@ -10,6 +10,8 @@
 pub mod card;
 pub mod catalogue;
 pub mod corpus;
+pub mod difference;
+pub mod guard;
 pub mod propose;
 pub mod retrieval;
 pub mod rules;

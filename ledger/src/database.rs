@@ -14,7 +14,11 @@ use crate::error::{self, LedgerError, Result};
 const APPLICATION: i64 = 0x5057_4C44;
 
 /// The steps from each format to the next; the number of steps is the format this version writes.
-const FORMATS: [&str; 2] = [include_str!("schema.sql"), include_str!("sweeps.sql")];
+const FORMATS: [&str; 3] = [
+    include_str!("schema.sql"),
+    include_str!("sweeps.sql"),
+    include_str!("lessons.sql"),
+];
 
 /// How long a transaction waits for one of another process. Transactions take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,9 +1,9 @@
-//! What happened: runs, events, finished steps, verdicts, sweeps and artefacts.
+//! What happened: runs, events, finished steps, verdicts, sweeps, lessons and artefacts.
 //!
 //! A ledger is one folder:
 //!
 //! ```text
-//! ledger.sqlite      runs, events, steps, verdicts, sweeps (SQLite, write-ahead log)
+//! ledger.sqlite      runs, events, steps, verdicts, sweeps, lessons (SQLite, write-ahead log)
 //! store/ab/cdef…     artefacts, each named by the SHA-256 of its bytes
 //! store/incoming/    artefacts being written; nothing refers to them until they are moved into place
 //! locks/<key>.lock   held while a process works on the run with that key
@@ -22,6 +22,7 @@
 mod database;
 mod error;
 mod events;
+mod lessons;
 mod lock;
 mod runs;
 mod steps;

@@ -5,6 +5,7 @@ pub mod config;
 pub mod doctor;
 pub mod knowledge;
 pub mod report;
+pub mod rules;
 pub mod run;
 pub mod runs;
 pub mod sweep;

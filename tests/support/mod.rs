@@ -4,6 +4,7 @@
 
 pub mod documents;
 pub mod processes;
+pub mod toy;
 
 use std::{
     path::{Path, PathBuf},

@@ -10,7 +10,9 @@ use std::{
 
 use portwright_core::{
     PortPlan,
-    plan::{Adaptation, AdaptationKind, Dtype, Provenance, Run, Source, Strategy, Values},
+    plan::{
+        Adaptation, AdaptationKind, Dtype, Provenance, Run, Source, Strategy, TorchPatch, Values,
+    },
 };
 use portwright_sandbox::environment::Environment;
 use portwright_tools::render::{Files, RenderError, render_code};
@@ -48,6 +50,14 @@ fn python() -> PathBuf {
     Environment::locked().unwrap().python
 }
 
+/// The Transformers package of that environment.
+fn library() -> PathBuf {
+    Environment::locked()
+        .unwrap()
+        .site_packages
+        .join("transformers")
+}
+
 fn run(arguments: &[&str], folder: &Path) {
     let output = Command::new(python())
         .args(arguments)
@@ -61,6 +71,50 @@ fn run(arguments: &[&str], folder: &Path) {
         text(&output.stdout),
         text(&output.stderr)
     );
+}
+
+const BERT: &str = "transformers.models.bert.modeling_bert";
+
+const SELF_OUTPUT: &str = "
+def forward(self, hidden_states: torch.Tensor, input_tensor: torch.Tensor):
+    hidden_states = self.dense(hidden_states)
+    return self.LayerNorm(input_tensor + self.dropout(hidden_states))
+";
+
+const ATTENTION: &str = "
+def eager_attention_forward(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **kwargs,
+):
+    if scaling is None:
+        scaling = 1 / math.sqrt(query.size(-1))
+    scores = torch.matmul(query, key.mT) * scaling
+    if attention_mask is not None:
+        scores = scores + attention_mask
+    scores = F.softmax(scores, dim=-1)
+    output = torch.matmul(scores, value).transpose(1, 2).contiguous()
+    return output, scores
+";
+
+fn patch(target: &str, source: &str) -> Adaptation {
+    Adaptation {
+        kind: AdaptationKind::TorchPatch(TorchPatch {
+            target: target.into(),
+            source: source.into(),
+        }),
+        provenance: Provenance {
+            source: Source::Person,
+            name: "someone".into(),
+            answers: "RuntimeError: no such operator".into(),
+            reason: "The sum the other way round, so that the tests have a function which computes the same.".into(),
+        },
+    }
 }
 
 /// Every plan of the fixtures, and each of them with every strategy, static and dynamic.
@@ -102,6 +156,12 @@ fn variants() -> Vec<PortPlan> {
         }];
         variants.push(variant);
         let mut variant = plan.clone();
+        variant.adaptations = vec![
+            patch(&format!("{BERT}.BertSelfOutput.forward"), SELF_OUTPUT),
+            patch(&format!("{BERT}.eager_attention_forward"), ATTENTION),
+        ];
+        variants.push(variant);
+        let mut variant = plan.clone();
         variant.inputs[0].dtype = Dtype::Int64;
         variant.inputs[0].values = Values::Tokens {
             low: 3,
@@ -130,7 +190,10 @@ fn ruff_has_nothing_to_say_about_any_family_or_strategy() {
     let folder = tempfile::tempdir().unwrap();
     for (index, plan) in variants().iter().enumerate() {
         let name = format!("{}_{index}", plan.model_type.slug());
-        write(&render_code(plan, None).unwrap(), &folder.path().join(name));
+        write(
+            &render_code(plan, None, &library()).unwrap(),
+            &folder.path().join(name),
+        );
     }
     run(
         &["-m", "ruff", "check", "--isolated", "--no-cache", "."],
@@ -154,7 +217,10 @@ fn ruff_has_nothing_to_say_about_any_family_or_strategy() {
 #[test]
 fn the_module_draws_the_weights_that_the_worker_draws() {
     let folder = tempfile::tempdir().unwrap();
-    write(&render_code(&plan("bert"), None).unwrap(), folder.path());
+    write(
+        &render_code(&plan("bert"), None, &library()).unwrap(),
+        folder.path(),
+    );
     let worker = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../sandbox/python/portwright_worker/weights.py");
     fs::copy(worker, folder.path().join("of_the_worker.py")).unwrap();
@@ -194,11 +260,80 @@ assert not torch.equal(ours['words.weight'], model().state_dict()['words.weight'
 }
 
 #[test]
+fn a_patch_is_a_file_of_its_own_and_in_place_while_the_model_is_exported() {
+    let mut plan = plan("bert");
+    plan.adaptations = vec![
+        patch(&format!("{BERT}.BertSelfOutput.forward"), SELF_OUTPUT),
+        patch(&format!("{BERT}.eager_attention_forward"), ATTENTION),
+    ];
+    let files = render_code(&plan, None, &library()).unwrap();
+    insta::assert_snapshot!("patches", files["patches/__init__.py"]);
+    insta::assert_snapshot!("patch_of_attention", files["patches/patch_2.py"]);
+    assert!(files["skillset.py"].contains("redirect_stdout(sys.stderr), patched():"));
+    // Where nothing is exported, nothing is patched.
+    plan.export.clear();
+    let files = render_code(&plan, None, &library()).unwrap();
+    assert!(!files["skillset.py"].contains("patched"));
+    assert!(!files.keys().any(|path| path.starts_with("patches")));
+}
+
+#[test]
+fn a_patch_that_a_guard_refuses_is_never_rendered() {
+    let mut plan = plan("bert");
+    let source = SELF_OUTPUT.replace("self.dense(hidden_states)", "torch.load('x')");
+    let target = format!("{BERT}.BertSelfOutput.forward");
+    plan.adaptations = vec![patch(&target, &source)];
+    let error = render_code(&plan, None, &library()).unwrap_err();
+    assert!(error.to_string().contains("line 3"), "{error}");
+    assert!(error.hint().contains("tensors"), "{}", error.hint());
+    // Without the library's source there is no original, and so no patch.
+    plan.adaptations = vec![patch(&target, SELF_OUTPUT)];
+    assert!(render_code(&plan, None, Path::new("")).is_err());
+}
+
+#[test]
+fn the_tests_of_a_patched_skillset_hold_in_pytorch() {
+    let mut plan = plan("bert");
+    plan.adaptations = vec![patch(
+        &format!("{BERT}.BertSelfOutput.forward"),
+        SELF_OUTPUT,
+    )];
+    let folder = tempfile::tempdir().unwrap();
+    let files = render_code(&plan, None, &library()).unwrap();
+    write(&files, &folder.path().join("bert"));
+    let select = [
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "patch",
+        "bert",
+    ];
+    run(&select, folder.path());
+    // The same test fails for a patch that computes something else.
+    let path = folder.path().join("bert/patches/patch_1.py");
+    let wrong = files["patches/patch_1.py"].replace("input_tensor +", "2 * input_tensor +");
+    fs::write(path, wrong).unwrap();
+    let output = Command::new(python())
+        .args(select)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        !output.status.success() && printed.contains("differs by"),
+        "{printed}"
+    );
+}
+
+#[test]
 fn a_module_holds_only_what_its_plan_needs() {
     let mut plan = plan("bert");
-    assert!(render_code(&plan, None).unwrap()["skillset.py"].contains("openvino"));
+    assert!(render_code(&plan, None, &library()).unwrap()["skillset.py"].contains("openvino"));
     plan.export.clear();
-    let module = &render_code(&plan, None).unwrap()["skillset.py"];
+    let module = &render_code(&plan, None, &library()).unwrap()["skillset.py"];
     for word in [
         "openvino",
         "onnxruntime",
@@ -213,7 +348,7 @@ fn a_module_holds_only_what_its_plan_needs() {
 #[test]
 fn no_part_of_portwright_is_named_in_the_code() {
     for plan in plans() {
-        for (path, text) in render_code(&plan, None).unwrap() {
+        for (path, text) in render_code(&plan, None, &library()).unwrap() {
             assert!(
                 !text.to_lowercase().contains("portwright"),
                 "{path} of {}",
@@ -226,7 +361,7 @@ fn no_part_of_portwright_is_named_in_the_code() {
 #[test]
 fn the_plan_beside_the_module_is_the_plan_it_was_rendered_from() {
     let plan = plan("clip");
-    let files = render_code(&plan, None).unwrap();
+    let files = render_code(&plan, None, &library()).unwrap();
     assert_eq!(PortPlan::from_toml(&files["plan.toml"]).unwrap(), plan);
 }
 
@@ -234,7 +369,7 @@ fn the_plan_beside_the_module_is_the_plan_it_was_rendered_from() {
 fn code_hidden_in_a_text_of_the_plan_is_refused() {
     let mut plan = plan("bert");
     plan.task = "base\"\"\"\nimport os".into();
-    let error = render_code(&plan, None).unwrap_err();
+    let error = render_code(&plan, None, &library()).unwrap_err();
     assert!(
         matches!(&error, RenderError::Text { key, .. } if key == "task"),
         "{error}"
@@ -261,7 +396,7 @@ fn local_plan() -> PortPlan {
 
 #[test]
 fn a_local_folders_files_come_along_and_its_configuration_lies_below_the_plans() {
-    let files = render_code(&local_plan(), Some(&local_files())).unwrap();
+    let files = render_code(&local_plan(), Some(&local_files()), &library()).unwrap();
     let module = &files["skillset.py"];
     assert!(module.contains("from .modeling.configuration_palm import PalmConfig\n"));
     assert!(module.contains("from .modeling.modeling_palm import PalmForCausalLM\n"));
@@ -275,17 +410,17 @@ fn a_local_folders_files_come_along_and_its_configuration_lies_below_the_plans()
 
 #[test]
 fn a_local_plan_without_its_files_says_what_is_missing() {
-    let error = render_code(&local_plan(), None).unwrap_err();
+    let error = render_code(&local_plan(), None, &library()).unwrap_err();
     assert!(matches!(error, RenderError::NoModelling { .. }), "{error}");
     let mut files = local_files();
     files.remove("configuration_palm.py");
-    let error = render_code(&local_plan(), Some(&files)).unwrap_err();
+    let error = render_code(&local_plan(), Some(&files), &library()).unwrap_err();
     assert!(matches!(error, RenderError::NoClass { .. }), "{error}");
 }
 
 #[test]
 fn the_module_and_tests_of_bert() {
-    let files = render_code(&plan("bert"), None).unwrap();
+    let files = render_code(&plan("bert"), None, &library()).unwrap();
     insta::assert_snapshot!("bert_skillset", files["skillset.py"]);
     insta::assert_snapshot!("bert_test_skillset", files["test_skillset.py"]);
 }

@@ -3,11 +3,11 @@
 use std::{fs, path::PathBuf};
 
 use portwright_core::{
-    PortPlan, Signature, Stage, Verdict,
+    Finding, PortPlan, Signature, Stage, Verdict,
     job::{Introspection, Job, JobOutcome, JobReport, ModelSource},
 };
-use portwright_knowledge::{card, tracing::Sources};
-use portwright_tools::render;
+use portwright_knowledge::{card, guard::PatchRefused, tracing::Sources};
+use portwright_tools::render::{self, RenderError};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -162,11 +162,17 @@ pub async fn generate(
     let mut action = generator.step(Observation::Begin);
     loop {
         let observation = match action {
-            Action::Render { plan } => {
-                let step = render_into(steps, request, &plan, phase).await?;
-                folder = Some(step.folder.join(plan.model_type.slug()));
-                Observation::Rendered { files: step.value }
-            }
+            Action::Render { plan } => match render_into(steps, request, &plan, phase).await {
+                Ok(step) => {
+                    folder = Some(step.folder.join(plan.model_type.slug()));
+                    Observation::Rendered { files: step.value }
+                }
+                // Code that a guard refuses is the plan's fault, and never runs.
+                Err(DriverError::Render(RenderError::Patch(refused))) => {
+                    failed(Failure::fail(refusal(&refused)))
+                }
+                Err(error) => return Err(error),
+            },
             Action::Finish(Ok(_)) => {
                 return Ok(folder.ok_or_else(|| {
                     Failure::fail(analyse_finding(
@@ -195,7 +201,7 @@ async fn render_into(
     let key = (phase, plan);
     steps
         .step("generate", &key, async |folder| {
-            let files = render::render_code(plan, request.target.modelling.as_ref())?;
+            let files = code(steps, request, plan)?;
             let root = folder.join(plan.model_type.slug());
             for (name, text) in &files {
                 let path = root.join(name);
@@ -208,6 +214,29 @@ async fn render_into(
             Ok(files.len())
         })
         .await
+}
+
+/// The code of a plan's skillset.
+pub fn code(
+    steps: &Steps<'_>,
+    request: &Request,
+    plan: &PortPlan,
+) -> Result<render::Files, RenderError> {
+    let library = steps.session.environment.site_packages.join("transformers");
+    render::render_code(plan, request.target.modelling.as_ref(), &library)
+}
+
+/// The finding of a torch patch that a guard refused.
+fn refusal(refused: &PatchRefused) -> Box<Finding> {
+    let guard = refused.refusal.guard();
+    Box::new(Finding {
+        stage: Stage::Generate,
+        backend: None,
+        signature: Signature::phrase(format!("the patch is refused: {guard}")),
+        message: refused.to_string(),
+        error: None,
+        hint: Some(refused.refusal.hint().to_owned()),
+    })
 }
 
 /// The typed answer of a job.
@@ -225,12 +254,8 @@ pub fn failed(failure: Failure) -> Observation {
     }
 }
 
-fn analyse_finding(
-    phrase: &str,
-    message: String,
-    hint: Option<String>,
-) -> Box<portwright_core::Finding> {
-    Box::new(portwright_core::Finding {
+fn analyse_finding(phrase: &str, message: String, hint: Option<String>) -> Box<Finding> {
+    Box::new(Finding {
         stage: Stage::Analyse,
         backend: None,
         signature: Signature::phrase(phrase),

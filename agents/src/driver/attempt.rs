@@ -14,7 +14,6 @@ use portwright_sandbox::{
     judge::{self, Case},
     pool::JobRequest,
 };
-use portwright_tools::render;
 use serde_json::json;
 
 use crate::{
@@ -24,7 +23,7 @@ use crate::{
 
 use super::{
     DriverError, Request,
-    analyse::{answer, failed, generate},
+    analyse::{answer, code, failed, generate},
     ground::{Failure, Ground, Phase, had_space, job_in, path_text, prepare},
     steps::{Steps, subfolder},
 };
@@ -62,10 +61,7 @@ pub async fn attempt(
         }
     };
     // The code is part of the key, and so are the templates it was rendered from.
-    let code = Digest::of_json(&render::render_code(
-        plan,
-        request.target.modelling.as_ref(),
-    )?)?;
+    let code = Digest::of_json(&code(steps, request, plan)?)?;
     let mut attempt = Attempt {
         steps,
         request,

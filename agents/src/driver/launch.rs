@@ -6,6 +6,7 @@ use portwright_core::{
     Backend, Digest, Finding, PortPlan, RunId, Verdict, event::Event, plan::Strategy,
     verdict::BackendVerdict,
 };
+use portwright_knowledge::rules::learnt::LearntRule;
 use portwright_ledger::{NewRun, NewStep, RunLock};
 use portwright_tools::repository;
 
@@ -17,10 +18,12 @@ use crate::{
 
 use super::{
     DriverError, Outcome, Request, Session, Verify,
+    ablate::ablated,
     analyse::analyse,
     attempt::{Attempted, all, attempt},
     generation::generation,
     ground::Phase,
+    learn::{self, Repaired},
     publish,
     steps::Steps,
 };
@@ -30,11 +33,15 @@ use super::{
 pub async fn run(session: &Session, request: &Request) -> Result<Outcome, DriverError> {
     let key = Digest::of_json(&(&session.identity, request))?;
     let _lock = lock(session, &key).await?;
-    if let Some(outcome) = finished(session, request, &key)? {
+    let learnt = learn::known(session)?;
+    if let Some(outcome) = finished(session, request, &key, &learnt)? {
         return Ok(outcome);
     }
     let steps = begin(session, request, &key)?;
-    let outcome = work(&steps, request).await?;
+    let outcome = Outcome {
+        offered: learnt.iter().map(|rule| rule.name.clone()).collect(),
+        ..work(&steps, request, &learnt).await?
+    };
     keep(&steps, &outcome)?;
     let exit_code = u8::from(!outcome.passed());
     let record = session.ledger.finish_run(&steps.run, exit_code)?;
@@ -53,11 +60,13 @@ async fn lock(session: &Session, key: &Digest) -> Result<RunLock, DriverError> {
     Ok(tokio::task::spawn_blocking(waiting).await??)
 }
 
-/// The outcome of a run with this key that has ended and whose commit, if it made one, is still there.
+/// The outcome of a run with this key that has ended and whose commit, if it made one, is still there. A pass stays what
+/// it is, whatever was learnt since; a failure that a new rule answers is worked on again.
 fn finished(
     session: &Session,
     request: &Request,
     key: &Digest,
+    learnt: &[LearntRule],
 ) -> Result<Option<Outcome>, DriverError> {
     let Some(run) = session.ledger.find_run_by_key(key)? else {
         return Ok(None);
@@ -69,6 +78,9 @@ fn finished(
         return Ok(None);
     };
     let outcome: Outcome = serde_json::from_value(kept.result)?;
+    if learn::is_outdated(&outcome, learnt) {
+        return Ok(None);
+    }
     let there = match (&outcome.commit, &request.repository) {
         (Some(commit), Some(repository)) => repository::contains(repository, commit)?,
         _ => true,
@@ -103,7 +115,11 @@ fn begin<'a>(
     Steps::new(session, run.id, request.fresh)
 }
 
-async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverError> {
+async fn work(
+    steps: &Steps<'_>,
+    request: &Request,
+    learnt: &[LearntRule],
+) -> Result<Outcome, DriverError> {
     let analysis = match analyse(steps, request).await? {
         Ok(analysis) => analysis,
         Err(failure) => {
@@ -122,7 +138,8 @@ async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverErr
             if analysis.tries == 1 { "try" } else { "tries" }
         ),
     )?;
-    let (plan, searched) = repair(steps, request, &analysis).await?;
+    let (row, repairs) = repair(steps, request, &analysis, learnt).await?;
+    let (plan, searched) = (row.plan, row.verdicts);
     let passing: Vec<Backend> = searched
         .iter()
         .filter(|v| v.verdict == Verdict::Pass)
@@ -144,6 +161,7 @@ async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverErr
     // Once more from nothing: only what passes on a fresh build and on seeds that no earlier step used counts.
     let plan = trimmed(&plan, &passing);
     let fresh = attempt(steps, request, &plan, &passing, Phase::Fresh).await?;
+    learn::verified(steps, request, &repairs, &fresh.verdicts)?;
     let fresh = match request.effort.verify {
         Verify::Always => tested(steps, request, fresh).await?,
         Verify::Repaired => fresh,
@@ -163,12 +181,13 @@ async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverErr
 }
 
 /// Takes the analyst's plan to every backend, and lets a fixer repair one failing backend after the other while the
-/// budget lasts.
+/// budget lasts. Answers with the best plan, its verdicts, and the repairs that led to it.
 async fn repair(
     steps: &Steps<'_>,
     request: &Request,
     analysis: &Analysis,
-) -> Result<(PortPlan, Vec<BackendVerdict>), DriverError> {
+    learnt: &[LearntRule],
+) -> Result<(Row, Vec<Repaired>), DriverError> {
     let everywhere = &request.backends;
     let mut row = Row {
         plan: (*analysis.plan).clone(),
@@ -180,11 +199,12 @@ async fn repair(
     let began = Instant::now();
     let mut left = request.attempts;
     let mut given_up = BTreeSet::new();
+    let mut repairs = Vec::new();
     while let Some((backend, finding)) = row.failing(&given_up) {
-        let mut fixer = Fixer::new((*analysis.card).clone(), left);
+        let mut fixer = Fixer::new((*analysis.card).clone(), left, learnt.to_vec());
         let mut observation = Observation::Attempted {
             plan: Box::new(row.plan.clone()),
-            finding: Box::new(finding),
+            finding: Box::new(finding.clone()),
         };
         loop {
             let out_of_time = began.elapsed().as_secs() >= request.repair_seconds;
@@ -199,7 +219,7 @@ async fn repair(
                     break;
                 }
             };
-            let plan = *proposal.plan;
+            let plan = (*proposal.plan).clone();
             steps.decided(
                 Fixer::NAME,
                 format!("{backend}: {}", proposal.adaptation.provenance.reason),
@@ -207,7 +227,10 @@ async fn repair(
             let tried = attempt(steps, request, &plan, &[backend], Phase::Search)
                 .await?
                 .verdicts;
-            if let Some(finding) = tried.into_iter().next().and_then(|verdict| verdict.finding) {
+            if let Some(verdict) = tried.into_iter().next()
+                && let Some(finding) = verdict.finding.clone()
+            {
+                learn::tried(steps, request, learnt, &proposal, Some(&verdict))?;
                 observation = Observation::Attempted {
                     plan: Box::new(plan),
                     finding: Box::new(finding),
@@ -220,14 +243,22 @@ async fn repair(
                 .verdicts;
             let repaired = Row { plan, verdicts };
             if repaired.passes() > row.passes() {
+                let repaired = ablated(steps, request, &row.plan, repaired, backend).await?;
+                repairs.push(Repaired {
+                    backend,
+                    finding,
+                    before: row.plan,
+                    after: repaired.plan.clone(),
+                });
                 row = repaired;
                 break;
             }
+            learn::tried(steps, request, learnt, &proposal, None)?;
             observation = Observation::BrokeAnother;
         }
         left = fixer.left();
     }
-    Ok((row.plan, row.verdicts))
+    Ok((row, repairs))
 }
 
 fn decide(
@@ -249,13 +280,13 @@ fn decide(
 }
 
 /// A plan and its verdicts on the requested backends.
-struct Row {
-    plan: PortPlan,
-    verdicts: Vec<BackendVerdict>,
+pub struct Row {
+    pub plan: PortPlan,
+    pub verdicts: Vec<BackendVerdict>,
 }
 
 impl Row {
-    fn passes(&self) -> usize {
+    pub fn passes(&self) -> usize {
         self.verdicts
             .iter()
             .filter(|v| v.verdict == Verdict::Pass)
@@ -344,6 +375,7 @@ fn outcome(
             .unwrap_or_default(),
         cpu_seconds: costs.cpu_seconds,
         peak_resident_bytes: costs.peak_resident_bytes,
+        offered: Vec::new(),
         reused: false,
     }
 }

@@ -4,12 +4,14 @@
 //! the ledger under a key made of everything that can change its result. A killed run resumes because a finished key
 //! is never done again.
 
+mod ablate;
 mod analyse;
 mod attempt;
 mod error;
 mod generation;
 mod ground;
 mod launch;
+mod learn;
 mod publish;
 mod session;
 mod steps;
@@ -147,6 +149,9 @@ pub struct Outcome {
     /// The largest resident memory of any job, in bytes.
     #[serde(default)]
     pub peak_resident_bytes: u64,
+    /// The learnt rules that the fixer could use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offered: Vec<String>,
     /// Whether everything was found finished in the ledger.
     pub reused: bool,
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     DriverError, Request,
-    analyse::answer,
+    analyse::{answer, code},
     ground::{Failure, job_in, path_text},
     steps::Steps,
 };
@@ -87,7 +87,7 @@ pub async fn publish(
             &json!([repository, plan, verdicts]),
             async |_folder| {
                 let versions = &steps.session.environment.versions;
-                let mut files = render::render_code(plan, request.target.modelling.as_ref())?;
+                let mut files = code(steps, request, plan)?;
                 files.extend(render::render_documents(
                     plan, card, verdicts, versions, &files,
                 )?);

@@ -29,7 +29,7 @@ fn decision(action: Action<Result<Proposal, GaveUp>>) -> Result<Proposal, GaveUp
 
 #[test]
 fn an_export_finding_leads_to_another_export() {
-    let mut fixer = Fixer::new(card(), 3);
+    let mut fixer = Fixer::new(card(), 3, Vec::new());
     let proposal = decision(fixer.step(attempted(&plan()))).unwrap();
     assert_ne!(proposal.plan.export, plan().export);
     assert_eq!(proposal.plan.config, plan().config);
@@ -38,7 +38,7 @@ fn an_export_finding_leads_to_another_export() {
 
 #[test]
 fn no_plan_is_proposed_twice() {
-    let mut fixer = Fixer::new(card(), 50);
+    let mut fixer = Fixer::new(card(), 50, Vec::new());
     let mut seen = vec![plan().digest().unwrap()];
     let mut next = fixer.step(attempted(&plan()));
     while let Ok(proposal) = decision(next) {
@@ -52,7 +52,7 @@ fn no_plan_is_proposed_twice() {
 
 #[test]
 fn the_budget_is_kept_and_named() {
-    let mut fixer = Fixer::new(card(), 1);
+    let mut fixer = Fixer::new(card(), 1, Vec::new());
     decision(fixer.step(attempted(&plan()))).unwrap();
     let gave_up = decision(fixer.step(Observation::BrokeAnother)).unwrap_err();
     assert!(gave_up.reason.contains("run.attempts"));
@@ -61,7 +61,7 @@ fn the_budget_is_kept_and_named() {
 
 #[test]
 fn what_it_did_not_ask_for_ends_it_with_a_reason() {
-    let gave_up = decision(Fixer::new(card(), 1).step(Observation::Sound {
+    let gave_up = decision(Fixer::new(card(), 1, Vec::new()).step(Observation::Sound {
         exercised: Vec::new(),
     }))
     .unwrap_err();

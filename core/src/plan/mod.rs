@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use adaptation::{Adaptation, AdaptationKind, Provenance, Source};
+pub use adaptation::{Adaptation, AdaptationKind, PatchTarget, Provenance, Source, TorchPatch};
 pub use generation::{Feed, GenerationPlan, step_name};
 pub use input::{Axis, Dim, Dtype, InputSpec, Run, Values};
 pub use parse::PlanError;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-use super::{Axis, PortPlan, SCHEMA, Strategy, Values};
+use super::{AdaptationKind, Axis, PortPlan, SCHEMA, Strategy, Values};
 use crate::backend::Backend;
 
 /// What is wrong with a plan.
@@ -71,6 +71,7 @@ pub(super) fn validate(plan: &PortPlan) -> Result<(), PlanError> {
         }
     }
     validate_inputs(plan)?;
+    validate_patches(plan)?;
     for (backend, export) in &plan.export {
         let key = |name: &str| format!("export.{backend}.{name}");
         one_of(&key("attention"), &export.attention, &["eager", "sdpa"])?;
@@ -110,6 +111,31 @@ pub(super) fn validate(plan: &PortPlan) -> Result<(), PlanError> {
             "export.openvino.dynamic",
             "the ONNX file that is read has fixed axes: say `dynamic = false`",
         ));
+    }
+    Ok(())
+}
+
+/// The target of a patch becomes an import, and two patches of one function would contradict each other. What its source
+/// may hold is asked where it is parsed.
+fn validate_patches(plan: &PortPlan) -> Result<(), PlanError> {
+    let mut seen = BTreeSet::new();
+    for (index, adaptation) in plan.adaptations.iter().enumerate() {
+        let AdaptationKind::TorchPatch(patch) = &adaptation.kind else {
+            continue;
+        };
+        let key = format!("adaptations[{index}].kind.target");
+        if patch.parts().is_none() {
+            return Err(invalid(
+                &key,
+                "a target is a module and a function of it, with dots",
+            ));
+        }
+        for part in patch.target.split('.') {
+            identifier(&key, part)?;
+        }
+        if !seen.insert(&patch.target) {
+            return Err(invalid(&key, "two patches replace this function"));
+        }
     }
     Ok(())
 }
@@ -328,6 +354,42 @@ attention = "eager"
         );
         let plan = from_toml(&text).unwrap();
         assert_eq!(from_toml(&to_toml(&plan).unwrap()).unwrap(), plan);
+    }
+
+    const PATCH: &str = r#"
+[[adaptations]]
+kind = { is = "torch-patch", target = "transformers.models.bert.modeling_bert.BertSelfAttention.forward", source = "def forward(self): ..." }
+provenance = { source = "person", name = "x", answers = "y", reason = "z" }
+"#;
+
+    #[test]
+    fn a_patch_survives_writing_and_reading_and_its_target_has_parts() {
+        let plan = from_toml(&format!("{PLAN}{PATCH}")).unwrap();
+        assert_eq!(from_toml(&to_toml(&plan).unwrap()).unwrap(), plan);
+        let AdaptationKind::TorchPatch(patch) = &plan.adaptations[0].kind else {
+            panic!("it is a patch");
+        };
+        let parts = patch.parts().unwrap();
+        assert_eq!(parts.module, "transformers.models.bert.modeling_bert");
+        assert_eq!(parts.class, Some("BertSelfAttention"));
+        assert_eq!(parts.function, "forward");
+    }
+
+    #[test]
+    fn a_patch_of_no_function_and_a_second_patch_of_one_are_refused() {
+        let bad = |target: &str| {
+            let patch = PATCH.replace(
+                "transformers.models.bert.modeling_bert.BertSelfAttention.forward",
+                target,
+            );
+            from_toml(&format!("{PLAN}{patch}"))
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(bad("forward").contains("with dots"));
+        assert!(bad("os;system.x").contains("identifier"));
+        let twice = from_toml(&format!("{PLAN}{PATCH}{PATCH}")).unwrap_err();
+        assert!(twice.to_string().contains("two patches"), "{twice}");
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::{
 use portwright_core::{Digest, Finding, InterfaceCard, PortPlan, Stage};
 use serde::{Deserialize, Serialize};
 
-use super::{Candidate, candidates, stated::STATED};
-use crate::rules;
+use super::{Candidate, candidates, same_recipe, stated::STATED};
+use crate::rules::{self, learnt, learnt::LearntRule};
 
 /// Plans with one finding that are still taken up; after more of them the changes evidently do not touch its cause.
 const SAME: usize = 3;
@@ -44,10 +44,22 @@ pub struct Frontier {
     /// The progress of the plan from which the latest one was made.
     from: usize,
     advances: usize,
+    /// Rules that come after the seed rules and before the search.
+    #[serde(default)]
+    learnt: Vec<LearntRule>,
 }
 
 impl Frontier {
-    /// Takes note that `plan` met `finding`, and of what to try from there: rules first, then the search.
+    /// A frontier that also knows rules which were learnt.
+    pub fn with_rules(learnt: Vec<LearntRule>) -> Self {
+        Self {
+            learnt,
+            ..Self::default()
+        }
+    }
+
+    /// Takes note that `plan` met `finding`, and of what to try from there: rules first, those that were learnt after
+    /// those that were shipped, then the search.
     pub fn observe(&mut self, card: &InterfaceCard, plan: &PortPlan, finding: &Finding) {
         self.tried.extend(plan.digest().ok());
         let times = self
@@ -65,7 +77,14 @@ impl Frontier {
             return;
         }
         let mut waiting = VecDeque::from(rules::candidates(card, plan, finding));
-        waiting.extend(candidates(card, plan, finding, &self.tried));
+        waiting.extend(learnt::candidates(&self.learnt, card, plan, finding));
+        for candidate in candidates(card, plan, finding, &self.tried) {
+            // What a rule says already is not tried a second time under the name of the search.
+            let known = |rule: &Candidate| same_recipe(&rule.plan, &candidate.plan);
+            if !waiting.iter().any(known) {
+                waiting.push_back(candidate);
+            }
+        }
         self.nodes.push(Node {
             reached: finding.stage,
             place: place(finding),

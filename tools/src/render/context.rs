@@ -11,7 +11,7 @@ use portwright_core::{
 use serde_json::{Map, Value as Json};
 
 use super::{
-    RenderError, inputs,
+    RenderError, inputs, patches,
     python::{Literal, string, wrap},
 };
 
@@ -93,6 +93,9 @@ pub fn change(kind: &AdaptationKind) -> String {
         AdaptationKind::Setting { key } => format!("the plan's `{key}`"),
         AdaptationKind::ExpertsImplementation { name } => {
             format!("experts implementation `{name}`")
+        }
+        AdaptationKind::TorchPatch(patch) => {
+            format!("another `{}` while the model is exported", patch.target)
         }
     }
 }
@@ -203,6 +206,7 @@ pub fn code(
         adaptations_literal => adaptations_literal(plan),
         packages_literal => packages_literal(plan, &backends),
         experts => experts(plan),
+        patched => exported && patches::listed(plan).next().is_some(),
         onnxruntime => export(Backend::Onnxruntime),
         openvino => export(Backend::Openvino),
         builders_literal => functions("_BUILDERS = ", "_export_", plan),
@@ -322,7 +326,8 @@ fn class_import(
     })
 }
 
-fn import(module: &str, names: &[&str]) -> String {
+/// `from module import names`, over several lines where it does not fit in one.
+pub fn import(module: &str, names: &[&str]) -> String {
     let line = format!("from {module} import {}", names.join(", "));
     if line.len() <= 88 {
         return line;
@@ -425,7 +430,7 @@ fn experts(plan: &PortPlan) -> Vec<Value> {
             AdaptationKind::ExpertsImplementation { name } => {
                 Some(context! { name, comment => wrap(&adaptation.provenance.reason, 82) })
             }
-            AdaptationKind::Setting { .. } => None,
+            AdaptationKind::Setting { .. } | AdaptationKind::TorchPatch(_) => None,
         });
     found.collect()
 }

@@ -197,6 +197,8 @@ fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use portwright_core::{
         Finding, Signature, Stage,
         card::{self, ClassFact, SourceSpan},
@@ -293,7 +295,7 @@ mod tests {
     #[test]
     fn a_pass_shows_its_evidence_and_a_failure_its_reason() {
         let plan = plan();
-        let code = render_code(&plan, None).unwrap();
+        let code = render_code(&plan, None, Path::new("")).unwrap();
         let versions = BTreeMap::from([("torch".to_owned(), "2.13.0".to_owned())]);
         let files = render_documents(
             &plan,
@@ -324,7 +326,7 @@ mod tests {
     #[test]
     fn the_manifest_names_every_other_file_by_its_digest() {
         let plan = plan();
-        let code = render_code(&plan, None).unwrap();
+        let code = render_code(&plan, None, Path::new("")).unwrap();
         let files = render_documents(&plan, &card(&plan), &[], &BTreeMap::new(), &code).unwrap();
         let manifest: serde_json::Value = serde_json::from_str(&files["manifest.json"]).unwrap();
         for (path, text) in code.iter().chain(files.get_key_value("README.md")) {

@@ -7,12 +7,14 @@
 mod context;
 mod documents;
 mod inputs;
+mod patches;
 mod python;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use portwright_core::plan::{PlanError, PortPlan};
+use portwright_knowledge::guard::PatchRefused;
 use thiserror::Error;
 
 pub use documents::render_documents;
@@ -33,6 +35,8 @@ pub enum RenderError {
     NoModelling { module: String },
     #[error("no file of the local folder defines the class `{class}`")]
     NoClass { class: String },
+    #[error(transparent)]
+    Patch(#[from] PatchRefused),
     #[error("the local folder's config.json is no JSON object: {0}")]
     Config(serde_json::Error),
     #[error("a template failed: {0}")]
@@ -53,6 +57,7 @@ impl RenderError {
             RenderError::NoClass { .. } => {
                 "check the plan's `class` and `config_class` against the folder's files"
             }
+            RenderError::Patch(refused) => refused.refusal.hint(),
             RenderError::Config(_) => "repair the folder's config.json",
             RenderError::Template(_) | RenderError::Manifest(_) => {
                 "this is a defect in Portwright: please report it with the plan"
@@ -71,6 +76,8 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "skillset.py.j2",
     "weights.py.j2",
     "export.py.j2",
+    "patch.py.j2",
+    "patches.py.j2",
     "init.py.j2",
     "test_skillset.py.j2",
     "readme.md.j2",
@@ -99,12 +106,15 @@ fn environment() -> Result<Environment<'static>, RenderError> {
 }
 
 /// Renders the module, its tests and the plan. `modelling` holds the Python files of a local folder by name; they go
-/// into `modeling/`.
+/// into `modeling/`. `library` is the folder of the installed Transformers package: the guards read there what a torch
+/// patch replaces.
 pub fn render_code(
     plan: &PortPlan,
     modelling: Option<&BTreeMap<String, String>>,
+    library: &Path,
 ) -> Result<Files, RenderError> {
     plan.validate()?;
+    let patches = patches::of_plan(plan, modelling, library)?;
     let environment = environment()?;
     let context = context::code(plan, modelling)?;
     let render = |template: &str| -> Result<String, RenderError> {
@@ -118,6 +128,9 @@ pub fn render_code(
         ("test_skillset.py".into(), render(tests)?),
         ("plan.toml".into(), plan.to_toml()?),
     ]);
+    if context::backends(plan).len() > 1 {
+        files.extend(patches::render(&environment, &patches)?);
+    }
     if context::is_local(plan) {
         let own = modelling.into_iter().flatten();
         for (name, text) in own.filter(|(name, _)| *name != context::CONFIG_FILE) {

@@ -1,0 +1,163 @@
+//! What a rule changes, and how a plan is changed by it.
+
+use portwright_core::{
+    Finding, InterfaceCard, PortPlan,
+    plan::{AdaptationKind, Export, Strategy},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::propose::more_input;
+
+/// Gains beyond this, either way, mean that the configuration is at fault and not the weights.
+const LARGEST_GAIN: f64 = 4.0;
+
+/// One change, in terms that hold for any model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Change {
+    Experts {
+        implementation: String,
+    },
+    Gain {
+        factor: f64,
+    },
+    DropIgnoredControl,
+    /// An argument of `forward` that is no tensor, where the class takes one of this name.
+    Call {
+        name: String,
+        value: Value,
+    },
+    /// One more input, where the class takes one of this name.
+    Input {
+        name: String,
+    },
+    /// A field of the type's own configuration, where it has one of this name.
+    Field {
+        name: String,
+        value: Value,
+    },
+    Attention {
+        implementation: String,
+    },
+    Static,
+    /// The tracer, with every size fixed.
+    StaticTracer,
+    /// Batches of one size only.
+    FixedBatch,
+    /// Who makes the artefact.
+    Strategy {
+        strategy: Strategy,
+    },
+    /// The exporter's own graph optimiser does not run.
+    PlainGraph,
+    RuntimeOptimization {
+        level: String,
+    },
+}
+
+impl Change {
+    /// Changes `plan` and says what was changed; `None` where the change does not apply to it. `text` is what the
+    /// finding says.
+    pub(super) fn apply(
+        &self,
+        card: &InterfaceCard,
+        plan: &mut PortPlan,
+        finding: &Finding,
+        text: &str,
+    ) -> Option<AdaptationKind> {
+        match self {
+            Change::Experts { implementation } => {
+                let kind = AdaptationKind::ExpertsImplementation {
+                    name: implementation.clone(),
+                };
+                let known = plan.adaptations.iter().any(|known| known.kind == kind);
+                (!known).then_some(kind)
+            }
+            Change::Gain { factor } => {
+                plan.weights.gain *= factor;
+                let gain = plan.weights.gain;
+                (1.0 / LARGEST_GAIN..=LARGEST_GAIN)
+                    .contains(&gain)
+                    .then(|| setting("weights.gain".into()))
+            }
+            Change::DropIgnoredControl => drop_ignored_control(plan, text),
+            Change::Call { name, value } => {
+                let class = card.class(&plan.class)?;
+                class.inputs.iter().find(|input| input.name == *name)?;
+                plan.call.insert(name.clone(), value.clone());
+                Some(setting(format!("call.{name}")))
+            }
+            Change::Input { name } => {
+                let class = card.class(&plan.class)?;
+                class.inputs.iter().find(|input| input.name == *name)?;
+                if plan.input(name).is_some() {
+                    return None;
+                }
+                *plan = more_input(card, plan, name)?;
+                Some(setting(format!("inputs.{name}")))
+            }
+            Change::Field { name, value } => {
+                card.config_fields
+                    .iter()
+                    .find(|field| field.name == *name)?;
+                plan.config.insert(name.clone(), value.clone());
+                Some(setting(format!("config.{name}")))
+            }
+            Change::Attention { implementation } => export(plan, finding, "attention", |export| {
+                export.attention.clone_from(implementation);
+            }),
+            Change::Static => export(plan, finding, "dynamic", |export| export.dynamic = false),
+            Change::StaticTracer => export(plan, finding, "strategy", |export| {
+                export.strategy = Strategy::TorchScript;
+                export.dynamic = false;
+            }),
+            Change::FixedBatch => {
+                plan.dims.get_mut("batch")?.other.take()?;
+                Some(setting("dims.batch.other".to_owned()))
+            }
+            Change::Strategy { strategy } => export(plan, finding, "strategy", |export| {
+                export.strategy = *strategy;
+            }),
+            Change::PlainGraph => export(plan, finding, "optimize", |export| {
+                export.optimize = false;
+            }),
+            Change::RuntimeOptimization { level } => {
+                export(plan, finding, "runtime_optimization", |export| {
+                    export.runtime_optimization = Some(level.clone());
+                })
+            }
+        }
+    }
+}
+
+fn drop_ignored_control(plan: &mut PortPlan, text: &str) -> Option<AdaptationKind> {
+    let name = plan
+        .inputs
+        .iter()
+        .filter(|input| input.modality == "control" && plan.inputs.len() > 1)
+        .map(|input| input.name.clone())
+        .find(|name| {
+            text.lines()
+                .any(|line| line.ends_with(&format!("input {name}")))
+        })?;
+    plan.inputs.retain(|input| input.name != name);
+    Some(setting(format!("inputs.{name}")))
+}
+
+fn setting(key: String) -> AdaptationKind {
+    AdaptationKind::Setting { key }
+}
+
+/// Changes the export entry of the finding's backend.
+fn export(
+    plan: &mut PortPlan,
+    finding: &Finding,
+    key: &str,
+    change: impl FnOnce(&mut Export),
+) -> Option<AdaptationKind> {
+    let backend = finding.backend?;
+    change(plan.export.get_mut(&backend)?);
+    plan.follow_onnx();
+    Some(setting(format!("export.{backend}.{key}")))
+}
