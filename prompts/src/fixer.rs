@@ -1,7 +1,7 @@
 //! Prompts of the fixer: a port fails on a backend, and the rules and the search have no more to try.
 
 use portwright_core::Finding;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Prompt;
 
@@ -43,7 +43,7 @@ pub struct Repair<'a> {
 }
 
 /// A piece of source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Excerpt {
     /// The file and its first shown line, e.g. `models/bert/modeling_bert.py:120`.
     pub place: String,
@@ -51,7 +51,7 @@ pub struct Excerpt {
 }
 
 /// A change and what came of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tried {
     pub change: String,
     pub outcome: String,

@@ -29,7 +29,9 @@ pub enum PromptError {
         name: &'static str,
         source: minijinja::Error,
     },
-    #[error("the prompt `{name}` has {length} characters with its data cut to nothing; its limit is {limit}")]
+    #[error(
+        "the prompt `{name}` has {length} characters with its data cut to nothing; its limit is {limit}"
+    )]
     TooLong {
         name: &'static str,
         length: usize,
@@ -183,9 +185,6 @@ mod tests {
             const FORMAT: &'static str = "";
             const LIMIT: usize = 5;
         }
-        assert!(matches!(
-            render(&Long {}),
-            Err(PromptError::TooLong { .. })
-        ));
+        assert!(matches!(render(&Long {}), Err(PromptError::TooLong { .. })));
     }
 }

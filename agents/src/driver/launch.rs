@@ -19,6 +19,7 @@ use super::{
     DriverError, Outcome, Request, Session, Verify,
     analyse::analyse,
     attempt::{Attempted, all, attempt},
+    consult::Consultant,
     generation::generation,
     ground::Phase,
     publish,
@@ -104,7 +105,8 @@ fn begin<'a>(
 }
 
 async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverError> {
-    let analysis = match analyse(steps, request).await? {
+    let consultant = Consultant::new(steps, request);
+    let analysis = match analyse(steps, request, &consultant).await? {
         Ok(analysis) => analysis,
         Err(failure) => {
             let verdicts = all(&request.backends, &failure);
@@ -122,7 +124,7 @@ async fn work(steps: &Steps<'_>, request: &Request) -> Result<Outcome, DriverErr
             if analysis.tries == 1 { "try" } else { "tries" }
         ),
     )?;
-    let (plan, searched) = repair(steps, request, &analysis).await?;
+    let (plan, searched) = repair(steps, request, &analysis, &consultant).await?;
     let passing: Vec<Backend> = searched
         .iter()
         .filter(|v| v.verdict == Verdict::Pass)
@@ -168,6 +170,7 @@ async fn repair(
     steps: &Steps<'_>,
     request: &Request,
     analysis: &Analysis,
+    consultant: &Consultant<'_>,
 ) -> Result<(PortPlan, Vec<BackendVerdict>), DriverError> {
     let began = Instant::now();
     let everywhere = &request.backends;
@@ -180,14 +183,14 @@ async fn repair(
     let mut left = request.attempts;
     let mut given_up = BTreeSet::new();
     while let Some((backend, finding)) = row.failing(&given_up) {
-        let mut fixer = Fixer::new((*analysis.card).clone(), left);
+        let mut fixer = Fixer::new((*analysis.card).clone(), left, consultant.advisor());
         let mut observation = Observation::Attempted {
             plan: Box::new(row.plan.clone()),
             finding: Box::new(finding),
         };
         loop {
             let out_of_time = began.elapsed().as_secs() >= request.repair_seconds;
-            let proposal = match decide(&mut fixer, observation, out_of_time) {
+            let proposal = match decide(consultant, &mut fixer, observation, out_of_time).await? {
                 Ok(proposal) => proposal,
                 Err(gave_up) => {
                     steps.decided(
@@ -229,21 +232,27 @@ async fn repair(
     Ok((row.plan, row.verdicts))
 }
 
-fn decide(
+/// Drives the fixer to its decision; on the way it may ask the model.
+async fn decide(
+    consultant: &Consultant<'_>,
     fixer: &mut Fixer,
-    observation: Observation,
+    mut observation: Observation,
     out_of_time: bool,
-) -> Result<Proposal, GaveUp> {
+) -> Result<Result<Proposal, GaveUp>, DriverError> {
     if out_of_time {
-        return Err(GaveUp {
-            reason: "the time for repairs is spent (`run.repair_seconds`)".to_owned(),
-        });
+        fixer.stop_searching("the time for repairs is spent (`run.repair_seconds`)");
     }
-    match fixer.step(observation) {
-        Action::Finish(decision) => decision,
-        _ => Err(GaveUp {
-            reason: "it asked for what a fixer may not do".to_owned(),
-        }),
+    loop {
+        observation = match fixer.step(observation) {
+            Action::Finish(decision) => return Ok(decision),
+            Action::Consult { question } => consultant.consult(Fixer::NAME, &question).await?,
+            Action::Look { lookup } => consultant.look(&lookup),
+            _ => {
+                return Ok(Err(GaveUp {
+                    reason: "it asked for what a fixer may not do".to_owned(),
+                }));
+            }
+        };
     }
 }
 
