@@ -54,7 +54,7 @@ enum Source {
     /// Started by the first question.
     Local {
         files: local::Files,
-        server: OnceCell<local::Server>,
+        server: Box<OnceCell<local::Server>>,
     },
     Recordings(Recordings),
 }
@@ -108,7 +108,7 @@ impl Model {
         price: Option<Price>,
         record: Recordings,
     ) -> Result<Self, LlmError> {
-        let server = OnceCell::new();
+        let server = Box::default();
         Self::new(
             Source::Local { files, server },
             consult,
