@@ -16,9 +16,12 @@ pub fn start(options: &cli::Global, settings: &Settings) -> Result<(), CliError>
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
+    // The client of language models logs what an endpoint says, and an endpoint may repeat a key.
+    let silent = "async_openai=off".parse().map_err(CliError::internal)?;
     let filter = EnvFilter::builder()
         .with_default_directive(level.into())
         .from_env()
+        .map(|filter| filter.add_directive(silent))
         .map_err(|error| {
             CliError::usage(
                 format!("RUST_LOG is not a filter: {error}"),

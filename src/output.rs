@@ -72,6 +72,18 @@ pub fn describe(event: &Event) -> String {
         } => format!("{step}: found finished"),
         Event::StepFinished { step, seconds, .. } => format!("{step}: done in {seconds:.1} s"),
         Event::Decided { agent, what } => format!("{agent}: {what}"),
+        Event::Consulted {
+            agent,
+            model,
+            what,
+            tokens,
+            seconds,
+            tokens_spent,
+            tokens_allowed,
+            ..
+        } => format!(
+            "{agent}: {model} {what} ({tokens} tokens, {seconds:.1} s; {tokens_spent} of {tokens_allowed} tokens)"
+        ),
         Event::VerdictReached { verdict, fresh } => {
             let how = if *fresh { " afresh" } else { "" };
             format!("{}: {}{how}", verdict.backend, verdict.verdict.as_str())

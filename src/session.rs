@@ -1,6 +1,7 @@
 //! Opens what a launch needs: the Python environment (built on first use), the workers, the ledger.
 
 mod catalogue;
+mod model;
 
 use std::{
     fs,
@@ -22,6 +23,7 @@ use portwright_sandbox::{
 use crate::{error::CliError, exit, settings::Settings};
 
 pub use catalogue::{catalogue, kept};
+pub use model::{ModelArgs, model};
 
 /// Options of every command that opens a session.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -108,6 +110,7 @@ pub async fn open<P: Progress + 'static>(
         identity,
         scope,
         threads,
+        model: None,
         observer: live,
     })
 }

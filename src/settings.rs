@@ -34,6 +34,7 @@ pub struct Settings {
     pub sandbox: Sandbox,
     pub log: Log,
     pub ledger: Ledger,
+    pub llm: Llm,
 }
 
 /// How a port is run; see `default-settings.toml` for each key here and below.
@@ -108,6 +109,42 @@ pub enum LogLevel {
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
     pub dir: PathBuf,
+}
+
+/// The language model; see `default-settings.toml` for each key.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Llm {
+    #[serde(rename = "use")]
+    pub model_at: String,
+    #[serde(deserialize_with = "unless_empty")]
+    pub model: Option<String>,
+    pub small: bool,
+    pub questions: NonZeroU32,
+    pub tokens: NonZeroU64,
+    pub seconds: NonZeroU64,
+    pub dollars: Dollars,
+    #[serde(deserialize_with = "unless_empty")]
+    pub prices: Option<PathBuf>,
+}
+
+/// An amount of money that is a number and not below 0; 0 sets no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "f64")]
+pub struct Dollars(pub f64);
+
+impl Eq for Dollars {}
+
+impl TryFrom<f64> for Dollars {
+    type Error = &'static str;
+
+    fn try_from(amount: f64) -> Result<Self, Self::Error> {
+        if amount.is_finite() && amount >= 0.0 {
+            Ok(Self(amount))
+        } else {
+            Err("an amount of money is a number and not below 0")
+        }
+    }
 }
 
 impl Settings {

@@ -1,12 +1,17 @@
 //! What agents ask for and what they are told: the one vocabulary between every agent and the driver.
 
+mod consult;
+
 use portwright_core::{
     Backend, Finding, InterfaceCard, PortPlan, Verdict,
     job::{Artefact, Introspection, JobReport},
     plan::Adaptation,
     verdict::BackendVerdict,
 };
+use portwright_prompts::fixer::Excerpt;
 use serde::{Deserialize, Serialize};
+
+pub use consult::{Lookup, Message, Question, Reply, Tool};
 
 /// What an agent asks the driver to do. `F` is what the agent hands over when it is finished.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +37,10 @@ pub enum Action<F> {
         backend: Backend,
         report: Box<JobReport>,
     },
+    /// Ask the language model.
+    Consult { question: Box<Question> },
+    /// Read the library's source, or that of the model's own folder.
+    Look { lookup: Lookup },
     /// The agent is finished.
     Finish(F),
 }
@@ -71,6 +80,14 @@ pub enum Observation {
     },
     /// The last repair cured its backend and broke another.
     BrokeAnother,
+    /// What came of a question to the language model.
+    Consulted {
+        reply: Reply,
+    },
+    /// What a lookup found; without an excerpt, why it found nothing.
+    Looked {
+        found: Result<Excerpt, String>,
+    },
     /// The action failed for a reason that lies in the model type or the plan.
     Failed {
         verdict: Verdict,

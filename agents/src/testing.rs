@@ -1,5 +1,7 @@
 //! A small card and findings for the agents' tests.
 
+pub mod endpoint;
+
 use portwright_core::{Backend, Finding, InterfaceCard, Signature, Stage};
 use serde_json::json;
 

@@ -32,6 +32,22 @@ pub enum Event {
         agent: String,
         what: String,
     },
+    /// A language model was asked.
+    Consulted {
+        agent: String,
+        model: String,
+        /// What it called, or why there is no answer.
+        what: String,
+        /// Of this question and its answer.
+        tokens: u64,
+        seconds: f64,
+        /// Absent where the model's price is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dollars: Option<f64>,
+        /// Of the launch so far, and of its budget.
+        tokens_spent: u64,
+        tokens_allowed: u64,
+    },
     VerdictReached {
         verdict: Box<BackendVerdict>,
         fresh: bool,

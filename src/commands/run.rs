@@ -15,7 +15,7 @@ use crate::{
         live::Live,
         table::{self, Style},
     },
-    session::{self, SessionArgs},
+    session::{self, ModelArgs, SessionArgs},
     settings::Settings,
     target,
 };
@@ -50,6 +50,8 @@ pub struct Args {
     /// The most repairs the fixer may propose.
     #[arg(long)]
     pub attempts: Option<u32>,
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// One JSON document on stdout (docs/reference/json.md).
     #[arg(long)]
     pub json: bool,
@@ -104,7 +106,8 @@ async fn launch(
     plan: Option<PortPlan>,
     live: &Arc<Live>,
 ) -> Result<Outcome, CliError> {
-    let session = session::open(&args.session, None, settings, live.clone()).await?;
+    let mut session = session::open(&args.session, None, settings, live.clone()).await?;
+    session.model = session::model(&args.model, settings, &session, live.clone()).await?;
     let resolved = target::resolve(
         &args.target,
         &session,
@@ -142,6 +145,7 @@ async fn launch(
         repository: (!args.no_commit).then(|| repository(args, settings)),
         fresh: args.fresh.then(session::nonce),
         effort: Effort::FULL,
+        consult: session.model.as_ref().map(|model| model.consult().clone()),
     };
     let outcome = driver::run(&session, &request).await;
     session.workers.shutdown().await;

@@ -21,7 +21,7 @@ use crate::{
     error::CliError,
     exit, output,
     report::gauge::Gauge,
-    session::{self, Progress as _, SessionArgs},
+    session::{self, ModelArgs, Progress as _, SessionArgs},
     settings::Settings,
 };
 
@@ -58,6 +58,8 @@ pub struct Args {
     /// The most repairs the fixer may propose for a type.
     #[arg(long)]
     pub attempts: Option<u32>,
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// One JSON document on stdout (docs/reference/json.md).
     #[arg(long)]
     pub json: bool,
@@ -128,7 +130,8 @@ async fn launch(
         jobs(available_memory(), limit)
     });
     // The types share the processors between them, so each job has one.
-    let session = session::open(&args.session, Some(1), settings, gauge.clone()).await?;
+    let mut session = session::open(&args.session, Some(1), settings, gauge.clone()).await?;
+    session.model = session::model(&args.model, settings, &session, gauge.clone()).await?;
     let cache = settings.environment_options()?.cache_dir;
     let catalogue = session::catalogue(&session, &cache).await?;
     let backends = ordered(if args.backends.is_empty() {
@@ -169,6 +172,7 @@ async fn launch(
                     generation: !args.no_generation,
                     ..Effort::SWEEP
                 },
+                consult: session.model.as_ref().map(|model| model.consult().clone()),
             },
         })
         .collect();

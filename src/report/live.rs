@@ -7,14 +7,14 @@ use std::{
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use portwright_agents::driver::Observer;
+use portwright_agents::{driver::Observer, llm::Coming};
 use portwright_core::{
     Backend,
     event::{Event, Record},
 };
 
 use super::table::Style;
-use crate::session::Progress;
+use crate::{output, session::Progress};
 
 /// Shows events on stderr as they happen.
 pub struct Live {
@@ -137,6 +137,7 @@ impl Observer for Live {
                 step, reused: true, ..
             } => tracing::info!(step, "step reused"),
             Event::Decided { agent, what } => self.line(&format!("  {agent}: {what}")),
+            Event::Consulted { .. } => self.line(&format!("  {}", output::describe(&record.event))),
             Event::VerdictReached { verdict, fresh } => {
                 let how = if *fresh { ", afresh" } else { "" };
                 self.backend(
@@ -152,6 +153,20 @@ impl Observer for Live {
                 }
             }
             Event::Committed { .. } | Event::RunFinished { .. } => {}
+        }
+    }
+
+    fn coming(&self, coming: &Coming<'_>) {
+        // A line for every piece is for a screen that replaces it.
+        if self.terminal {
+            self.doing(&format!(
+                "{} answers: {} tokens, {:.0} s ({} of {} tokens spent before)",
+                coming.model,
+                coming.pieces,
+                coming.seconds,
+                coming.spent.tokens,
+                coming.budget.tokens
+            ));
         }
     }
 

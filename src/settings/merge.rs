@@ -13,7 +13,12 @@ use super::{SettingsError, read_text};
 pub(super) type Origins = BTreeMap<String, PathBuf>;
 
 /// Settings whose text is always a path.
-const PATHS: [&str; 3] = ["run.repo", "environment.cache_dir", "ledger.dir"];
+const PATHS: [&str; 4] = [
+    "run.repo",
+    "environment.cache_dir",
+    "ledger.dir",
+    "llm.prices",
+];
 /// Settings whose text is a path where it has a separator, and else the name of a program.
 const PROGRAMS: [&str; 2] = ["environment.python", "environment.uv"];
 

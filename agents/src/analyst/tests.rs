@@ -1,10 +1,11 @@
 use portwright_core::{Stage, Verdict};
 
 use super::*;
+use crate::protocol::Reply;
 use crate::testing::{card, finding};
 
 fn analyst(budget: u32) -> Analyst {
-    Analyst::new(ProposeOptions::default(), None, budget)
+    Analyst::new(ProposeOptions::default(), None, budget, None)
 }
 
 fn failed(stage: Stage, phrase: &str) -> Observation {
@@ -78,7 +79,7 @@ fn the_budget_ends_the_search_with_the_first_finding() {
 #[test]
 fn a_plan_given_by_a_person_is_not_replaced() {
     let given = propose::propose(&card(), &ProposeOptions::default()).unwrap();
-    let mut analyst = Analyst::new(ProposeOptions::default(), Some(given.clone()), 9);
+    let mut analyst = Analyst::new(ProposeOptions::default(), Some(given.clone()), 9, None);
     assert_eq!(
         probed(analyst.step(Observation::SourceRead {
             card: Box::new(card())
@@ -114,4 +115,40 @@ fn a_half_done_analysis_survives_being_written_down() {
         "hollow reference: output last_hidden_state",
     );
     assert_eq!(read.step(observation.clone()), analyst.step(observation));
+}
+
+#[test]
+fn a_model_may_propose_a_plan_when_rules_and_search_have_no_more() {
+    let advisor = Advisor {
+        name: "m".into(),
+        looks: false,
+    };
+    let mut analyst = Analyst::new(ProposeOptions::default(), None, 1, Some(advisor));
+    let first = probed(analyst.step(Observation::SourceRead {
+        card: Box::new(card()),
+    }));
+    let Action::Consult { question } = analyst.step(failed(Stage::Forward, "shapes differ")) else {
+        panic!("no question");
+    };
+    assert!(format!("{question:?}").contains("shapes differ"));
+    let reply = Reply::Called {
+        tool: "propose".into(),
+        arguments: serde_json::json!({
+            "hypothesis": "the width", "changes": [{ "change": "config", "path": "hidden_size", "value": 48 }],
+        }),
+    };
+    let proposed = probed(analyst.step(Observation::Consulted { reply }));
+    assert_eq!(proposed.config["hidden_size"], 48);
+    assert_ne!(proposed, first);
+    let Action::Consult { .. } = analyst.step(failed(Stage::Forward, "shapes differ")) else {
+        panic!("no second question");
+    };
+    let reply = Reply::Unavailable {
+        why: "the endpoint is gone".into(),
+    };
+    let Action::Finish(Err(finding)) = analyst.step(Observation::Consulted { reply }) else {
+        panic!("no end");
+    };
+    assert!(finding.message.contains("shapes differ"));
+    assert!(finding.hint.unwrap().contains("the endpoint is gone"));
 }

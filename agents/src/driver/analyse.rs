@@ -18,6 +18,7 @@ use crate::{
 
 use super::{
     DriverError, Request,
+    consult::Consultant,
     ground::{Failure, Phase, job_in, prepare},
     steps::{Finished, Steps},
 };
@@ -26,11 +27,13 @@ use super::{
 pub async fn analyse(
     steps: &Steps<'_>,
     request: &Request,
+    consultant: &Consultant<'_>,
 ) -> Result<Result<Analysis, Failure>, DriverError> {
     let mut analyst = Analyst::new(
         request.propose.clone(),
         request.plan.clone(),
         request.analyst_budget,
+        consultant.advisor(),
     );
     let mut action = analyst.step(Observation::Begin);
     loop {
@@ -50,6 +53,8 @@ pub async fn analyse(
                     failed(failure)
                 }
             },
+            Action::Consult { question } => consultant.consult(Analyst::NAME, &question).await?,
+            Action::Look { lookup } => consultant.look(&lookup),
             Action::Finish(Ok(analysis)) => return Ok(Ok(analysis)),
             Action::Finish(Err(finding)) => return Ok(Err(Failure::fail(finding))),
             // The analyst asks for nothing else; told what it did not ask for, it ends with a finding.

@@ -21,6 +21,7 @@ use super::{
     ablate::ablated,
     analyse::analyse,
     attempt::{Attempted, all, attempt},
+    consult::Consultant,
     generation::generation,
     ground::Phase,
     learn::{self, Repaired},
@@ -120,7 +121,8 @@ async fn work(
     request: &Request,
     learnt: &[LearntRule],
 ) -> Result<Outcome, DriverError> {
-    let analysis = match analyse(steps, request).await? {
+    let consultant = Consultant::new(steps, request);
+    let analysis = match analyse(steps, request, &consultant).await? {
         Ok(analysis) => analysis,
         Err(failure) => {
             let verdicts = all(&request.backends, &failure);
@@ -138,7 +140,7 @@ async fn work(
             if analysis.tries == 1 { "try" } else { "tries" }
         ),
     )?;
-    let (row, repairs) = repair(steps, request, &analysis, learnt).await?;
+    let (row, repairs) = repair(steps, request, &analysis, learnt, &consultant).await?;
     let (plan, searched) = (row.plan, row.verdicts);
     let passing: Vec<Backend> = searched
         .iter()
@@ -187,6 +189,7 @@ async fn repair(
     request: &Request,
     analysis: &Analysis,
     learnt: &[LearntRule],
+    consultant: &Consultant<'_>,
 ) -> Result<(Row, Vec<Repaired>), DriverError> {
     let everywhere = &request.backends;
     let mut row = Row {
@@ -201,14 +204,19 @@ async fn repair(
     let mut given_up = BTreeSet::new();
     let mut repairs = Vec::new();
     while let Some((backend, finding)) = row.failing(&given_up) {
-        let mut fixer = Fixer::new((*analysis.card).clone(), left, learnt.to_vec());
+        let mut fixer = Fixer::new(
+            (*analysis.card).clone(),
+            left,
+            learnt.to_vec(),
+            consultant.advisor(),
+        );
         let mut observation = Observation::Attempted {
             plan: Box::new(row.plan.clone()),
             finding: Box::new(finding.clone()),
         };
         loop {
             let out_of_time = began.elapsed().as_secs() >= request.repair_seconds;
-            let proposal = match decide(&mut fixer, observation, out_of_time) {
+            let proposal = match decide(consultant, &mut fixer, observation, out_of_time).await? {
                 Ok(proposal) => proposal,
                 Err(gave_up) => {
                     steps.decided(
@@ -261,21 +269,27 @@ async fn repair(
     Ok((row, repairs))
 }
 
-fn decide(
+/// Drives the fixer to its decision; on the way it may ask the model.
+async fn decide(
+    consultant: &Consultant<'_>,
     fixer: &mut Fixer,
-    observation: Observation,
+    mut observation: Observation,
     out_of_time: bool,
-) -> Result<Proposal, GaveUp> {
+) -> Result<Result<Proposal, GaveUp>, DriverError> {
     if out_of_time {
-        return Err(GaveUp {
-            reason: "the time for repairs is spent (`run.repair_seconds`)".to_owned(),
-        });
+        fixer.stop_searching("the time for repairs is spent (`run.repair_seconds`)");
     }
-    match fixer.step(observation) {
-        Action::Finish(decision) => decision,
-        _ => Err(GaveUp {
-            reason: "it asked for what a fixer may not do".to_owned(),
-        }),
+    loop {
+        observation = match fixer.step(observation) {
+            Action::Finish(decision) => return Ok(decision),
+            Action::Consult { question } => consultant.consult(Fixer::NAME, &question).await?,
+            Action::Look { lookup } => consultant.look(&lookup),
+            _ => {
+                return Ok(Err(GaveUp {
+                    reason: "it asked for what a fixer may not do".to_owned(),
+                }));
+            }
+        };
     }
 }
 

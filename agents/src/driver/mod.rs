@@ -7,6 +7,7 @@
 mod ablate;
 mod analyse;
 mod attempt;
+mod consult;
 mod error;
 mod generation;
 mod ground;
@@ -14,6 +15,7 @@ mod launch;
 mod learn;
 mod publish;
 mod session;
+mod source;
 mod steps;
 
 use std::{collections::BTreeMap, path::PathBuf};
@@ -24,6 +26,8 @@ use portwright_core::{
 };
 use portwright_knowledge::propose::ProposeOptions;
 use serde::{Deserialize, Serialize};
+
+use crate::llm::{Coming, Consult};
 
 pub use error::{Blame, DriverError};
 pub use generation::GENERATES;
@@ -36,6 +40,9 @@ pub trait Observer: Send + Sync {
 
     /// Another process works on the same run; this one waits for it.
     fn waiting(&self, pid: Option<u32>);
+
+    /// A language model answers; told with every piece of the answer.
+    fn coming(&self, _coming: &Coming<'_>) {}
 }
 
 /// What to port.
@@ -75,6 +82,9 @@ pub struct Request {
     /// A number of its own for a launch that must not find an earlier one's results.
     pub fresh: Option<u64>,
     pub effort: Effort,
+    /// The language model that may be asked, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consult: Option<Consult>,
 }
 
 /// How much a launch does beyond the judge's word on a plan.

@@ -11,6 +11,7 @@ use portwright_sandbox::{
 };
 
 use super::Observer;
+use crate::llm::Model;
 
 /// The driver's means.
 pub struct Session {
@@ -31,6 +32,8 @@ pub struct Session {
     /// code of the sandbox and the judge, the environment, the isolation and limits. Unlike the identity it stays the
     /// same when a rule or an agent changes.
     pub scope: Digest,
+    /// The language model that launches may ask.
+    pub model: Option<Model>,
     pub observer: Arc<dyn Observer>,
 }
 

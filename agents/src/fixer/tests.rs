@@ -2,6 +2,7 @@ use portwright_core::{Backend, PortPlan, Stage};
 use portwright_knowledge::propose::{ProposeOptions, propose};
 
 use super::*;
+use crate::protocol::Reply;
 use crate::testing::{card, finding};
 
 fn plan() -> PortPlan {
@@ -29,7 +30,7 @@ fn decision(action: Action<Result<Proposal, GaveUp>>) -> Result<Proposal, GaveUp
 
 #[test]
 fn an_export_finding_leads_to_another_export() {
-    let mut fixer = Fixer::new(card(), 3, Vec::new());
+    let mut fixer = Fixer::new(card(), 3, Vec::new(), None);
     let proposal = decision(fixer.step(attempted(&plan()))).unwrap();
     assert_ne!(proposal.plan.export, plan().export);
     assert_eq!(proposal.plan.config, plan().config);
@@ -38,7 +39,7 @@ fn an_export_finding_leads_to_another_export() {
 
 #[test]
 fn no_plan_is_proposed_twice() {
-    let mut fixer = Fixer::new(card(), 50, Vec::new());
+    let mut fixer = Fixer::new(card(), 50, Vec::new(), None);
     let mut seen = vec![plan().digest().unwrap()];
     let mut next = fixer.step(attempted(&plan()));
     while let Ok(proposal) = decision(next) {
@@ -52,7 +53,7 @@ fn no_plan_is_proposed_twice() {
 
 #[test]
 fn the_budget_is_kept_and_named() {
-    let mut fixer = Fixer::new(card(), 1, Vec::new());
+    let mut fixer = Fixer::new(card(), 1, Vec::new(), None);
     decision(fixer.step(attempted(&plan()))).unwrap();
     let gave_up = decision(fixer.step(Observation::BrokeAnother)).unwrap_err();
     assert!(gave_up.reason.contains("run.attempts"));
@@ -61,9 +62,59 @@ fn the_budget_is_kept_and_named() {
 
 #[test]
 fn what_it_did_not_ask_for_ends_it_with_a_reason() {
-    let gave_up = decision(Fixer::new(card(), 1, Vec::new()).step(Observation::Sound {
+    let gave_up = decision(Fixer::new(card(), 1, Vec::new(), None).step(Observation::Sound {
         exercised: Vec::new(),
     }))
     .unwrap_err();
     assert!(gave_up.reason.contains("did not ask for"));
+}
+
+#[test]
+fn the_model_is_asked_when_rules_and_search_have_no_more() {
+    let advisor = Advisor {
+        name: "m".into(),
+        looks: false,
+    };
+    let mut fixer = Fixer::new(card(), 1, Vec::new(), Some(advisor));
+    let searched = decision(fixer.step(attempted(&plan()))).unwrap();
+    let Action::Consult { question } = fixer.step(attempted(&searched.plan)) else {
+        panic!("no question");
+    };
+    assert!(format!("{question:?}").contains("GuardOnDataDependentSymNode"));
+    let reply = Reply::Called {
+        tool: "propose".into(),
+        arguments: serde_json::json!({
+            "hypothesis": "the opset", "changes": [{ "change": "opset", "version": 17 }],
+        }),
+    };
+    let proposal = decision(fixer.step(Observation::Consulted { reply })).unwrap();
+    assert_eq!(proposal.plan.export[&Backend::Onnxruntime].opset, Some(17));
+    // What it proposed fails too: it is told so, and asked again.
+    let Action::Consult { question } = fixer.step(attempted(&proposal.plan)) else {
+        panic!("no question");
+    };
+    assert!(format!("{question:?}").contains("the opset"));
+    let gone = Observation::Consulted {
+        reply: Reply::Unavailable {
+            why: "the endpoint is gone".into(),
+        },
+    };
+    let gave_up = decision(fixer.step(gone)).unwrap_err();
+    assert!(gave_up.reason.contains("run.attempts") && gave_up.reason.contains("is gone"));
+}
+
+#[test]
+fn when_the_time_is_spent_only_the_model_is_left() {
+    let mut fixer = Fixer::new(card(), 9, Vec::new(), None);
+    fixer.stop_searching("the time is spent");
+    let gave_up = decision(fixer.step(attempted(&plan()))).unwrap_err();
+    assert_eq!(gave_up.reason, "the time is spent");
+    let advisor = Advisor {
+        name: "m".into(),
+        looks: true,
+    };
+    let mut fixer = Fixer::new(card(), 9, Vec::new(), Some(advisor));
+    fixer.stop_searching("the time is spent");
+    let action = fixer.step(attempted(&plan()));
+    assert!(matches!(action, Action::Consult { .. }), "{action:?}");
 }

@@ -33,7 +33,7 @@ use thiserror::Error;
 
 pub use generation::{GenerationError, generation};
 pub(crate) use lists::is_depths;
-pub(crate) use refit::refit;
+pub use refit::refit;
 pub(crate) use roles::{Role, role};
 pub(crate) use sizes::{HEAD_SIZE, WIDTH, portions};
 pub(crate) use tokens::RESERVED;
