@@ -62,9 +62,11 @@ fn the_budget_is_kept_and_named() {
 
 #[test]
 fn what_it_did_not_ask_for_ends_it_with_a_reason() {
-    let gave_up = decision(Fixer::new(card(), 1, Vec::new(), None).step(Observation::Sound {
-        exercised: Vec::new(),
-    }))
+    let gave_up = decision(
+        Fixer::new(card(), 1, Vec::new(), None).step(Observation::Sound {
+            exercised: Vec::new(),
+        }),
+    )
     .unwrap_err();
     assert!(gave_up.reason.contains("did not ask for"));
 }

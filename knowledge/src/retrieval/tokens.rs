@@ -140,10 +140,10 @@ fn parts(word: &str) -> Vec<(usize, usize)> {
         let after = chars.get(index + 1).map(|next| next.1);
         let boundary = c.is_uppercase()
             && (before.is_some_and(|b| !b.is_uppercase()) || after.is_some_and(char::is_lowercase));
-        if c == '_' || (boundary && begin.is_some()) {
-            if let Some(start) = begin.take() {
-                found.push((start, at));
-            }
+        if (c == '_' || boundary)
+            && let Some(start) = begin.take()
+        {
+            found.push((start, at));
         }
         if c != '_' && begin.is_none() {
             begin = Some(at);

@@ -86,7 +86,7 @@ pub fn counted(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
             continue;
         }
         // The error counts all rows. Where it found the plan's own tokens it says how many it counts a row.
-        let wanted = if before > 0 && tokens > 0 && (before * features) % tokens == 0 {
+        let wanted = if before > 0 && tokens > 0 && (before * features).is_multiple_of(tokens) {
             before * features / tokens
         } else {
             features / batch

@@ -276,7 +276,7 @@ def sub_configs(cls: type, config: Any, problems: list[str]) -> dict[str, dict]:
 
 
 def optional(cls: type, key: str, inner: type, problems: list[str]) -> Any:
-    """The nested configuration that the class would make, had it been asked for it: a model takes in all that it can."""
+    """The nested configuration that the class would make when asked for it: a model takes in all that it can."""
     spec = (getattr(cls, "sub_configs_defaults", None) or {}).get(key)
     if spec is not None and spec.model_type:
         try:
