@@ -3,19 +3,24 @@
 
 mod support;
 
-use std::{fs, path::Path, process::Output};
+use std::{fs, path::Path, process::Output, sync::Mutex};
 
 use portwright_knowledge::retrieval::embed::{EmbedError, Embedder, Model, Start};
 use serde_json::Value;
 use support::{Place, documents, json, text};
 
+/// The index lies in the cache of the machine, and one process builds it at a time.
+static BUILDS: Mutex<()> = Mutex::new(());
+
 fn knowledge(place: &Place, args: &[&str]) -> Output {
+    let building = args.contains(&"build").then(|| BUILDS.lock());
     let output = place
         .command()
         .arg("knowledge")
         .args(args)
         .output()
         .unwrap();
+    drop(building);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     output
 }

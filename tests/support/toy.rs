@@ -77,13 +77,28 @@ const CHECK: &str = r#"
             raise ValueError("the id of a token is not negative")
 "#;
 
+/// A check, and a number that a tracer takes for the same at every length: only fixed axes make it true.
+const MEASURED: &str = r#"
+        if (input_ids < 0).any():
+            raise ValueError("the id of a token is not negative")
+        attention_mask = attention_mask + float(input_ids.shape[1]) / 8
+"#;
+
 impl Place {
     /// The folder of a model of this name; `checked` ones look at the values of their tokens.
     pub fn toy(&self, name: &str, checked: bool) -> PathBuf {
+        self.toy_with(name, if checked { CHECK } else { "" })
+    }
+
+    /// The folder of a model of this name that looks at the values of its tokens and measures their length.
+    pub fn measured_toy(&self, name: &str) -> PathBuf {
+        self.toy_with(name, MEASURED)
+    }
+
+    fn toy_with(&self, name: &str, check: &str) -> PathBuf {
         let folder = self.path(name);
         fs::create_dir_all(&folder).unwrap();
         let class = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
-        let check = if checked { CHECK } else { "" };
         let write = |file: &str, text: &str| {
             let text = text
                 .replace("CHECK", check)
