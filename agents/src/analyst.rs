@@ -5,11 +5,10 @@ use portwright_knowledge::{
     propose::{self, ProposeOptions},
     search::Frontier,
 };
-use portwright_prompts::fixer::Tried;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    dialogue::{self, Advisor, Case, Dialogue, Next, Topic},
+    dialogue::{Advisor, Next, Rung, Topic},
     protocol::{Action, Agent, Observation, unexpected},
 };
 
@@ -38,15 +37,7 @@ pub struct Analyst {
     frontier: Frontier,
     /// The finding of the first plan, which says more to a person than that of the last guess.
     first_finding: Option<Box<Finding>>,
-    advisor: Option<Advisor>,
-    /// The dialogue with a model, begun when rules and search have no more to try.
-    dialogue: Option<Dialogue>,
-    /// The plan that came furthest, with its finding: what a model is asked about.
-    furthest: Option<(Box<PortPlan>, Box<Finding>)>,
-    /// What the current plan was made of, and what came of those before.
-    change: String,
-    tried: Vec<Tried>,
-    failed: Vec<portwright_core::Digest>,
+    model: Rung,
 }
 
 impl Analyst {
@@ -65,12 +56,7 @@ impl Analyst {
             current: None,
             frontier: Frontier::default(),
             first_finding: None,
-            advisor,
-            dialogue: None,
-            furthest: None,
-            change: "nothing yet: the first plan".to_owned(),
-            tried: Vec::new(),
-            failed: Vec::new(),
+            model: Rung::new(Topic::Plan, advisor),
         }
     }
 
@@ -113,30 +99,22 @@ impl Analyst {
         if self.given.is_some() {
             return Action::Finish(Err(first));
         }
-        self.frontier.observe(card, &current, &finding);
-        self.failed.extend(dialogue::digest(&current));
-        let tried = Tried {
-            change: std::mem::take(&mut self.change),
-            outcome: dialogue::outcome(&finding),
-        };
-        if let Some(dialogue) = &mut self.dialogue {
-            let next = dialogue.failed(card, &current, &finding, tried);
-            return self.carry(next);
-        }
-        self.tried.push(tried);
-        let before = self.furthest.as_ref().map(|(_, known)| known.stage);
-        if before.is_none_or(|before| finding.stage > before) {
-            self.furthest = Some((current.clone(), finding));
-        }
-        while self.tries < self.budget
-            && let Some(candidate) = self.frontier.advance()
-        {
-            if self.may_be(&candidate.plan.class, &current.class) {
-                self.change = candidate.adaptation.provenance.reason;
-                return self.probe(Box::new(candidate.plan));
+        self.model.note(&current, &finding);
+        if !self.model.begun() {
+            self.frontier.observe(card, &current, &finding);
+            while self.tries < self.budget
+                && let Some(candidate) = self.frontier.advance()
+            {
+                if self.may_be(&candidate.plan.class, &current.class) {
+                    self.model.proposes(&candidate.adaptation.provenance.reason);
+                    return self.probe(Box::new(candidate.plan));
+                }
             }
         }
-        self.consult(first)
+        match self.model.failed(card, &current, &finding) {
+            Some(next) => self.carry(next),
+            None => Action::Finish(Err(first)),
+        }
     }
 
     /// A class or a task that a person asked for is what is ported, or nothing is.
@@ -145,63 +123,40 @@ impl Analyst {
         !asked || class == current
     }
 
-    /// Begins the dialogue with the model; without one, `first` is the end.
-    fn consult(&mut self, first: Box<Finding>) -> Action<<Self as Agent>::Finished> {
-        let (Some(advisor), Some(card), Some((plan, finding))) =
-            (self.advisor.clone(), &self.card, self.furthest.clone())
-        else {
-            return Action::Finish(Err(first));
-        };
-        let mut dialogue = Dialogue::new(
-            advisor,
-            Case {
-                topic: Topic::Plan,
-                plan,
-                finding,
-                tried: self.tried.clone(),
-                failed: self.failed.clone(),
-            },
-        );
-        let next = dialogue.begin(card);
-        self.dialogue = Some(dialogue);
-        self.carry(next)
-    }
-
     fn carry(&mut self, next: Next) -> Action<<Self as Agent>::Finished> {
         match next {
             Next::Ask(question) => Action::Consult { question },
             Next::Look(lookup) => Action::Look { lookup },
             Next::Propose(proposal) => {
+                self.model.proposes(&proposal.adaptation.provenance.reason);
                 let current = self.current.as_ref().map(|plan| plan.class.clone());
                 let fits = current.is_none_or(|class| self.may_be(&proposal.plan.class, &class));
-                self.change = proposal.adaptation.provenance.reason;
-                match (fits, &self.card, &mut self.dialogue) {
-                    (false, Some(card), Some(dialogue)) => {
-                        let change = std::mem::take(&mut self.change);
-                        let why = "the class was asked for by a person and stays";
-                        let next = dialogue.rejected(card, change, why);
-                        self.carry(next)
-                    }
-                    _ => self.probe(proposal.plan),
+                if fits {
+                    return self.probe(proposal.plan);
+                }
+                let why = "the class was asked for by a person and stays";
+                let card = self.card.as_ref();
+                match card.and_then(|card| self.model.rejected(card, why)) {
+                    Some(next) => self.carry(next),
+                    None => self.end("it proposes another class than a person asked for"),
                 }
             }
-            Next::End(reason) => {
-                let Some(mut first) = self.first_finding.clone() else {
-                    return Action::Finish(Err(Box::new(unexpected(
-                        Self::NAME,
-                        &Observation::Begin,
-                    ))));
-                };
-                // The finding stays what it was; the hint tells what the model had to say.
-                let hint = first
-                    .hint
-                    .take()
-                    .map(|hint| format!("{hint}; "))
-                    .unwrap_or_default();
-                first.hint = Some(format!("{hint}the model did not help: {reason}"));
-                Action::Finish(Err(first))
-            }
+            Next::End(reason) => self.end(&reason),
         }
+    }
+
+    /// The first finding stays what it was; its hint tells what the model had to say.
+    fn end(&self, reason: &str) -> Action<<Self as Agent>::Finished> {
+        let Some(mut first) = self.first_finding.clone() else {
+            return Action::Finish(Err(Box::new(unexpected(Self::NAME, &Observation::Begin))));
+        };
+        let hint = first
+            .hint
+            .take()
+            .map(|hint| format!("{hint}; "))
+            .unwrap_or_default();
+        first.hint = Some(format!("{hint}the model did not help: {reason}"));
+        Action::Finish(Err(first))
     }
 }
 
@@ -227,27 +182,13 @@ impl Agent for Analyst {
                 )))),
             },
             Observation::Failed { finding, .. } => self.next_plan(finding),
-            Observation::Consulted { reply } => match (&self.card, &mut self.dialogue) {
-                (Some(card), Some(dialogue)) => {
-                    let next = dialogue.consulted(card, reply);
-                    self.carry(next)
-                }
-                _ => Action::Finish(Err(Box::new(unexpected(
-                    Self::NAME,
-                    &Observation::Consulted { reply },
-                )))),
+            other => match &self.card {
+                Some(card) => match self.model.told(card, other) {
+                    Ok(next) => self.carry(next),
+                    Err(other) => Action::Finish(Err(Box::new(unexpected(Self::NAME, &other)))),
+                },
+                None => Action::Finish(Err(Box::new(unexpected(Self::NAME, &other)))),
             },
-            Observation::Looked { found } => match (&self.card, &mut self.dialogue) {
-                (Some(card), Some(dialogue)) => {
-                    let next = dialogue.looked(card, found);
-                    self.carry(next)
-                }
-                _ => Action::Finish(Err(Box::new(unexpected(
-                    Self::NAME,
-                    &Observation::Looked { found },
-                )))),
-            },
-            other => Action::Finish(Err(Box::new(unexpected(Self::NAME, &other)))),
         }
     }
 }

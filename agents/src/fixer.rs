@@ -4,13 +4,12 @@
 //! there is one. [`Frontier`] holds the first two and goes on from the plan that came furthest; a [`Dialogue`] is the
 //! third, begun when they are exhausted or their budget is.
 
-use portwright_core::{Digest, Finding, InterfaceCard, PortPlan};
+use portwright_core::{Finding, InterfaceCard, PortPlan};
 use portwright_knowledge::{rules::learnt::LearntRule, search::Frontier};
-use portwright_prompts::fixer::Tried;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    dialogue::{Advisor, Case, Dialogue, Next, Topic, outcome},
+    dialogue::{Advisor, Next, Rung, Topic},
     protocol::{Action, Agent, Observation, Proposal, unexpected},
 };
 
@@ -29,14 +28,7 @@ pub struct Fixer {
     left: u32,
     /// Why rules and search propose nothing more, though they might have more.
     stopped: Option<String>,
-    advisor: Option<Advisor>,
-    dialogue: Option<Dialogue>,
-    /// The plan that came furthest, the earliest of those, with its finding: what a model is asked about.
-    furthest: Option<(Box<PortPlan>, Box<Finding>)>,
-    /// What was proposed last.
-    proposed: Option<String>,
-    tried: Vec<Tried>,
-    failed: Vec<Digest>,
+    model: Rung,
 }
 
 impl Fixer {
@@ -51,12 +43,7 @@ impl Fixer {
             frontier: Frontier::with_rules(learnt),
             left: budget,
             stopped: None,
-            advisor,
-            dialogue: None,
-            furthest: None,
-            proposed: None,
-            tried: Vec::new(),
-            failed: Vec::new(),
+            model: Rung::new(Topic::Repair, advisor),
         }
     }
 
@@ -70,40 +57,15 @@ impl Fixer {
         self.stopped = Some(why.to_owned());
     }
 
-    /// Takes note of a plan that failed.
-    fn observe(
-        &mut self,
-        plan: Box<PortPlan>,
-        finding: Box<Finding>,
-    ) -> Action<<Self as Agent>::Finished> {
-        self.frontier.observe(&self.card, &plan, &finding);
-        self.failed.extend(crate::dialogue::digest(&plan));
-        let tried = Tried {
-            change: self
-                .proposed
-                .take()
-                .unwrap_or_else(|| "nothing yet: the first plan".to_owned()),
-            outcome: outcome(&finding),
-        };
+    /// Takes note of a plan that failed, and climbs on from it.
+    fn observe(&mut self, plan: &PortPlan, finding: &Finding) -> Action<<Self as Agent>::Finished> {
+        self.frontier.observe(&self.card, plan, finding);
+        self.model.note(plan, finding);
         if let Some(proposal) = self.climb() {
-            self.tried.push(tried);
-            self.further(plan, finding);
             return Action::Finish(Ok(proposal));
         }
-        if let Some(dialogue) = &mut self.dialogue {
-            let next = dialogue.failed(&self.card, &plan, &finding, tried);
-            return self.carry(next);
-        }
-        self.tried.push(tried);
-        self.further(plan, finding);
-        self.consult()
-    }
-
-    fn further(&mut self, plan: Box<PortPlan>, finding: Box<Finding>) {
-        let before = self.furthest.as_ref().map(|(_, known)| known.stage);
-        if before.is_none_or(|before| finding.stage > before) {
-            self.furthest = Some((plan, finding));
-        }
+        let next = self.model.failed(&self.card, plan, finding);
+        self.carry(next)
     }
 
     /// The next plan of rules and search, while their budget lasts.
@@ -113,41 +75,23 @@ impl Fixer {
         }
         let candidate = self.frontier.advance()?;
         self.left -= 1;
-        self.proposed = Some(candidate.adaptation.provenance.reason.clone());
+        self.model.proposes(&candidate.adaptation.provenance.reason);
         Some(Proposal {
             plan: Box::new(candidate.plan),
             adaptation: candidate.adaptation,
         })
     }
 
-    /// Begins the dialogue with the model.
-    fn consult(&mut self) -> Action<<Self as Agent>::Finished> {
-        let (Some(advisor), Some((plan, finding))) = (self.advisor.clone(), self.furthest.clone())
-        else {
-            return Action::Finish(Err(self.exhausted()));
-        };
-        let case = Case {
-            topic: Topic::Repair,
-            plan,
-            finding,
-            tried: self.tried.clone(),
-            failed: self.failed.clone(),
-        };
-        let mut dialogue = Dialogue::new(advisor, case);
-        let next = dialogue.begin(&self.card);
-        self.dialogue = Some(dialogue);
-        self.carry(next)
-    }
-
-    fn carry(&mut self, next: Next) -> Action<<Self as Agent>::Finished> {
+    fn carry(&mut self, next: Option<Next>) -> Action<<Self as Agent>::Finished> {
         match next {
-            Next::Ask(question) => Action::Consult { question },
-            Next::Look(lookup) => Action::Look { lookup },
-            Next::Propose(proposal) => {
-                self.proposed = Some(proposal.adaptation.provenance.reason.clone());
+            None => Action::Finish(Err(self.exhausted())),
+            Some(Next::Ask(question)) => Action::Consult { question },
+            Some(Next::Look(lookup)) => Action::Look { lookup },
+            Some(Next::Propose(proposal)) => {
+                self.model.proposes(&proposal.adaptation.provenance.reason);
                 Action::Finish(Ok(proposal))
             }
-            Next::End(reason) => Action::Finish(Err(GaveUp {
+            Some(Next::End(reason)) => Action::Finish(Err(GaveUp {
                 reason: format!("{}; the model: {reason}", self.exhausted().reason),
             })),
         }
@@ -172,33 +116,22 @@ impl Agent for Fixer {
     const NAME: &'static str = "fixer";
 
     fn step(&mut self, observation: Observation) -> Action<Self::Finished> {
-        match (observation, &mut self.dialogue) {
-            (Observation::Attempted { plan, finding }, _) => self.observe(plan, finding),
-            (Observation::BrokeAnother, _) => {
+        match observation {
+            Observation::Attempted { plan, finding } => self.observe(&plan, &finding),
+            Observation::BrokeAnother => {
                 if let Some(proposal) = self.climb() {
                     return Action::Finish(Ok(proposal));
                 }
-                let change = self.proposed.take().unwrap_or_default();
-                match &mut self.dialogue {
-                    Some(dialogue) => {
-                        let why = "the change cures this backend and breaks another one";
-                        let next = dialogue.rejected(&self.card, change, why);
-                        self.carry(next)
-                    }
-                    None => self.consult(),
-                }
-            }
-            (Observation::Consulted { reply }, Some(dialogue)) => {
-                let next = dialogue.consulted(&self.card, reply);
+                let why = "the change cures this backend and breaks another one";
+                let next = self.model.rejected(&self.card, why);
                 self.carry(next)
             }
-            (Observation::Looked { found }, Some(dialogue)) => {
-                let next = dialogue.looked(&self.card, found);
-                self.carry(next)
-            }
-            (other, _) => Action::Finish(Err(GaveUp {
-                reason: unexpected(Self::NAME, &other).message,
-            })),
+            other => match self.model.told(&self.card, other) {
+                Ok(next) => self.carry(Some(next)),
+                Err(other) => Action::Finish(Err(GaveUp {
+                    reason: unexpected(Self::NAME, &other).message,
+                })),
+            },
         }
     }
 }

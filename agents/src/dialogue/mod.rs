@@ -6,6 +6,7 @@
 //! person's plan is, built, and judged like any other.
 
 mod change;
+mod rung;
 mod tools;
 
 use portwright_core::{
@@ -24,6 +25,7 @@ use serde_json::Value;
 use crate::protocol::{Lookup, Message, Proposal, Question, Reply};
 
 use change::{Refused, apply, recipe};
+pub use rung::Rung;
 use tools::{Call, tools};
 
 /// Answers in a row that could not be read or were not taken, after which the dialogue ends.
@@ -379,12 +381,12 @@ impl Dialogue {
 }
 
 /// What two plans have in common that do the same; `None` for one that cannot be written.
-pub fn digest(plan: &PortPlan) -> Option<Digest> {
+fn digest(plan: &PortPlan) -> Option<Digest> {
     recipe(plan).digest().ok()
 }
 
 /// What came of a plan, in a line.
-pub fn outcome(finding: &Finding) -> String {
+fn outcome(finding: &Finding) -> String {
     let said: String = finding.message.chars().take(200).collect();
     format!("{}: {said}", finding.stage)
 }

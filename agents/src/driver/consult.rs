@@ -185,9 +185,9 @@ mod tests {
 
     #[test]
     fn the_folder_of_a_step_is_shown_without_run_and_key() {
-        let text = "cannot read /led/work/run-1/0a1b2c3d/job/x.onnx, nor /led/work/run-1";
+        let text = "cannot read /ledger/run-1/0a1b2c3d/job/x.onnx, nor /ledger/run-1";
         assert_eq!(
-            without_step(text, "/led/work/run-1"),
+            without_step(text, "/ledger/run-1"),
             "cannot read work/job/x.onnx, nor work"
         );
     }

@@ -1,0 +1,119 @@
+//! The rung of a ladder that a dialogue is: what an agent tried before, and the dialogue once it has begun.
+
+use portwright_core::{Digest, Finding, InterfaceCard, PortPlan};
+use portwright_prompts::fixer::Tried;
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::Observation;
+
+use super::{Advisor, Case, Dialogue, Next, Topic, digest, outcome};
+
+/// What an agent remembers for the model that it may ask, and the dialogue with it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Rung {
+    topic: Topic,
+    advisor: Option<Advisor>,
+    dialogue: Option<Dialogue>,
+    /// The plan that came furthest, the earliest of those, with its finding: what the model is asked about.
+    furthest: Option<(Box<PortPlan>, Box<Finding>)>,
+    /// What the latest plan was made of; absent for the first one.
+    change: Option<String>,
+    tried: Vec<Tried>,
+    failed: Vec<Digest>,
+}
+
+impl Rung {
+    pub fn new(topic: Topic, advisor: Option<Advisor>) -> Self {
+        Self {
+            topic,
+            advisor,
+            dialogue: None,
+            furthest: None,
+            change: None,
+            tried: Vec::new(),
+            failed: Vec::new(),
+        }
+    }
+
+    /// Whether the dialogue has begun.
+    pub fn begun(&self) -> bool {
+        self.dialogue.is_some()
+    }
+
+    /// Takes note of why the next plan is tried.
+    pub fn proposes(&mut self, reason: &str) {
+        self.change = Some(reason.to_owned());
+    }
+
+    /// Takes note of a plan that failed.
+    pub fn note(&mut self, plan: &PortPlan, finding: &Finding) {
+        self.failed.extend(digest(plan));
+        self.tried.push(Tried {
+            change: self
+                .change
+                .take()
+                .unwrap_or_else(|| "nothing yet: the first plan".to_owned()),
+            outcome: outcome(finding),
+        });
+        let before = self.furthest.as_ref().map(|(_, known)| known.stage);
+        if before.is_none_or(|before| finding.stage > before) {
+            self.furthest = Some((Box::new(plan.clone()), Box::new(finding.clone())));
+        }
+    }
+
+    /// Begins the dialogue, or goes on with it after the plan that was noted last; `None` where there is no model.
+    pub fn failed(
+        &mut self,
+        card: &InterfaceCard,
+        plan: &PortPlan,
+        finding: &Finding,
+    ) -> Option<Next> {
+        match (&mut self.dialogue, self.tried.last()) {
+            (Some(dialogue), Some(tried)) => {
+                Some(dialogue.failed(card, plan, finding, tried.clone()))
+            }
+            _ => self.begin(card),
+        }
+    }
+
+    /// Begins the dialogue, or tells the model that its plan is not taken; `None` where there is no model.
+    pub fn rejected(&mut self, card: &InterfaceCard, why: &str) -> Option<Next> {
+        match &mut self.dialogue {
+            Some(dialogue) => {
+                let change = self.change.take().unwrap_or_default();
+                Some(dialogue.rejected(card, change, why))
+            }
+            None => self.begin(card),
+        }
+    }
+
+    fn begin(&mut self, card: &InterfaceCard) -> Option<Next> {
+        let (plan, finding) = self.furthest.clone()?;
+        let case = Case {
+            topic: self.topic,
+            plan,
+            finding,
+            tried: self.tried.clone(),
+            failed: self.failed.clone(),
+        };
+        let mut dialogue = Dialogue::new(self.advisor.clone()?, case);
+        let next = dialogue.begin(card);
+        self.dialogue = Some(dialogue);
+        Some(next)
+    }
+
+    /// What the dialogue asked for; an observation that no dialogue waits for comes back.
+    pub fn told(
+        &mut self,
+        card: &InterfaceCard,
+        observation: Observation,
+    ) -> Result<Next, Observation> {
+        match (observation, &mut self.dialogue) {
+            (Observation::Consulted { reply }, Some(dialogue)) => {
+                Ok(dialogue.consulted(card, reply))
+            }
+            (Observation::Looked { found }, Some(dialogue)) => Ok(dialogue.looked(card, found)),
+            (other, _) => Err(other),
+        }
+    }
+}
