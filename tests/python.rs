@@ -20,40 +20,23 @@ fn python(args: &[&str]) {
     assert!(output.status.success(), "{}", support::text(&output));
 }
 
+fn pytest(folder: &str) {
+    python(&["-m", "pytest", "-q", "-p", "no:cacheprovider", folder]);
+}
+
 #[test]
 fn the_worker_keeps_its_protocol() {
-    python(&[
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "sandbox/python/tests",
-    ]);
+    pytest("sandbox/python/tests");
 }
 
 #[test]
 fn the_models_outside_the_library_are_what_they_say() {
-    python(&[
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "evals/models",
-    ]);
+    pytest("evals/models");
 }
 
 #[test]
 fn the_comparison_with_peers_counts_everything_and_sums_it_rightly() {
-    python(&[
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "evals/peers",
-    ]);
+    pytest("evals/peers");
 }
 
 #[test]

@@ -41,8 +41,6 @@ pub enum Change {
         implementation: String,
     },
     Static,
-    /// The tracer, with every size fixed.
-    StaticTracer,
     /// Batches of one size only.
     FixedBatch,
     /// Who makes the artefact.
@@ -108,10 +106,6 @@ impl Change {
                 export.attention.clone_from(implementation);
             }),
             Change::Static => export(plan, finding, "dynamic", |export| export.dynamic = false),
-            Change::StaticTracer => export(plan, finding, "strategy", |export| {
-                export.strategy = Strategy::TorchScript;
-                export.dynamic = false;
-            }),
             Change::FixedBatch => {
                 plan.dims.get_mut("batch")?.other.take()?;
                 Some(setting("dims.batch.other".to_owned()))

@@ -29,7 +29,8 @@ struct Rule {
     #[serde(default)]
     backend: Option<Backend>,
     any: Vec<String>,
-    change: Change,
+    /// All of them together are the cure.
+    changes: Vec<Change>,
     reason: String,
 }
 
@@ -49,8 +50,10 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
     RULES
         .iter()
         .filter(|rule| answers(rule, finding, &text))
-        .filter_map(|rule| apply(rule, card, plan, finding, &text))
-        .filter(|candidate| candidate.plan.validate().is_ok())
+        .filter_map(|rule| {
+            let why = (rule.name.as_str(), rule.reason.as_str());
+            apply(&rule.changes, why, card, plan, finding)
+        })
         .collect()
 }
 
@@ -60,24 +63,34 @@ fn answers(rule: &Rule, finding: &Finding, text: &str) -> bool {
         && (rule.any.is_empty() || rule.any.iter().any(|piece| text.contains(piece.as_str())))
 }
 
-/// The plan with the rule's change; `None` where it would change nothing.
+/// The plan with all changes of a rule, which has this name and reason; `None` where one does not apply, or none changes
+/// anything.
 fn apply(
-    rule: &Rule,
+    changes: &[Change],
+    (name, reason): (&str, &str),
     card: &InterfaceCard,
     plan: &PortPlan,
     finding: &Finding,
-    text: &str,
 ) -> Option<Candidate> {
-    let mut next = plan.clone();
-    let kind = rule.change.apply(card, &mut next, finding, text)?;
-    let provenance = Provenance {
-        source: Source::Rule,
-        name: rule.name.clone(),
-        answers: finding.signature.0.clone(),
-        reason: rule.reason.clone(),
-    };
-    (next != *plan || !matches!(kind, AdaptationKind::Setting { .. }))
-        .then(|| Candidate::new(next, kind, provenance))
+    let text = format!("{}\n{}", finding.signature, said(finding));
+    let mut candidate: Option<Candidate> = None;
+    for change in changes {
+        let before = candidate.as_ref().map_or(plan, |made| &made.plan);
+        let mut next = before.clone();
+        let kind = change.apply(card, &mut next, finding, &text)?;
+        if next == *before && matches!(kind, AdaptationKind::Setting { .. }) {
+            // The plan has this one already; the others may be what it lacks.
+            continue;
+        }
+        let provenance = Provenance {
+            source: Source::Rule,
+            name: name.to_owned(),
+            answers: finding.signature.0.clone(),
+            reason: reason.to_owned(),
+        };
+        candidate = Some(Candidate::new(next, kind, provenance));
+    }
+    candidate.filter(|candidate| candidate.plan.validate().is_ok())
 }
 
 #[cfg(test)]
@@ -90,7 +103,7 @@ mod tests {
         assert!(!rules.is_empty());
         for rule in rules {
             assert!(
-                !rule.reason.is_empty() && !rule.stages.is_empty(),
+                !rule.reason.is_empty() && !rule.stages.is_empty() && !rule.changes.is_empty(),
                 "{}",
                 rule.name
             );

@@ -14,13 +14,10 @@ pub use generalise::generalise;
 pub use lesson::{Lesson, Outcome, Repair};
 pub use rule::{LearntRule, State, Witness, rules};
 
-use portwright_core::{
-    Finding, InterfaceCard, PortPlan,
-    plan::{AdaptationKind, Provenance, Source},
-};
+use portwright_core::{Finding, InterfaceCard, PortPlan};
 
 use super::Change;
-use crate::search::{Candidate, said};
+use crate::search::Candidate;
 
 /// How the name of every learnt rule begins.
 const PREFIX: &str = "learnt-";
@@ -41,36 +38,9 @@ pub fn candidates(
     learnt
         .iter()
         .filter(|rule| rule.repair.answers(finding))
-        .filter_map(|rule| apply(rule, card, plan, finding))
+        .filter_map(|rule| {
+            let why = (rule.name.as_str(), rule.reason.as_str());
+            super::apply(&rule.repair.changes, why, card, plan, finding)
+        })
         .collect()
-}
-
-/// The plan with all changes of a rule; `None` where one does not apply, or none changes anything.
-fn apply(
-    rule: &LearntRule,
-    card: &InterfaceCard,
-    plan: &PortPlan,
-    finding: &Finding,
-) -> Option<Candidate> {
-    let text = format!("{}\n{}", finding.signature, said(finding));
-    let mut candidate: Option<Candidate> = None;
-    for change in &rule.repair.changes {
-        let before = candidate
-            .as_ref()
-            .map_or_else(|| plan.clone(), |made| made.plan.clone());
-        let mut next = before.clone();
-        let kind = change.apply(card, &mut next, finding, &text)?;
-        if next == before && matches!(kind, AdaptationKind::Setting { .. }) {
-            // The plan has this one already; the others may be what it lacks.
-            continue;
-        }
-        let provenance = Provenance {
-            source: Source::Rule,
-            name: rule.name.clone(),
-            answers: finding.signature.0.clone(),
-            reason: rule.reason.clone(),
-        };
-        candidate = Some(Candidate::new(next, kind, provenance));
-    }
-    candidate.filter(|candidate| candidate.plan.validate().is_ok())
 }

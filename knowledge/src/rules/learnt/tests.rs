@@ -1,4 +1,7 @@
-use portwright_core::{Backend, RunId, Signature, Stage, plan::Strategy};
+use portwright_core::{
+    Backend, RunId, Signature, Stage,
+    plan::{AdaptationKind, Provenance, Source, Strategy},
+};
 
 use super::*;
 
