@@ -18,12 +18,15 @@ const KEY: &str = "sk-very-secret";
 /// A run of the planted plan on one backend, which one repair of rules and search does not cure.
 fn run(place: &Place, llm: &[&str]) -> (i32, Value, String) {
     let plan = source().join(PLAN);
+    let given = llm.contains(&"--attempts");
+    let attempts: &[&str] = if given { &[] } else { &["--attempts", "1"] };
     let output = place
         .command()
         .args(["run", "bert", "--backend", "onnxruntime", "--no-commit"])
-        .args(["--attempts", "1", "--json", "--plan"])
+        .args(["--json", "--plan"])
         .arg(plan)
         .args(llm)
+        .args(attempts)
         .env("OPENAI_API_KEY", KEY)
         .env_remove("OPENAI_MODEL")
         .output()
@@ -148,6 +151,40 @@ fn a_run_goes_on_without_a_model_that_misbehaves() {
             }
         }
     }
+}
+
+/// What the local model of 1.5 billion parameters answered to the planted plan: it gave up.
+const RECORDED: &str = "tests/fixtures/recordings";
+
+#[test]
+fn a_run_is_answered_from_a_recording_of_the_local_model() {
+    let place = Place::new();
+    let replay = format!("replay:{}", source().join(RECORDED).display());
+    let (code, document, said) = run(&place, &["--llm", &replay]);
+    assert_eq!(code, 1, "{said}");
+    let events = consulted(&place, &document);
+    let asked = &events[events.len() - 2];
+    assert_eq!(asked["model"], "qwen2.5-coder-1.5b-instruct-q4_k_m");
+    assert_eq!(asked["what"], "calls give_up");
+    assert_eq!(asked["tokens"], 1738);
+    let end = events.last().unwrap()["what"].as_str().unwrap();
+    assert!(
+        end.contains("gives up: The current plan uses an unsupported onnx_opset_version (99)"),
+        "{end}"
+    );
+}
+
+#[test]
+fn a_question_that_was_not_recorded_is_named_and_the_run_goes_on() {
+    let place = Place::new();
+    let replay = format!("replay:{}", source().join(RECORDED).display());
+    // One repair more is one that the question tells of.
+    let (code, document, said) = run(&place, &["--llm", &replay, "--attempts", "2"]);
+    assert_eq!(code, 1, "{said}");
+    assert_eq!(document["verdicts"][0]["verdict"], "fail");
+    let events = consulted(&place, &document);
+    let end = events.last().unwrap()["what"].as_str().unwrap();
+    assert!(end.contains("no recording"), "{end}");
 }
 
 #[test]
