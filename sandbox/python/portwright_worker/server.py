@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from . import PROTOCOL, child
 
 MAX_ANSWER = 64 << 20
+# The kernel tells resident memory in kilobytes, Darwin's in bytes.
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 # What a job would otherwise import after the fork, each time. A part that an environment lacks is left out.
 PREIMPORTS = (
     "numpy",
@@ -164,7 +166,7 @@ class Server:
         for pid, job in list(self.jobs.items()):
             if job.held:
                 continue
-            done, status = os.waitpid(pid, os.WNOHANG)
+            done, status, usage = os.wait4(pid, os.WNOHANG)
             if done == 0:
                 continue
             # A process that the job left behind may hold the pipe open: take what is there, do not wait for its end.
@@ -180,6 +182,7 @@ class Server:
                     "event": "exited",
                     "status": _status(status, job.caged),
                     "isolation": isolation,
+                    "peak_resident_bytes": usage.ru_maxrss * RSS_UNIT,
                     "answer": answer,
                 }
             )

@@ -25,6 +25,9 @@ pub(super) fn report(
 ) -> Result<JobReport, WorkerError> {
     let isolation = exited.as_ref().and_then(|exited| exited.isolation.clone());
     let caged = isolation.is_some();
+    let largest_process = exited
+        .as_ref()
+        .map_or(0, |exited| exited.peak_resident_bytes);
     let outcome = match (watched.breach, exited) {
         (Some(breach), _) => breached(breach, log),
         (None, None) => crashed("the server that forked it died".to_owned(), log),
@@ -42,7 +45,7 @@ pub(super) fn report(
     };
     Ok(JobReport {
         outcome,
-        peak_resident_bytes: watched.usage.peak_resident_bytes,
+        peak_resident_bytes: watched.usage.peak_resident_bytes.max(largest_process),
         wall_seconds: watched.usage.wall.as_secs_f64(),
         cpu_seconds: watched.usage.cpu.as_secs_f64(),
         isolation: isolation.unwrap_or_else(|| "unknown".to_owned()),
@@ -121,6 +124,14 @@ mod tests {
         assert!(
             matches!(outcome(None, exited(killed)), JobOutcome::Crashed { status, .. } if status == "signal 11")
         );
+    }
+
+    #[test]
+    fn a_job_too_short_for_the_watchdog_has_used_the_memory_of_its_largest_process() {
+        let ok = json!({"id": "1", "status": {"code": 0}, "isolation": "none", "peak_resident_bytes": 4096,
+            "answer": {"ok": 5}});
+        let report = report(&Watched::default(), exited(ok), Path::new("/no")).unwrap();
+        assert_eq!(report.peak_resident_bytes, 4096);
     }
 
     #[test]

@@ -84,6 +84,10 @@ pub(super) struct Exited {
     pub status: Status,
     /// The walls it stood behind; absent where it never entered them.
     pub isolation: Option<String>,
+    /// The most that any one of its processes held, as the kernel tells whoever reaps them: the watchdog can come too late
+    /// for a short job.
+    #[serde(default)]
+    pub peak_resident_bytes: u64,
     pub answer: Option<Answer>,
 }
 
