@@ -67,6 +67,8 @@ pub enum Command {
     Runs(commands::runs::Args),
     /// List the rules that were learnt from verified repairs, or show one.
     Rules(commands::rules::Args),
+    /// Measure repairs: collect the failures of a sweep, and have the fixer's ladder repair them again.
+    Suite(commands::suite::Args),
     /// Report on a sweep: the coverage matrix, its figures, and what changed since the sweep before.
     Report(commands::report::Args),
     /// Look up what is known: the library's source, its exporters, the operators of formats.

@@ -50,6 +50,9 @@ mod tests {
             exercised: Vec::new(),
             cpu_seconds: std::collections::BTreeMap::new(),
             peak_resident_bytes: 0,
+            plan: None,
+            met: Vec::new(),
+            proposals: 0,
             offered: Vec::new(),
             reused: false,
         }

@@ -27,8 +27,10 @@ pub struct Analysis {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Analyst {
     options: ProposeOptions,
-    /// A plan that a person gave: it is tried as it is, and never silently replaced by another.
+    /// A plan that was given: it is tried first.
     given: Option<Box<PortPlan>>,
+    /// Whether another plan may take the place of the given one. A person's is tried as it is, and never silently replaced.
+    replaceable: bool,
     /// The largest number of plans to try.
     budget: u32,
     tries: u32,
@@ -50,6 +52,7 @@ impl Analyst {
         Self {
             options,
             given: given.map(Box::new),
+            replaceable: false,
             budget,
             tries: 0,
             card: None,
@@ -58,6 +61,12 @@ impl Analyst {
             first_finding: None,
             model: Rung::new(Topic::Plan, advisor),
         }
+    }
+
+    /// Searches on from the given plan where it has no sound reference.
+    pub fn searching_on(mut self) -> Self {
+        self.replaceable = true;
+        self
     }
 
     fn first_plan(&mut self, card: Box<InterfaceCard>) -> Action<<Self as Agent>::Finished> {
@@ -96,7 +105,7 @@ impl Analyst {
             // Introspection itself failed: there is nothing to vary.
             return Action::Finish(Err(finding));
         };
-        if self.given.is_some() {
+        if self.given.is_some() && !self.replaceable {
             return Action::Finish(Err(first));
         }
         self.model.note(&current, &finding);

@@ -14,6 +14,7 @@ pub mod generator;
 pub mod llm;
 pub mod porter;
 pub mod protocol;
+pub mod suite;
 pub mod sweep;
 #[cfg(test)]
 mod testing;

@@ -176,6 +176,9 @@ fn defect(request: &SweepRequest, item: &Item, error: &DriverError) -> Outcome {
         exercised: Vec::new(),
         cpu_seconds: BTreeMap::new(),
         peak_resident_bytes: 0,
+        plan: None,
+        met: Vec::new(),
+        proposals: 0,
         offered: Vec::new(),
         reused: false,
     }

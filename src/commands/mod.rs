@@ -8,4 +8,5 @@ pub mod report;
 pub mod rules;
 pub mod run;
 pub mod runs;
+pub mod suite;
 pub mod sweep;

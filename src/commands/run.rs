@@ -137,6 +137,7 @@ async fn launch(
             ..ProposeOptions::default()
         },
         plan,
+        search_from_plan: false,
         checkpoint,
         checkpoint_digest,
         analyst_budget: settings.run.plans.get(),

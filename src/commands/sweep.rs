@@ -161,6 +161,7 @@ async fn launch(
                     ..ProposeOptions::default()
                 },
                 plan: None,
+                search_from_plan: false,
                 checkpoint: None,
                 checkpoint_digest: None,
                 analyst_budget: settings.run.plans.get(),

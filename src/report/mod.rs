@@ -9,4 +9,5 @@ pub mod json;
 pub mod knowledge;
 pub mod live;
 pub mod matrix;
+pub mod suite;
 pub mod table;

@@ -93,6 +93,22 @@ fn a_plan_given_by_a_person_is_not_replaced() {
 }
 
 #[test]
+fn a_plan_that_is_known_to_fail_is_where_the_search_begins() {
+    let given = propose::propose(&card(), &ProposeOptions::default()).unwrap();
+    let mut analyst =
+        Analyst::new(ProposeOptions::default(), Some(given.clone()), 9, None).searching_on();
+    let first = probed(analyst.step(Observation::SourceRead {
+        card: Box::new(card()),
+    }));
+    assert_eq!(first, given);
+    let hollow = failed(
+        Stage::Reference,
+        "hollow reference: output last_hidden_state",
+    );
+    assert_ne!(probed(analyst.step(hollow)), given);
+}
+
+#[test]
 fn failed_introspection_is_handed_over_as_it_is() {
     let mut analyst = analyst(9);
     let Action::Finish(Err(finding)) = analyst.step(failed(Stage::Analyse, "raises at import"))

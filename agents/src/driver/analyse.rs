@@ -35,24 +35,37 @@ pub async fn analyse(
         request.analyst_budget,
         consultant.advisor(),
     );
+    if request.search_from_plan {
+        analyst = analyst.searching_on();
+    }
+    let mut first = true;
     let mut action = analyst.step(Observation::Begin);
     loop {
         let observation = match action {
             Action::Introspect => introspect(steps, request).await?,
             Action::ReadSource { introspection } => read_source(steps, request, &introspection),
-            Action::Probe { plan } => match probe(steps, request, &plan).await? {
-                Probed::Sound { exercised } => Observation::Sound { exercised },
-                Probed::Failed(failure) => {
-                    steps.decided(
-                        Analyst::NAME,
-                        format!(
-                            "a plan fails at {}: {}",
-                            failure.finding.stage, failure.finding.message
-                        ),
-                    )?;
-                    failed(failure)
+            Action::Probe { plan } => {
+                let is_first = std::mem::replace(&mut first, false);
+                if !is_first {
+                    steps.proposed();
                 }
-            },
+                match probe(steps, request, &plan).await? {
+                    Probed::Sound { exercised } => Observation::Sound { exercised },
+                    Probed::Failed(failure) => {
+                        if is_first {
+                            steps.met(&plan, &failure.finding);
+                        }
+                        steps.decided(
+                            Analyst::NAME,
+                            format!(
+                                "a plan fails at {}: {}",
+                                failure.finding.stage, failure.finding.message
+                            ),
+                        )?;
+                        failed(failure)
+                    }
+                }
+            }
             Action::Consult { question } => consultant.consult(Analyst::NAME, &question).await?,
             Action::Look { lookup } => consultant.look(&lookup),
             Action::Finish(Ok(analysis)) => return Ok(Ok(analysis)),

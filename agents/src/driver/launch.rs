@@ -7,7 +7,7 @@ use portwright_core::{
     verdict::BackendVerdict,
 };
 use portwright_knowledge::rules::learnt::LearntRule;
-use portwright_ledger::{NewRun, NewStep, RunLock};
+use portwright_ledger::{Ledger, NewRun, NewStep, RunLock};
 use portwright_tools::repository;
 
 use crate::{
@@ -75,10 +75,9 @@ fn finished(
     if run.finished_ms.is_none() {
         return Ok(None);
     }
-    let Some(kept) = session.ledger.step_result(&outcome_key(&run.id)?)? else {
+    let Some(outcome) = kept(&session.ledger, &run.id)? else {
         return Ok(None);
     };
-    let outcome: Outcome = serde_json::from_value(kept.result)?;
     if learn::is_outdated(&outcome, learnt) {
         return Ok(None);
     }
@@ -126,7 +125,15 @@ async fn work(
         Ok(analysis) => analysis,
         Err(failure) => {
             let verdicts = all(&request.backends, &failure);
-            return Ok(outcome(steps, request, None, verdicts, None, Vec::new()));
+            return Ok(outcome(
+                steps,
+                request,
+                None,
+                None,
+                verdicts,
+                None,
+                Vec::new(),
+            ));
         }
     };
     steps.decided(
@@ -155,6 +162,7 @@ async fn work(
             steps,
             request,
             Some(&analysis),
+            Some(plan),
             searched,
             None,
             generated,
@@ -176,6 +184,7 @@ async fn work(
         steps,
         request,
         Some(&analysis),
+        Some(plan),
         verdicts,
         committed,
         generated,
@@ -198,6 +207,13 @@ async fn repair(
             .await?
             .verdicts,
     };
+    for verdict in &row.verdicts {
+        if verdict.verdict != Verdict::Unavailable
+            && let Some(finding) = &verdict.finding
+        {
+            steps.met(&row.plan, finding);
+        }
+    }
     // What the first attempt took is no time for repairs: a port that is slow to fail needs them most.
     let began = Instant::now();
     let mut left = request.attempts;
@@ -228,6 +244,7 @@ async fn repair(
                 }
             };
             let plan = (*proposal.plan).clone();
+            steps.proposed();
             steps.decided(
                 Fixer::NAME,
                 format!("{backend}: {}", proposal.adaptation.provenance.reason),
@@ -363,11 +380,13 @@ fn outcome(
     steps: &Steps<'_>,
     request: &Request,
     analysis: Option<&Analysis>,
+    plan: Option<PortPlan>,
     verdicts: Vec<BackendVerdict>,
     committed: Option<publish::Commit>,
     generation: Vec<BackendVerdict>,
 ) -> Outcome {
     let costs = steps.costs();
+    let trail = steps.trail();
     let (branch, commit) = committed.map(|c| (c.branch, c.commit)).unzip();
     Outcome {
         run: steps.run.clone(),
@@ -389,9 +408,20 @@ fn outcome(
             .unwrap_or_default(),
         cpu_seconds: costs.cpu_seconds,
         peak_resident_bytes: costs.peak_resident_bytes,
+        plan,
+        met: trail.met,
+        proposals: trail.proposals,
         offered: Vec::new(),
         reused: false,
     }
+}
+
+/// The outcome that a run has left in the ledger.
+pub fn kept(ledger: &Ledger, run: &RunId) -> Result<Option<Outcome>, DriverError> {
+    let step = ledger.step_result(&outcome_key(run)?)?;
+    Ok(step
+        .map(|step| serde_json::from_value(step.result))
+        .transpose()?)
 }
 
 fn outcome_key(run: &RunId) -> Result<Digest, DriverError> {

@@ -21,10 +21,11 @@ mod steps;
 use std::{collections::BTreeMap, path::PathBuf};
 
 use portwright_core::{
-    Backend, Digest, Family, ModelType, PortPlan, RunId, Verdict, event::Record, job::ModelSource,
-    verdict::BackendVerdict,
+    Backend, Digest, Family, Finding, ModelType, PortPlan, RunId, Verdict, event::Record,
+    job::ModelSource, verdict::BackendVerdict,
 };
 use portwright_knowledge::propose::ProposeOptions;
+use portwright_ledger::Ledger;
 use serde::{Deserialize, Serialize};
 
 use crate::llm::{Coming, Consult};
@@ -67,6 +68,10 @@ pub struct Request {
     pub propose: ProposeOptions,
     /// A plan given by a person.
     pub plan: Option<PortPlan>,
+    /// Whether other plans are searched for where the given one has no sound reference. A person's plan is what is ported,
+    /// or nothing is; one that is known to fail is where a repair begins.
+    #[serde(default)]
+    pub search_from_plan: bool,
     /// A folder with a real configuration and weights.
     pub checkpoint: Option<PathBuf>,
     /// The digest of the checkpoint's files.
@@ -132,6 +137,13 @@ impl Effort {
     };
 }
 
+/// A failure as it was met, before it was repaired.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Met {
+    pub plan: PortPlan,
+    pub finding: Finding,
+}
+
 /// How a launch ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -159,6 +171,15 @@ pub struct Outcome {
     /// The largest resident memory of any job, in bytes.
     #[serde(default)]
     pub peak_resident_bytes: u64,
+    /// The plan that the verdicts are on; `None` where no plan was found.
+    #[serde(default)]
+    pub plan: Option<PortPlan>,
+    /// The failures that were met before anything was repaired.
+    #[serde(default)]
+    pub met: Vec<Met>,
+    /// How many other plans were proposed to repair them.
+    #[serde(default)]
+    pub proposals: u32,
     /// The learnt rules that the fixer could use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offered: Vec<String>,
@@ -171,6 +192,11 @@ impl Outcome {
     pub fn passed(&self) -> bool {
         !self.verdicts.is_empty() && self.verdicts.iter().all(|v| v.verdict == Verdict::Pass)
     }
+}
+
+/// The outcome of a run that has ended; `None` where the ledger holds none.
+pub fn outcome(ledger: &Ledger, run: &RunId) -> Result<Option<Outcome>, DriverError> {
+    launch::kept(ledger, run)
 }
 
 /// Takes one launch all the way, or goes on with one that was killed.

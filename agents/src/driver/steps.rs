@@ -9,14 +9,14 @@ use std::{
 };
 
 use portwright_core::{
-    Digest, RunId,
+    Digest, Finding, PortPlan, RunId,
     event::Event,
     job::{Job, JobReport},
 };
 use portwright_ledger::NewStep;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{DriverError, Session};
+use super::{DriverError, Met, Session};
 
 /// The steps of one run. Each has a folder `<run>/<key>/` that holds its files.
 pub struct Steps<'a> {
@@ -26,6 +26,7 @@ pub struct Steps<'a> {
     /// The request's own number under `--fresh`: nothing that another launch remembers is found under it.
     fresh: Option<u64>,
     costs: Mutex<Costs>,
+    trail: Mutex<Trail>,
 }
 
 /// What the jobs of a launch have used.
@@ -35,6 +36,15 @@ pub struct Costs {
     pub cpu_seconds: BTreeMap<String, f64>,
     /// The largest resident memory of any job, in bytes.
     pub peak_resident_bytes: u64,
+}
+
+/// What a launch has met and tried.
+#[derive(Clone, Debug, Default)]
+pub struct Trail {
+    /// The failures before anything was repaired.
+    pub met: Vec<Met>,
+    /// How many other plans were proposed to repair them.
+    pub proposals: u32,
 }
 
 /// A finished step: its result and the folder with its files.
@@ -53,7 +63,33 @@ impl<'a> Steps<'a> {
             folder,
             fresh,
             costs: Mutex::default(),
+            trail: Mutex::default(),
         })
+    }
+
+    /// Takes note of a failure of a plan in which nothing was repaired yet.
+    pub fn met(&self, plan: &PortPlan, finding: &Finding) {
+        self.on_trail(|trail| {
+            trail.met.push(Met {
+                plan: plan.clone(),
+                finding: finding.clone(),
+            });
+        });
+    }
+
+    /// Counts a plan that was proposed in place of a failed one.
+    pub fn proposed(&self) {
+        self.on_trail(|trail| trail.proposals += 1);
+    }
+
+    /// What this launch has met and tried so far.
+    pub fn trail(&self) -> Trail {
+        self.on_trail(|trail| trail.clone())
+    }
+
+    fn on_trail<T>(&self, act: impl FnOnce(&mut Trail) -> T) -> T {
+        // A panic elsewhere leaves whole entries behind.
+        act(&mut self.trail.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Counts what a job used.
