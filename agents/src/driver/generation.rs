@@ -221,6 +221,7 @@ impl Generation<'_> {
                 job_in(self.steps, self.request, job, &work, vec![whole]).await
             })
             .await?;
+        let sets: Vec<InputSet> = sets.into_iter().map(InputSet::without_values).collect();
         if let Some(failure) = Failure::of_report(Stage::Forward, &step.value) {
             return Ok(Err(failure));
         }

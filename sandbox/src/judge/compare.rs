@@ -10,11 +10,11 @@ use portwright_core::{
 
 use super::{
     inputs::InputSet,
-    outputs::{Outputs, difference, role},
+    outputs::{Output, OutputError, Outputs, difference, role, unequal},
     reference::{Moves, Reference, moves},
     tolerances::{Tolerance, Tolerances},
 };
-use crate::tensor::{Data, Tensor};
+use crate::tensor::TensorError;
 
 /// What the comparison measured on a candidate that agrees.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +62,7 @@ struct Comparison<'a> {
 
 impl<'a> Comparison<'a> {
     /// Every output of every set, in both.
-    fn pairs(&self) -> impl Iterator<Item = (&'a InputSet, &'a str, &'a Tensor, &'a Tensor)> {
+    fn pairs(&self) -> impl Iterator<Item = (&'a InputSet, &'a str, &'a Output, &'a Output)> {
         let (reference, candidate) = (&self.reference.outputs, self.candidate);
         self.sets
             .iter()
@@ -177,7 +177,8 @@ impl<'a> Comparison<'a> {
     fn finite(&self) -> Result<(), Box<Finding>> {
         for (index, set) in self.sets.iter().enumerate() {
             for name in self.reference.floating.keys() {
-                if !self.candidate.is_finite(index, name) {
+                let finite = self.candidate.is_finite(index, name);
+                if !finite.map_err(|error| self.unreadable(error))? {
                     return self.fail(
                         format!("not finite: output {}", role(name)),
                         format!(
@@ -195,19 +196,17 @@ impl<'a> Comparison<'a> {
     /// Booleans and whole numbers are decisions: one that differs is wrong by any measure, so they must be equal.
     fn whole(&self) -> Result<(), Box<Finding>> {
         for (set, name, expected, found) in self.pairs() {
-            if let (Data::Whole(expected), Data::Whole(found)) = (&expected.data, &found.data) {
-                let apart = expected.iter().zip(found).filter(|(a, b)| a != b).count();
-                if apart > 0 {
-                    return self.fail(
-                        format!("whole values differ: output {}", role(name)),
-                        format!(
-                            "{apart} of {} values of output `{name}` differ for set `{}`",
-                            expected.len(),
-                            set.name
-                        ),
-                        "whole numbers and booleans must be equal; a tie in the model's decisions can be broken by another weight seed",
-                    );
-                }
+            let apart = unequal(expected, found).map_err(|error| self.unreadable(error))?;
+            if apart > 0 {
+                return self.fail(
+                    format!("whole values differ: output {}", role(name)),
+                    format!(
+                        "{apart} of {} values of output `{name}` differ for set `{}`",
+                        expected.count(),
+                        set.name
+                    ),
+                    "whole numbers and booleans must be equal; a tie in the model's decisions can be broken by another weight seed",
+                );
             }
         }
         Ok(())
@@ -215,23 +214,13 @@ impl<'a> Comparison<'a> {
 
     fn varies(&self) -> Result<(), Box<Finding>> {
         for name in self.reference.floating.keys() {
-            let spread = self.candidate.spread(name);
+            let unreadable = |error| self.unreadable(error);
+            let spread = self.candidate.spread(name).map_err(unreadable)?;
             let (tolerance, reference_spread) = self.tolerance(name)?;
             if spread > tolerance.hollow_below() {
                 continue;
             }
-            let largest = self
-                .candidate
-                .0
-                .iter()
-                .filter_map(
-                    |tensors| match tensors.get(name).map(|tensor| &tensor.data) {
-                        Some(Data::Floating(values)) => Some(values),
-                        _ => None,
-                    },
-                )
-                .flatten()
-                .fold(0.0_f64, |largest, value| largest.max(value.abs()));
+            let largest = self.candidate.largest(name).map_err(unreadable)?;
             let what = if largest == 0.0 {
                 "zero everywhere"
             } else {
@@ -251,7 +240,8 @@ impl<'a> Comparison<'a> {
     /// Each input must move the candidate where it moves the reference. A candidate within the tolerance moves at
     /// least as far as the reference less twice what is allowed, so half of that accuses none that is right.
     fn sensitivity(&self) -> Result<Vec<SensitivityEvidence>, Box<Finding>> {
-        let found = moves(self.candidate, self.sets, &self.reference.floating);
+        let found = moves(self.candidate, self.sets, &self.reference.floating)
+            .map_err(|error| self.unreadable(error))?;
         let mut evidence = Vec::new();
         for (expected, found) in self.reference.moves.iter().zip(&found) {
             evidence.push(self.probe(expected, found)?);
@@ -303,22 +293,23 @@ impl<'a> Comparison<'a> {
         let mut evidence = Vec::new();
         let mut worst: Option<(f64, &str, OutputEvidence)> = None;
         let example = self.reference.outputs.0.first();
-        for (name, tensor) in example.into_iter().flatten() {
+        for (name, example) in example.into_iter().flatten() {
             let mut output = OutputEvidence {
                 name: name.clone(),
-                dtype: tensor.element.name().to_owned(),
+                dtype: example.element.name().to_owned(),
                 max_absolute: 0.0,
                 max_relative: 0.0,
                 reference_spread: 0.0,
                 allowed: 0.0,
             };
-            if tensor.element.is_floating() {
+            if example.element.is_floating() {
                 let (tolerance, spread) = self.tolerance(name)?;
                 output.reference_spread = spread;
                 output.allowed = tolerance.allowed(spread);
                 let mut worst_set = "";
                 for (set, _, expected, found) in self.pairs().filter(|pair| pair.1 == name) {
-                    let apart = difference(expected, found);
+                    let apart =
+                        difference(expected, found).map_err(|error| self.unreadable(error))?;
                     if apart >= output.max_absolute {
                         output.max_absolute = apart;
                         worst_set = &set.name;
@@ -364,21 +355,45 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    /// Values of either side that cannot be read any more agree with nothing.
+    fn unreadable(&self, error: TensorError) -> Box<Finding> {
+        unreadable(self.backend, &error.into())
+    }
+
     fn fail<T>(
         &self,
         phrase: impl Into<String>,
         message: String,
         hint: &str,
     ) -> Result<T, Box<Finding>> {
-        Err(Box::new(Finding {
-            stage: Stage::Compare,
-            backend: Some(self.backend),
-            signature: Signature::phrase(phrase),
-            message,
-            error: None,
-            hint: Some(hint.to_owned()),
-        }))
+        Err(finding(self.backend, phrase, message, hint))
     }
+}
+
+/// The finding that outputs cannot be read.
+pub fn unreadable(backend: Backend, error: &OutputError) -> Box<Finding> {
+    finding(
+        backend,
+        format!("outputs: {}", error.phrase()),
+        error.to_string(),
+        error.hint(),
+    )
+}
+
+fn finding(
+    backend: Backend,
+    phrase: impl Into<String>,
+    message: String,
+    hint: &str,
+) -> Box<Finding> {
+    Box::new(Finding {
+        stage: Stage::Compare,
+        backend: Some(backend),
+        signature: Signature::phrase(phrase),
+        message,
+        error: None,
+        hint: Some(hint.to_owned()),
+    })
 }
 
 #[cfg(test)]

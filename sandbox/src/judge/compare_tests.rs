@@ -1,5 +1,7 @@
+use proptest::prelude::*;
+
 use super::{super::toy, *};
-use crate::tensor::{ElementType, Tensors};
+use crate::tensor::{Data, ElementType, Tensor, Tensors};
 
 fn judged(
     dynamic: bool,
@@ -200,4 +202,86 @@ fn an_artefact_of_fixed_sizes_is_judged_on_other_values() {
     })
     .unwrap_err();
     assert_eq!(finding.signature.0, "values differ: output state");
+}
+
+#[test]
+fn outputs_that_are_cut_short_while_they_are_judged_fail() {
+    let sets = toy::sets(true);
+    let right: Vec<Tensors> = sets.iter().map(toy::run).collect();
+    // Once the reference's, which was sound when it was checked, and once the candidate's.
+    for cut in 0..2 {
+        for set in &sets {
+            let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+            let [reference, candidate] =
+                [0, 1].map(|of| toy::opened(folders[of].path(), &sets, &right));
+            let reference = Reference::check(reference, &sets, &toy::tolerances()).unwrap();
+            toy::cut_short(folders[cut].path(), set);
+            let finding = compare(
+                Backend::Onnxruntime,
+                &toy::tolerances(),
+                &sets,
+                &reference,
+                &candidate,
+            )
+            .unwrap_err();
+            assert_eq!(finding.signature.0, "outputs: file unreadable");
+            assert!(finding.message.contains(&set.name), "{}", finding.message);
+        }
+    }
+}
+
+/// A toy's outputs as a file keeps them.
+fn rounded(tensors: &mut Tensors) {
+    for name in ["state", "total"] {
+        toy::map(tensors, name, |value| f64::from(value as f32));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn where_the_values_lie_changes_no_judgement(
+        dynamic in any::<bool>(),
+        set in 0usize..4,
+        floating in prop::sample::select(vec!["state", "total", "none"]),
+        factor in prop::sample::select(vec![0.0, 0.5, 0.9999, 1.0, 1.0001, 1e31, f64::NAN]),
+        flip in any::<bool>(),
+        shape in any::<bool>(),
+    ) {
+        let sets = toy::sets(dynamic);
+        let set = sets.get(set).map(|set| set.name.as_str());
+        let outputs = |changed: bool| -> Vec<Tensors> {
+            let run = |of: &InputSet| {
+                let mut tensors = toy::run(of);
+                if changed && set == Some(of.name.as_str()) {
+                    toy::map(&mut tensors, floating, |value| value * factor);
+                    if let (true, Some(Data::Whole(values))) =
+                        (flip, tensors.get_mut("above").map(|t| &mut t.data))
+                    {
+                        values[1] ^= 1;
+                    }
+                    if let (true, Some(total)) = (shape, tensors.get_mut("total")) {
+                        total.shape.push(1);
+                    }
+                }
+                rounded(&mut tensors);
+                tensors
+            };
+            sets.iter().map(run).collect()
+        };
+        let judged = |reference, candidate| {
+            let reference = Reference::check(reference, &sets, &toy::tolerances())?;
+            compare(Backend::Onnxruntime, &toy::tolerances(), &sets, &reference, &candidate)
+        };
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        // The changed one is once the candidate and once the reference.
+        for changed in [false, true] {
+            let (reference, candidate) = (outputs(changed), outputs(!changed));
+            let stored = judged(
+                toy::opened(folders[0].path(), &sets, &reference),
+                toy::opened(folders[1].path(), &sets, &candidate),
+            );
+            prop_assert_eq!(stored, judged(reference.into(), candidate.into()));
+        }
+    }
 }

@@ -5,7 +5,7 @@
 //! after the first sees nothing of the earlier tokens but the cache, and the probe draws earlier tokens alone anew:
 //! who ignores the cache cannot move as the reference does.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use portwright_core::{
     Finding, Signature, Stage,
@@ -15,10 +15,13 @@ use portwright_core::{
 use super::{
     inputs::{self, InputError, InputSet},
     outputs::Outputs,
-    reference::Reference,
+    reference::{self, Reference},
     tolerances::Tolerances,
 };
-use crate::tensor::{Data, Tensor, Tensors};
+use crate::tensor::{
+    SharedTensors,
+    axis::{join, narrow},
+};
 
 /// The output that is compared.
 pub const LOGITS: &str = "logits";
@@ -48,7 +51,7 @@ pub fn draw(plan: &GenerationPlan, dynamic: bool, seed: u64) -> Result<Vec<Input
                 narrow(kept, *place, first, length),
             ];
             let joined = join(&both, *place);
-            set.tensors.insert(input.clone(), joined);
+            set.tensors.insert(input.clone(), Arc::new(joined));
         }
     }
     Ok(sets)
@@ -64,18 +67,18 @@ pub fn steps(plan: &GenerationPlan, sets: &[InputSet], decodes: usize) -> Vec<In
         .collect()
 }
 
-fn of_steps(plan: &GenerationPlan, set: &InputSet, decodes: usize) -> Tensors {
+fn of_steps(plan: &GenerationPlan, set: &InputSet, decodes: usize) -> SharedTensors {
     let prefill = prefill(plan, set);
-    let mut tensors = Tensors::new();
+    let mut tensors = SharedTensors::new();
     for step in 0..=decodes {
         let end = prefill + step;
         let start = if step == 0 { 0 } else { end - 1 };
         for (name, tensor) in &set.tensors {
             let given = match plan.feeds.get(name) {
-                Some(Feed::Own { place }) => narrow(tensor, *place, start, end),
-                Some(Feed::SoFar { place }) => narrow(tensor, *place, 0, end),
-                Some(Feed::Always) => tensor.clone(),
-                Some(Feed::Once) | None if step == 0 => tensor.clone(),
+                Some(Feed::Own { place }) => Arc::new(narrow(tensor, *place, start, end)),
+                Some(Feed::SoFar { place }) => Arc::new(narrow(tensor, *place, 0, end)),
+                Some(Feed::Always) => Arc::clone(tensor),
+                Some(Feed::Once) | None if step == 0 => Arc::clone(tensor),
                 Some(Feed::Once) | None => continue,
             };
             tensors.insert(format!("{}.{name}", step_name(step)), given);
@@ -99,13 +102,7 @@ pub fn reference(
     decodes: usize,
     tolerances: &Tolerances,
 ) -> Result<Reference, Box<Finding>> {
-    let outputs = Outputs::read(work, sets).map_err(|error| {
-        finding(
-            &format!("reference outputs: {}", error.phrase()),
-            error.to_string(),
-            error.hint(),
-        )
-    })?;
+    let outputs = Outputs::open(work, sets).map_err(reference::unreadable)?;
     check(plan, cut(plan, &outputs, sets, decodes)?, sets, tolerances)
 }
 
@@ -145,8 +142,8 @@ pub fn cut(
     decodes: usize,
 ) -> Result<Outputs, Box<Finding>> {
     let mut cut = Vec::with_capacity(sets.len());
-    for (set, tensors) in sets.iter().zip(&outputs.0) {
-        let Some(logits) = tensors.get(LOGITS) else {
+    for (set, outputs) in sets.iter().zip(&outputs.0) {
+        let Some(logits) = outputs.get(LOGITS) else {
             return Err(finding(
                 "reference has no logits",
                 format!("`{}` returns no `{LOGITS}`", plan.plan.class),
@@ -169,67 +166,11 @@ pub fn cut(
             let end = prefill + step;
             let start = if step == 0 { 0 } else { end - 1 };
             let name = format!("{}.{LOGITS}", step_name(step));
-            (name, narrow(logits, 1, start, end))
+            (name, logits.narrow(1, start, end))
         };
         cut.push((0..=decodes).map(of_step).collect());
     }
     Ok(Outputs(cut))
-}
-
-/// The part of a tensor from `start` up to, not including, `end` of one axis; bounds beyond it are its own.
-fn narrow(tensor: &Tensor, axis: usize, start: usize, end: usize) -> Tensor {
-    let Some(&length) = tensor.shape.get(axis) else {
-        return tensor.clone();
-    };
-    let end = end.min(length);
-    let start = start.min(end);
-    let inner: usize = tensor.shape[axis + 1..].iter().product();
-    let (row, from, to) = (length * inner, start * inner, end * inner);
-    let mut shape = tensor.shape.clone();
-    shape[axis] = end - start;
-    fn part<T: Copy>(values: &[T], row: usize, from: usize, to: usize) -> Vec<T> {
-        values
-            .chunks(row.max(1))
-            .flat_map(|row| row.get(from..to).unwrap_or_default())
-            .copied()
-            .collect()
-    }
-    Tensor {
-        element: tensor.element,
-        shape,
-        data: match &tensor.data {
-            Data::Floating(values) => Data::Floating(part(values, row, from, to)),
-            Data::Whole(values) => Data::Whole(part(values, row, from, to)),
-        },
-    }
-}
-
-/// Two tensors of one type, one behind the other along an axis.
-fn join([first, second]: &[Tensor; 2], axis: usize) -> Tensor {
-    let rows = |tensor: &Tensor| -> usize { tensor.shape.iter().skip(axis).product() };
-    fn joined<T: Copy>(first: &[T], a: usize, second: &[T], b: usize) -> Vec<T> {
-        first
-            .chunks(a.max(1))
-            .zip(second.chunks(b.max(1)))
-            .flat_map(|(first, second)| first.iter().chain(second))
-            .copied()
-            .collect()
-    }
-    let (a, b) = (rows(first), rows(second));
-    let mut shape = second.shape.clone();
-    shape[axis] += first.shape[axis];
-    let data = match (&first.data, &second.data) {
-        (Data::Floating(first), Data::Floating(second)) => {
-            Data::Floating(joined(first, a, second, b))
-        }
-        (Data::Whole(first), Data::Whole(second)) => Data::Whole(joined(first, a, second, b)),
-        (_, other) => other.clone(),
-    };
-    Tensor {
-        element: second.element,
-        shape,
-        data,
-    }
 }
 
 fn finding(phrase: &str, message: String, hint: &str) -> Box<Finding> {

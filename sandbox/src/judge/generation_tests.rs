@@ -6,8 +6,8 @@ use portwright_core::{Backend, Finding, plan::PortPlan};
 use super::*;
 use crate::{
     judge::compare,
-    judge::toy::{floats, tolerances},
-    tensor::ElementType,
+    judge::toy::{self, floats, tolerances},
+    tensor::{Data, ElementType, Tensors},
 };
 
 const PLAN: &str = r#"
@@ -96,16 +96,20 @@ fn sets() -> Vec<InputSet> {
 
 /// The right toy's outputs, cut into steps.
 fn right(sets: &[InputSet]) -> Outputs {
-    let whole = Outputs(sets.iter().map(|set| logits(set, |_| 0)).collect());
-    cut(&plan(), &whole, sets, 2).unwrap()
+    cut(&plan(), &whole(sets).into(), sets, 2).unwrap()
+}
+
+/// The right toy's logits of all tokens.
+fn whole(sets: &[InputSet]) -> Vec<Tensors> {
+    sets.iter().map(|set| logits(set, |_| 0)).collect()
 }
 
 /// What the judge finds when the right toy's outputs were changed.
 fn judged(change: impl Fn(&InputSet, &mut Tensors)) -> Result<(), Box<Finding>> {
     let sets = sets();
     let reference = check(&plan(), right(&sets), &sets, &tolerances()).unwrap();
-    let mut candidate = right(&sets);
-    for (set, tensors) in sets.iter().zip(&mut candidate.0) {
+    let mut candidate = toy::values(&right(&sets));
+    for (set, tensors) in sets.iter().zip(&mut candidate) {
         change(set, tensors);
     }
     compare(
@@ -113,7 +117,7 @@ fn judged(change: impl Fn(&InputSet, &mut Tensors)) -> Result<(), Box<Finding>> 
         &tolerances(),
         &sets,
         &reference,
-        &candidate,
+        &candidate.into(),
     )
     .map(|_| ())
 }
@@ -177,25 +181,37 @@ fn the_reference_is_cut_at_the_tokens_of_each_step() {
 }
 
 #[test]
+fn a_reference_in_files_is_cut_where_it_lies() {
+    let sets = sets();
+    let mut whole = whole(&sets);
+    for tensors in &mut whole {
+        toy::map(tensors, LOGITS, |value| f64::from(value as f32));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let stored = toy::opened(folder.path(), &sets, &whole);
+    let stored = cut(&plan(), &stored, &sets, 2).unwrap();
+    let held = cut(&plan(), &whole.into(), &sets, 2).unwrap();
+    assert_eq!(toy::values(&stored), toy::values(&held));
+    check(&plan(), stored, &sets, &tolerances()).unwrap();
+}
+
+#[test]
 fn a_reference_without_logits_for_each_token_is_refused() {
     let sets = sets();
-    let few = Outputs(
-        sets.iter()
-            .map(|_| Tensors::from([(LOGITS.to_owned(), floats(&[2, 3], vec![0.0; 6]))]))
-            .collect(),
-    );
-    let finding = cut(&plan(), &few, &sets, 2).unwrap_err();
+    let few = Tensors::from([(LOGITS.to_owned(), floats(&[2, 3], vec![0.0; 6]))]);
+    let few = vec![few; sets.len()];
+    let finding = cut(&plan(), &few.into(), &sets, 2).unwrap_err();
     assert_eq!(finding.signature.0, "reference logits are not per token");
-    let none = Outputs(vec![Tensors::new(); sets.len()]);
-    let finding = cut(&plan(), &none, &sets, 2).unwrap_err();
+    let none = vec![Tensors::new(); sets.len()];
+    let finding = cut(&plan(), &none.into(), &sets, 2).unwrap_err();
     assert_eq!(finding.signature.0, "reference has no logits");
 }
 
 #[test]
 fn a_reference_that_forgets_earlier_tokens_proves_nothing() {
     let sets = sets();
-    let whole = Outputs(sets.iter().map(|set| logits(set, |token| token)).collect());
-    let cut = cut(&plan(), &whole, &sets, 2).unwrap();
+    let whole: Vec<_> = sets.iter().map(|set| logits(set, |token| token)).collect();
+    let cut = cut(&plan(), &whole.into(), &sets, 2).unwrap();
     let finding = check(&plan(), cut, &sets, &tolerances()).unwrap_err();
     assert_eq!(finding.signature.0, "reference forgets earlier tokens");
 }
@@ -208,10 +224,10 @@ fn the_right_steps_agree() {
 #[test]
 fn a_decode_that_ignores_its_cache_fails() {
     let signature = signature(|set, tensors| {
-        let blind = Outputs(vec![logits(set, |token| token)]);
-        let blind = cut(&plan(), &blind, std::slice::from_ref(set), 2).unwrap();
+        let blind = vec![logits(set, |token| token)].into();
+        let blind = toy::values(&cut(&plan(), &blind, std::slice::from_ref(set), 2).unwrap());
         for name in ["decode.0.logits", "decode.1.logits"] {
-            tensors.insert(name.to_owned(), blind.0[0][name].clone());
+            tensors.insert(name.to_owned(), blind[0][name].clone());
         }
     });
     assert_eq!(signature, "ignores an input: input_ids");

@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use portwright_core::plan::{Axis, Dtype, InputSpec, PortPlan, Run, Values};
@@ -17,7 +18,7 @@ use rand_chacha::{
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use crate::tensor::{self, Data, ElementType, Tensor, TensorError, Tensors};
+use crate::tensor::{self, Data, ElementType, SharedTensors, Tensor, TensorError};
 
 /// The set whose sizes the exporter traced.
 pub const EXAMPLE: &str = "example";
@@ -39,13 +40,21 @@ pub struct InputSet {
     pub seed: u64,
     /// The input whose values alone differ from the example's; `None` for a set of its own.
     pub probe: Option<String>,
-    pub tensors: Tensors,
+    /// A probe shares all but one with the example: a plan of images has tens of megabytes in each set.
+    pub tensors: SharedTensors,
 }
 
 impl InputSet {
     /// The name of the set's file, and of the file of outputs that answers it.
     pub fn file_name(&self) -> String {
         format!("{}.safetensors", self.name)
+    }
+
+    /// What stays to be known of a set once its file is written: what was drawn, and for what, but not the values, which
+    /// would lie in memory until every backend has run.
+    pub fn without_values(mut self) -> Self {
+        self.tensors.clear();
+        self
     }
 }
 
@@ -93,7 +102,7 @@ pub fn draw(plan: &PortPlan, dynamic: bool, seed: u64) -> Result<Vec<InputSet>, 
             continue;
         };
         let mut tensors = sets[0].tensors.clone();
-        tensors.insert(spec.name.clone(), drawn);
+        tensors.insert(spec.name.clone(), Arc::new(drawn));
         sets.push(InputSet {
             name: format!("probe-{}", spec.name),
             sizes: example_sizes.clone(),
@@ -116,7 +125,7 @@ fn redraw(
     for attempt in 0..64 {
         let set_seed = seed_of(seed, &format!("probe-{}-{attempt}", spec.name));
         let drawn = draw_input(spec, sizes, set_seed, true)?;
-        if example.tensors.get(&spec.name) != Some(&drawn) {
+        if example.tensors.get(&spec.name).map(Arc::as_ref) != Some(&drawn) {
             return Ok(Some((set_seed, drawn)));
         }
     }
@@ -158,7 +167,10 @@ fn draw_set(
     let tensors = plan
         .inputs
         .iter()
-        .map(|spec| Ok((spec.name.clone(), draw_input(spec, &sizes, seed, false)?)))
+        .map(|spec| {
+            let drawn = draw_input(spec, &sizes, seed, false)?;
+            Ok((spec.name.clone(), Arc::new(drawn)))
+        })
         .collect::<Result<_, InputError>>()?;
     Ok(InputSet {
         name: name.to_owned(),

@@ -28,7 +28,7 @@ pub use compare::{Agreement, compare};
 pub use inputs::{InputError, InputSet};
 pub use measurements::Expected;
 pub use modalities::Declared;
-pub use outputs::{FOLDER as OUTPUTS_FOLDER, OutputError, Outputs};
+pub use outputs::{FOLDER as OUTPUTS_FOLDER, Output, OutputError, Outputs};
 pub use reference::{FloatingOutput, Moves, Reference};
 pub use tolerances::{Tolerance, Tolerances};
 
@@ -103,15 +103,8 @@ fn ended(case: &Case<'_>) -> Result<Execution, Box<Finding>> {
 fn weigh(case: &Case<'_>, execution: &Execution) -> Result<Evidence, Box<Finding>> {
     let placement = measurements::placement(case.backend, case.expected, execution)?;
     let figures = measurements::figures(case.backend, execution)?;
-    let candidate = Outputs::read(case.work, case.sets).map_err(|error| {
-        finding(
-            case,
-            Stage::Compare,
-            &format!("outputs: {}", error.phrase()),
-            error.to_string(),
-            error.hint(),
-        )
-    })?;
+    let candidate = Outputs::open(case.work, case.sets)
+        .map_err(|error| compare::unreadable(case.backend, &error))?;
     let agreement = compare(
         case.backend,
         case.tolerances,

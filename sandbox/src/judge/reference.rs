@@ -10,10 +10,10 @@ use portwright_core::{Finding, Signature, Stage};
 use super::{
     inputs::InputSet,
     modalities::{self, Declared},
-    outputs::{Outputs, role},
+    outputs::{OutputError, Outputs, role},
     tolerances::Tolerances,
 };
-use crate::tensor::ElementType;
+use crate::tensor::{ElementType, TensorError};
 
 /// The widest spread that is worth comparing. Beyond it signals have grown from layer to layer until rounding decides,
 /// and a tolerance in proportion to the spread allows anything.
@@ -56,13 +56,7 @@ impl Reference {
         tolerances: &Tolerances,
     ) -> Result<Self, Box<Finding>> {
         modalities::check(declared, sets)?;
-        let outputs = Outputs::read(work, sets).map_err(|error| {
-            finding(
-                format!("reference outputs: {}", error.phrase()),
-                error.to_string(),
-                error.hint(),
-            )
-        })?;
+        let outputs = Outputs::open(work, sets).map_err(unreadable)?;
         Self::check(outputs, sets, tolerances)
     }
 
@@ -76,7 +70,7 @@ impl Reference {
         finite(&outputs, sets, &floating)?;
         hollow(&floating, tolerances)?;
         exploding(&floating)?;
-        let moves: Vec<Moves> = moves(&outputs, sets, &floating);
+        let moves = moves(&outputs, sets, &floating).map_err(unreadable)?;
         moving(&moves, &floating, tolerances)?;
         Ok(Reference {
             outputs,
@@ -91,18 +85,22 @@ pub fn moves(
     outputs: &Outputs,
     sets: &[InputSet],
     floating: &BTreeMap<String, FloatingOutput>,
-) -> Vec<Moves> {
-    let probe = |(set, input_set): (usize, &InputSet)| {
-        Some(Moves {
-            input: input_set.probe.clone()?,
+) -> Result<Vec<Moves>, TensorError> {
+    let mut moves = Vec::new();
+    for (set, input_set) in sets.iter().enumerate() {
+        let Some(input) = &input_set.probe else {
+            continue;
+        };
+        let moved = |(name, output): (&String, &FloatingOutput)| {
+            Ok((name.clone(), outputs.moved(name, 0, set, output.spread)?))
+        };
+        moves.push(Moves {
+            input: input.clone(),
             set,
-            outputs: floating
-                .iter()
-                .map(|(name, output)| (name.clone(), outputs.moved(name, 0, set, output.spread)))
-                .collect(),
-        })
-    };
-    sets.iter().enumerate().filter_map(probe).collect()
+            outputs: floating.iter().map(moved).collect::<Result<_, _>>()?,
+        });
+    }
+    Ok(moves)
 }
 
 fn floating(
@@ -137,20 +135,16 @@ fn floating(
             ));
         }
     }
-    let floating: BTreeMap<_, _> = example
-        .iter()
-        .filter(|(_, tensor)| tensor.element.is_floating())
-        .map(|(name, tensor)| {
-            let spread = outputs.spread(name);
-            (
-                name.clone(),
-                FloatingOutput {
-                    element: tensor.element,
-                    spread,
-                },
-            )
-        })
-        .collect();
+    let mut floating = BTreeMap::new();
+    for (name, output) in example {
+        if output.element.is_floating() {
+            let output = FloatingOutput {
+                element: output.element,
+                spread: outputs.spread(name).map_err(unreadable)?,
+            };
+            floating.insert(name.clone(), output);
+        }
+    }
     if floating.is_empty() {
         return Err(finding(
             "reference has no floating output",
@@ -168,7 +162,7 @@ fn finite(
 ) -> Result<(), Box<Finding>> {
     for (index, set) in sets.iter().enumerate() {
         for name in floating.keys() {
-            if !outputs.is_finite(index, name) {
+            if !outputs.is_finite(index, name).map_err(unreadable)? {
                 return Err(finding(
                     format!("reference not finite: output {}", role(name)),
                     format!(
@@ -282,6 +276,16 @@ fn moving(
         }
     }
     Ok(())
+}
+
+/// The finding that the reference's outputs cannot be read.
+pub(super) fn unreadable(error: impl Into<OutputError>) -> Box<Finding> {
+    let error = error.into();
+    finding(
+        format!("reference outputs: {}", error.phrase()),
+        error.to_string(),
+        error.hint(),
+    )
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {

@@ -128,3 +128,17 @@ fn a_missing_reference_file_is_a_finding() {
     .unwrap_err();
     assert_eq!(finding.signature.0, "reference outputs: file missing");
 }
+
+#[test]
+fn a_reference_that_is_cut_short_after_it_was_opened_is_a_finding() {
+    let sets = toy::sets(true);
+    let right: Vec<_> = sets.iter().map(toy::run).collect();
+    for set in &sets {
+        let folder = tempfile::tempdir().unwrap();
+        let outputs = toy::opened(folder.path(), &sets, &right);
+        toy::cut_short(folder.path(), set);
+        let finding = check(outputs).unwrap_err();
+        assert_eq!(finding.signature.0, "reference outputs: file unreadable");
+        assert!(finding.hint.is_some());
+    }
+}

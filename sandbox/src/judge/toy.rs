@@ -1,14 +1,19 @@
 //! A toy model for the judge's own tests: small enough to be wrong on purpose in every way.
 
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
 use portwright_core::plan::PortPlan;
 
 use super::{
     inputs::{InputSet, draw},
-    outputs::Outputs,
+    outputs::{FOLDER, Output, Outputs},
     reference::Reference,
     tolerances::Tolerances,
 };
-use crate::tensor::{Data, ElementType, Tensor, Tensors};
+use crate::tensor::{self, Data, ElementType, Tensor, Tensors};
 
 const PLAN: &str = r#"
 schema = 1
@@ -85,7 +90,7 @@ pub fn floats(shape: &[usize], values: Vec<f64>) -> Tensor {
 
 /// The outputs of a toy on every set.
 pub fn outputs(sets: &[InputSet], toy: impl Fn(&InputSet) -> Tensors) -> Outputs {
-    Outputs(sets.iter().map(toy).collect())
+    sets.iter().map(toy).collect::<Vec<_>>().into()
 }
 
 /// The right toy's outputs after `change` had its way with them.
@@ -114,4 +119,52 @@ pub fn reference(sets: &[InputSet]) -> Reference {
 
 pub fn tolerances() -> Tolerances {
     Tolerances::embedded().unwrap()
+}
+
+/// Outputs as a job leaves them in its work folder, opened.
+pub fn opened(work: &Path, sets: &[InputSet], outputs: &[Tensors]) -> Outputs {
+    fs::create_dir_all(work.join(FOLDER)).unwrap();
+    for (set, tensors) in sets.iter().zip(outputs) {
+        tensor::write(tensors, &file(work, set)).unwrap();
+    }
+    Outputs::open(work, sets).unwrap()
+}
+
+/// Cuts off half of the outputs of one set.
+pub fn cut_short(work: &Path, set: &InputSet) {
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(file(work, set))
+        .unwrap();
+    let length = file.metadata().unwrap().len();
+    file.set_len(length / 2).unwrap();
+}
+
+fn file(work: &Path, set: &InputSet) -> PathBuf {
+    work.join(FOLDER).join(set.file_name())
+}
+
+/// All values of outputs.
+pub fn values(outputs: &Outputs) -> Vec<Tensors> {
+    let read = |output: &Output| {
+        let mut tensor = Tensor {
+            element: output.element,
+            shape: output.shape.clone(),
+            data: if output.element.is_floating() {
+                Data::Floating(Vec::new())
+            } else {
+                Data::Whole(Vec::new())
+            },
+        };
+        for stretch in output.stretches() {
+            tensor.data.append(stretch.unwrap());
+        }
+        tensor
+    };
+    outputs
+        .0
+        .iter()
+        .map(|set| set.iter().map(|(name, it)| (name.clone(), read(it))))
+        .map(Iterator::collect)
+        .collect()
 }

@@ -1,0 +1,206 @@
+//! The outputs of one run on every input set, with their names brought into one form.
+
+mod names;
+mod output;
+
+use std::{collections::BTreeMap, path::Path};
+
+use thiserror::Error;
+
+use super::inputs::InputSet;
+use crate::tensor::{self, Data, TensorError, Tensors};
+
+pub use names::role;
+pub use output::Output;
+
+/// The folder below a job's work folder into which it writes its outputs.
+pub const FOLDER: &str = "outputs";
+
+/// From this size on a value is a filler, such as the least float that masks a score. It measures nothing: taken into
+/// the spread it would make every difference look small.
+const FILLER: f64 = 1e30;
+
+fn is_filler(value: f64) -> bool {
+    value.abs() >= FILLER
+}
+
+/// The outputs of one run, one entry per input set in the order of the sets.
+#[derive(Clone, Debug)]
+pub struct Outputs(pub Vec<BTreeMap<String, Output>>);
+
+/// Why outputs could not be read.
+#[derive(Debug, Error)]
+pub enum OutputError {
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+    #[error("set `{set}` holds output `{name}` twice, with and without the exporter's prefix")]
+    Twice { set: String, name: String },
+}
+
+impl OutputError {
+    /// The cause in words that are the same wherever it occurs.
+    pub fn phrase(&self) -> &'static str {
+        match self {
+            OutputError::Tensor(error) => error.phrase(),
+            OutputError::Twice { .. } => "output named twice",
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            OutputError::Tensor(error) => error.hint(),
+            OutputError::Twice { .. } => "give every output of the artefact a name of its own",
+        }
+    }
+}
+
+impl Outputs {
+    /// Opens what a job that has ended wrote for each set. Where the files lie is the judge's word, not the job's.
+    pub fn open(work: &Path, sets: &[InputSet]) -> Result<Self, OutputError> {
+        let mut outputs = Vec::with_capacity(sets.len());
+        for set in sets {
+            let stored = tensor::open(work, &Path::new(FOLDER).join(set.file_name()))?;
+            let stored = stored.into_iter().map(|(name, it)| (name, it.into()));
+            outputs.push(renamed(stored, &set.name)?);
+        }
+        Ok(Outputs(outputs))
+    }
+
+    /// The largest minus the smallest value of an output over all sets, fillers left out. Zero for an output that no set
+    /// has.
+    pub fn spread(&self, name: &str) -> Result<f64, TensorError> {
+        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+        for stretch in self.stretches(name) {
+            if let Data::Floating(values) = stretch? {
+                for value in values.into_iter().filter(|value| !is_filler(*value)) {
+                    low = low.min(value);
+                    high = high.max(value);
+                }
+            }
+        }
+        Ok(if high >= low { high - low } else { 0.0 })
+    }
+
+    /// The largest value of an output over all sets, without its sign.
+    pub fn largest(&self, name: &str) -> Result<f64, TensorError> {
+        let mut largest = 0.0_f64;
+        for stretch in self.stretches(name) {
+            if let Data::Floating(values) = stretch? {
+                largest = values.iter().fold(largest, |l, value| l.max(value.abs()));
+            }
+        }
+        Ok(largest)
+    }
+
+    /// Whether every floating value of an output is finite, in the set at `index`.
+    pub fn is_finite(&self, index: usize, name: &str) -> Result<bool, TensorError> {
+        let output = self.0.get(index).and_then(|outputs| outputs.get(name));
+        for stretch in output.into_iter().flat_map(Output::stretches) {
+            if let Data::Floating(values) = stretch?
+                && !values.iter().all(|value| value.is_finite())
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// How far an output lies apart in two sets; all of `spread` where even its shape differs, or where a filler comes or
+    /// goes.
+    pub fn moved(
+        &self,
+        name: &str,
+        from: usize,
+        to: usize,
+        spread: f64,
+    ) -> Result<f64, TensorError> {
+        let output = |index: usize| self.0.get(index).and_then(|outputs| outputs.get(name));
+        let apart = match (output(from), output(to)) {
+            (Some(from), Some(to)) if from.shape == to.shape => {
+                Some(difference(from, to)?).filter(|apart| apart.is_finite())
+            }
+            _ => None,
+        };
+        Ok(apart.unwrap_or(spread))
+    }
+
+    /// The values of an output in every set.
+    fn stretches(&self, name: &str) -> impl Iterator<Item = Result<Data, TensorError>> {
+        self.0
+            .iter()
+            .filter_map(move |outputs| outputs.get(name))
+            .flat_map(Output::stretches)
+    }
+}
+
+/// Outputs that are in memory.
+impl From<Vec<Tensors>> for Outputs {
+    fn from(sets: Vec<Tensors>) -> Self {
+        let outputs = |tensors: Tensors| {
+            let tensors = tensors.into_iter();
+            tensors
+                .map(|(name, tensor)| (name, tensor.into()))
+                .collect()
+        };
+        Outputs(sets.into_iter().map(outputs).collect())
+    }
+}
+
+/// The largest absolute difference of two floating outputs of one shape; infinite where one has a value that is no
+/// number, or a filler where the other has none of its sign.
+pub fn difference(a: &Output, b: &Output) -> Result<f64, TensorError> {
+    let mut largest = 0.0_f64;
+    for (a, b) in a.stretches().zip(b.stretches()) {
+        let (Data::Floating(a), Data::Floating(b)) = (a?, b?) else {
+            return Ok(f64::INFINITY);
+        };
+        largest = a.iter().zip(&b).fold(largest, |largest, (a, b)| {
+            if is_filler(*a) || is_filler(*b) {
+                let same = is_filler(*a) && is_filler(*b) && a.signum() == b.signum();
+                return if same { largest } else { f64::INFINITY };
+            }
+            let apart = (a - b).abs();
+            if apart.is_nan() {
+                f64::INFINITY
+            } else {
+                largest.max(apart)
+            }
+        });
+    }
+    Ok(largest)
+}
+
+/// How many values of two outputs of booleans or whole numbers of one shape differ; none of floating ones.
+pub fn unequal(a: &Output, b: &Output) -> Result<usize, TensorError> {
+    if a.element.is_floating() || b.element.is_floating() {
+        return Ok(0);
+    }
+    let mut apart = 0;
+    for (a, b) in a.stretches().zip(b.stretches()) {
+        if let (Data::Whole(a), Data::Whole(b)) = (a?, b?) {
+            apart += a.iter().zip(&b).filter(|(a, b)| a != b).count();
+        }
+    }
+    Ok(apart)
+}
+
+fn renamed(
+    outputs: impl IntoIterator<Item = (String, Output)>,
+    set: &str,
+) -> Result<BTreeMap<String, Output>, OutputError> {
+    let mut renamed = BTreeMap::new();
+    for (name, output) in outputs {
+        let name = names::plain(&name).to_owned();
+        if renamed.insert(name.clone(), output).is_some() {
+            return Err(OutputError::Twice {
+                set: set.to_owned(),
+                name,
+            });
+        }
+    }
+    Ok(renamed)
+}
+
+#[cfg(test)]
+mod tests;
