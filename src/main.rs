@@ -8,6 +8,7 @@ mod exit;
 mod logging;
 mod output;
 mod report;
+mod runtime;
 mod session;
 mod settings;
 mod target;

@@ -114,15 +114,16 @@ async fn one(
 
 fn row(item: &Item, outcome: Outcome, seconds: f64) -> Row {
     let generation = generated(item, &outcome);
+    let class = outcome.class().map(str::to_owned);
     Row {
         schema: SCHEMA,
         name: item.name.clone(),
         model_type: item.entry.model_type.clone(),
         kind: item.entry.kind,
-        family: outcome.family.unwrap_or(item.entry.family),
+        family: outcome.family().unwrap_or(item.entry.family),
         through: None,
         run: outcome.run,
-        class: outcome.class,
+        class,
         generation,
         verdicts: outcome.verdicts,
         reused: outcome.reused,
@@ -137,7 +138,7 @@ fn row(item: &Item, outcome: Outcome, seconds: f64) -> Row {
 /// either: without its verdicts it would count as one that never could.
 fn generated(item: &Item, outcome: &Outcome) -> Vec<BackendVerdict> {
     let asked = item.request.effort.generation && item.entry.generative;
-    if !outcome.generation.is_empty() || outcome.class.is_some() || !asked {
+    if !outcome.generation.is_empty() || outcome.plan.is_some() || !asked {
         return outcome.generation.clone();
     }
     outcome
@@ -167,12 +168,10 @@ fn defect(request: &SweepRequest, item: &Item, error: &DriverError) -> Outcome {
         run: RunId::new(""),
         model_type: item.entry.model_type.clone(),
         library_version: request.library_version.clone(),
-        class: None,
         verdicts: request.backends.iter().map(verdict).collect(),
         generation: Vec::new(),
         branch: None,
         commit: None,
-        family: None,
         exercised: Vec::new(),
         cpu_seconds: BTreeMap::new(),
         peak_resident_bytes: 0,

@@ -322,7 +322,8 @@ pub enum JobOutcome {
 pub struct JobReport {
     #[serde(flatten)]
     pub outcome: JobOutcome,
-    /// The largest resident memory of the whole process tree, in bytes.
+    /// The largest resident memory of the whole process tree that was seen, in bytes, and at least that of its largest
+    /// process.
     pub peak_resident_bytes: u64,
     pub wall_seconds: f64,
     /// CPU time of the whole process tree, in seconds.

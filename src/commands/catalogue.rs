@@ -21,6 +21,7 @@ use crate::{
         live::Live,
         table::Style,
     },
+    runtime,
     session::{self, Progress as _, SessionArgs},
     settings::Settings,
 };
@@ -221,21 +222,7 @@ fn of_release(
     }
     let terminal = std::io::stderr().is_terminal();
     let live = Arc::new(Live::new(terminal, quiet, Style { colour: false }));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(CliError::internal)?;
-    let found = runtime.block_on(async {
-        tokio::select! {
-            found = load(&args, settings, &live) => found,
-            _ = tokio::signal::ctrl_c() => {
-                Err(CliError::new(exit::INTERRUPTED, "interrupted", None))
-            }
-        }
-    });
-    // After an interrupt the environment may still be building; the process does not wait for it.
-    runtime.shutdown_background();
+    let found = runtime::until_interrupted(None, load(&args, settings, &live));
     live.finish();
     found
 }

@@ -74,7 +74,7 @@ fn render(report: &Report<'_>, format: Format) -> Result<String, CliError> {
 }
 
 /// The sweep that was asked for and the one it is compared with. `sweeps` has the latest first.
-fn choose<'a>(
+pub fn choose<'a>(
     sweeps: &'a [Sweep],
     asked: Option<&str>,
     since: Option<&str>,

@@ -15,6 +15,7 @@ use crate::{
         live::Live,
         table::{self, Style},
     },
+    runtime,
     session::{self, ModelArgs, SessionArgs},
     settings::Settings,
     target,
@@ -71,23 +72,8 @@ pub fn run(args: &Args, settings: &Settings, colour: bool) -> Result<u8, CliErro
             colour: terminal && colour,
         },
     ));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(CliError::internal)?;
-    let ended = runtime.block_on(async {
-        tokio::select! {
-            outcome = launch(args, settings, plan, &live) => outcome,
-            _ = tokio::signal::ctrl_c() => Err(CliError::new(
-                exit::INTERRUPTED,
-                "interrupted",
-                Some("the same command goes on where this one stopped".to_owned()),
-            )),
-        }
-    });
-    // After an interrupt a thread may still wait for a lock; the process does not wait for it.
-    runtime.shutdown_background();
+    let work = launch(args, settings, plan, &live);
+    let ended = runtime::until_interrupted(Some(runtime::GOES_ON), work);
     live.finish();
     let outcome = ended?;
     report(
@@ -207,7 +193,7 @@ fn report(
             run: &outcome.run,
             model_type: &outcome.model_type,
             library_version: &outcome.library_version,
-            class: outcome.class.as_deref(),
+            class: outcome.class(),
             verdicts: &outcome.verdicts,
             generation: &outcome.generation,
             commit: outcome.commit.as_deref(),
@@ -216,7 +202,7 @@ fn report(
             seconds,
         });
     }
-    let class = outcome.class.as_deref().unwrap_or("no plan");
+    let class = outcome.class().unwrap_or("no plan");
     let reused = if outcome.reused {
         " · from the ledger, --fresh does it again"
     } else {

@@ -21,6 +21,7 @@ use crate::{
     error::CliError,
     exit, output,
     report::gauge::Gauge,
+    runtime,
     session::{self, ModelArgs, Progress as _, SessionArgs},
     settings::Settings,
 };
@@ -73,22 +74,8 @@ pub fn run(args: &Args, settings: &Settings, _colour: bool) -> Result<u8, CliErr
     let terminal = std::io::stderr().is_terminal();
     let old = old(args, settings)?;
     let gauge = Arc::new(Gauge::new(terminal, args.json));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(CliError::internal)?;
-    let ended = runtime.block_on(async {
-        tokio::select! {
-            swept = launch(args, settings, old.as_ref(), &gauge) => swept,
-            _ = tokio::signal::ctrl_c() => Err(CliError::new(
-                exit::INTERRUPTED,
-                "interrupted",
-                Some("the same command goes on where this one stopped".to_owned()),
-            )),
-        }
-    });
-    runtime.shutdown_background();
+    let work = launch(args, settings, old.as_ref(), &gauge);
+    let ended = runtime::until_interrupted(Some(runtime::GOES_ON), work);
     gauge.finish();
     let (session, sweep) = ended?;
     report(args, &session, &sweep, began.elapsed().as_secs_f64())

@@ -32,8 +32,6 @@ pub struct Ended {
     pub stage: Stage,
     /// The signature that the cases of one root cause share.
     pub cause: String,
-    /// Seconds on the clock.
-    pub seconds: f64,
     #[serde(flatten)]
     pub climb: Climb,
 }
@@ -77,7 +75,7 @@ pub fn markdown(runs: &[SuiteDocument]) -> String {
         "<!-- Written by `portwright suite report`; do not edit it by hand. -->\n\n# Repairs\n\n\
          Real failures of a sweep, each as it was met before anything was repaired, given to the fixer's ladder once \
          more. A case counts as repaired where its backend passes by the judge's word on a fresh build. All cases of \
-         one root cause (stage and signature) are in one half; nothing was tuned on the half that is held out. A repair \
+         one root cause (stage and signature) are in one half; the half that is held out is there to measure and not to tune on. A repair \
          of several changes stands on the dearest rung that it needed.\n\n",
     );
     for split in Split::ALL {
@@ -169,7 +167,7 @@ fn summary(page: &mut String, runs: &[SuiteDocument], split: Split) {
         format!("{seconds:.0}")
     });
     row("seconds on the clock", &|cases| {
-        let seconds: f64 = cases.iter().map(|ended| ended.seconds).sum();
+        let seconds: f64 = cases.iter().map(|ended| ended.climb.seconds).sum();
         format!("{seconds:.0}")
     });
     table(page, &columns(&[""], runs), &rows);
@@ -274,7 +272,6 @@ mod tests {
             backend: Backend::Onnxruntime,
             stage: Stage::Export,
             cause: "ValueError: a | b @ `forward`".to_owned(),
-            seconds: 2.0,
             climb: Climb {
                 run: RunId::new("run"),
                 met: true,
@@ -284,6 +281,7 @@ mod tests {
                 tokens: 100,
                 questions: 1,
                 dollars: None,
+                seconds: 2.0,
                 cpu_seconds: 1.5,
                 left: rung.is_none().then(|| "still".to_owned()),
             },

@@ -397,12 +397,10 @@ fn outcome(
             .transformers()
             .unwrap_or_default()
             .to_owned(),
-        class: analysis.map(|analysis| analysis.plan.class.clone()),
         verdicts,
         generation,
         branch,
         commit,
-        family: analysis.map(|analysis| analysis.plan.family),
         exercised: analysis
             .map(|analysis| analysis.exercised.clone())
             .unwrap_or_default(),

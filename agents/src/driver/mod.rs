@@ -150,8 +150,6 @@ pub struct Outcome {
     pub run: RunId,
     pub model_type: ModelType,
     pub library_version: String,
-    /// The class of the plan; `None` where no plan was found.
-    pub class: Option<String>,
     /// One verdict per requested backend: the judge's word on the fresh build where there was one.
     pub verdicts: Vec<BackendVerdict>,
     /// Generation with a cache; empty for a type that does not generate.
@@ -159,9 +157,6 @@ pub struct Outcome {
     pub generation: Vec<BackendVerdict>,
     pub branch: Option<String>,
     pub commit: Option<String>,
-    /// The architecture family; `None` where the type could not be read.
-    #[serde(default)]
-    pub family: Option<Family>,
     /// Model types whose modules were executed by the reference, those of nested configurations included.
     #[serde(default)]
     pub exercised: Vec<String>,
@@ -188,6 +183,16 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// The class that was ported; `None` where no plan was found.
+    pub fn class(&self) -> Option<&str> {
+        self.plan.as_ref().map(|plan| plan.class.as_str())
+    }
+
+    /// The architecture family of the plan; `None` where none was found.
+    pub fn family(&self) -> Option<Family> {
+        self.plan.as_ref().map(|plan| plan.family)
+    }
+
     /// Whether every requested backend passed; nothing requested is no pass.
     pub fn passed(&self) -> bool {
         !self.verdicts.is_empty() && self.verdicts.iter().all(|v| v.verdict == Verdict::Pass)

@@ -62,8 +62,6 @@ pub struct About {
     pub cause: Signature,
     /// What the error said.
     pub message: String,
-    /// The release of Transformers.
-    pub library_version: String,
     pub sweep: SweepId,
 }
 
@@ -123,7 +121,6 @@ impl Case {
         backend: Backend,
         plan: PortPlan,
         finding: &Finding,
-        library_version: &str,
         sweep: &SweepId,
     ) -> Self {
         Self {
@@ -136,7 +133,6 @@ impl Case {
                 stage: finding.stage,
                 cause: finding.signature.clone(),
                 message: portable(&finding.message),
-                library_version: library_version.to_owned(),
                 sweep: sweep.clone(),
             },
             plan,
@@ -280,15 +276,7 @@ mod tests {
         let plan = propose(&testing::card(), &ProposeOptions::default()).unwrap();
         let finding = testing::finding(Stage::Export, Some(Backend::Onnxruntime), "guard");
         let sweep = SweepId::new("sweep");
-        Case::new(
-            split,
-            "tiny",
-            Backend::Onnxruntime,
-            plan,
-            &finding,
-            "5.20.2",
-            &sweep,
-        )
+        Case::new(split, "tiny", Backend::Onnxruntime, plan, &finding, &sweep)
     }
 
     #[test]

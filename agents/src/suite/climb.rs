@@ -44,7 +44,9 @@ pub struct Climb {
     pub questions: u32,
     /// What they cost; absent where nothing was asked, or where the model's price is not known.
     pub dollars: Option<f64>,
-    /// CPU seconds of the jobs.
+    /// Seconds from the beginning of the run to its end; a run that was cut off counts the pause too.
+    pub seconds: f64,
+    /// CPU seconds of the jobs that were really done.
     pub cpu_seconds: f64,
     /// The signature of what is left; absent after a repair.
     pub left: Option<String>,
@@ -59,6 +61,7 @@ pub async fn climb(
     let outcome = driver::run(session, request).await?;
     let asked = asked(session, &outcome.run)?;
     Ok(Climb {
+        seconds: seconds(session, &outcome.run)?,
         cpu_seconds: outcome.cpu_seconds.values().sum(),
         tokens: asked.tokens,
         questions: asked.questions,
@@ -85,8 +88,16 @@ fn made(case: &Case, outcome: Outcome) -> Climb {
         tokens: 0,
         questions: 0,
         dollars: None,
+        seconds: 0.0,
         cpu_seconds: 0.0,
     }
+}
+
+/// How long a run took, by the ledger: one that was finished before is not looked up in no time.
+fn seconds(session: &Session, run: &RunId) -> Result<f64, DriverError> {
+    let run = session.ledger.run(run)?;
+    let milliseconds = run.and_then(|run| Some(run.finished_ms?.saturating_sub(run.started_ms)));
+    Ok(milliseconds.unwrap_or(0) as f64 / 1e3)
 }
 
 /// The dearest rung among the adaptations that a repair has brought.
@@ -157,7 +168,6 @@ mod tests {
             Backend::Onnxruntime,
             plan,
             &finding,
-            "5.20.2",
             &sweep,
         )
     }
@@ -189,7 +199,6 @@ mod tests {
             run: RunId::new("run"),
             model_type: ModelType::new("tiny"),
             library_version: "5.20.2".into(),
-            class: None,
             verdicts: vec![BackendVerdict {
                 backend: case.backend,
                 verdict,
@@ -199,7 +208,6 @@ mod tests {
             generation: Vec::new(),
             branch: None,
             commit: None,
-            family: None,
             exercised: Vec::new(),
             cpu_seconds: BTreeMap::new(),
             peak_resident_bytes: 0,

@@ -20,7 +20,6 @@ const LIMITS: [&str; 2] = ["timed out", "out of memory"];
 pub fn collect(
     ledger: &Ledger,
     sweep: &SweepId,
-    library_version: &str,
     per_cause: usize,
     most: usize,
 ) -> Result<Vec<Case>, DriverError> {
@@ -46,15 +45,7 @@ pub fn collect(
                 continue;
             }
             let (plan, finding) = (met.plan.clone(), &met.finding);
-            cases.push(Case::new(
-                split,
-                &row.name,
-                backend,
-                plan,
-                finding,
-                library_version,
-                sweep,
-            ));
+            cases.push(Case::new(split, &row.name, backend, plan, finding, sweep));
         }
     }
     let mut causes: Vec<Vec<Case>> = causes.into_values().collect();

@@ -86,7 +86,6 @@ pub(super) struct Exited {
     pub isolation: Option<String>,
     /// The most that any one of its processes held, as the kernel tells whoever reaps them: the watchdog can come too late
     /// for a short job.
-    #[serde(default)]
     pub peak_resident_bytes: u64,
     pub answer: Option<Answer>,
 }
@@ -126,8 +125,8 @@ mod tests {
         for line in [
             r#"{"protocol":1,"event":"ready","versions":{"torch":"2"}}"#,
             r#"{"id":"7","event":"started","pid":12}"#,
-            r#"{"id":"7","event":"exited","status":{"code":0},"isolation":"none","answer":{"ok":{}}}"#,
-            r#"{"id":"7","event":"exited","status":{"signal":9},"isolation":null,"answer":null}"#,
+            r#"{"id":"7","event":"exited","status":{"code":0},"isolation":"none","peak_resident_bytes":1,"answer":{"ok":{}}}"#,
+            r#"{"id":"7","event":"exited","status":{"signal":9},"isolation":null,"peak_resident_bytes":1,"answer":null}"#,
             r#"{"id":null,"event":"refused","error":"no"}"#,
         ] {
             serde_json::from_str::<Event>(line).unwrap();

@@ -11,8 +11,9 @@ use portwright_knowledge::{
 use super::{Common, Place, meaning};
 use crate::{
     error::CliError,
-    exit, output,
+    output,
     report::{knowledge as report, live::Live, table::Style},
+    runtime,
     session::{self, Progress as _, SessionArgs},
     settings::Settings,
 };
@@ -48,20 +49,9 @@ pub fn run(args: &Args, settings: &Settings) -> Result<(), CliError> {
         transformers: args.common.transformers.clone(),
         ..SessionArgs::default()
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(CliError::internal)?;
-    let environment = runtime.block_on(async {
-        tokio::select! {
-            built = session::environment(&session, settings, live.clone()) => built,
-            _ = tokio::signal::ctrl_c() => Err(CliError::new(exit::INTERRUPTED, "interrupted", None)),
-        }
-    });
+    let work = session::environment(&session, settings, live.clone());
     // From here on Ctrl-C ends the process at once: a build that is cut off leaves the index as it was.
-    runtime.shutdown_background();
-    let environment = environment?;
+    let environment = runtime::until_interrupted(None, work)?;
     let place = Place::of(&environment, settings)?;
     let sources = sources(&Places {
         site_packages: environment.site_packages.clone(),

@@ -7,7 +7,7 @@ use portwright_agents::suite::{self, Split};
 use portwright_ledger::Ledger;
 use serde_json::json;
 
-use crate::{error::CliError, exit, output, settings::Settings};
+use crate::{commands::report, error::CliError, exit, output, settings::Settings};
 
 use super::SUITE;
 
@@ -36,23 +36,8 @@ pub struct Args {
 pub fn run(args: &Args, settings: &Settings) -> Result<u8, CliError> {
     let ledger = Ledger::open(args.ledger.as_deref().unwrap_or(&settings.ledger.dir))?;
     let sweeps = ledger.sweeps()?;
-    let sweep = match &args.sweep {
-        None => sweeps.first(),
-        Some(id) => sweeps.iter().find(|sweep| sweep.id.as_str() == id),
-    };
-    let Some(sweep) = sweep else {
-        return Err(CliError::usage(
-            "there is no such sweep in this ledger",
-            "make one with `portwright sweep`, or name its ledger with --ledger",
-        ));
-    };
-    let cases = suite::collect(
-        &ledger,
-        &sweep.id,
-        &sweep.library_version,
-        args.per_cause,
-        args.most,
-    )?;
+    let (sweep, _) = report::choose(&sweeps, args.sweep.as_deref(), None)?;
+    let cases = suite::collect(&ledger, &sweep.id, args.per_cause, args.most)?;
     for case in &cases {
         case.write(&args.into)?;
     }

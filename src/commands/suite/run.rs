@@ -1,6 +1,6 @@
 //! `portwright suite run`.
 
-use std::{io::IsTerminal as _, path::PathBuf, sync::Arc, time::Instant};
+use std::{io::IsTerminal as _, path::PathBuf, sync::Arc};
 
 use clap::Args as ClapArgs;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -18,6 +18,7 @@ use crate::{
         gauge::Gauge,
         suite::{Ended, SCHEMA, SuiteDocument, markdown},
     },
+    runtime,
     session::{self, ModelArgs, Progress as _, SessionArgs},
     settings::Settings,
     target,
@@ -60,22 +61,8 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, CliError> {
     cases.retain(|case| args.only.is_none_or(|only| case.split == only));
     let settings = &settings.for_sweep();
     let gauge = Arc::new(Gauge::new(std::io::stderr().is_terminal(), args.json));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(CliError::internal)?;
-    let ended = runtime.block_on(async {
-        tokio::select! {
-            ended = launch(args, settings, &cases, &gauge) => ended,
-            _ = tokio::signal::ctrl_c() => Err(CliError::new(
-                exit::INTERRUPTED,
-                "interrupted",
-                Some("the same command goes on where this one stopped".to_owned()),
-            )),
-        }
-    });
-    runtime.shutdown_background();
+    let work = launch(args, settings, &cases, &gauge);
+    let ended = runtime::until_interrupted(Some(runtime::GOES_ON), work);
     gauge.finish();
     let document = ended?;
     if args.json {
@@ -102,7 +89,6 @@ async fn launch(
     let cache = settings.environment_options()?.cache_dir;
     let (session, cache) = (&session, &cache);
     let climbing = cases.iter().map(|case| async move {
-        let began = Instant::now();
         let request = request(args, settings, session, case, cache).await?;
         let climb = climb(session, case, &request).await?;
         let ended = Ended {
@@ -112,7 +98,6 @@ async fn launch(
             backend: case.backend,
             stage: case.met.stage,
             cause: case.met.cause.0.clone(),
-            seconds: began.elapsed().as_secs_f64(),
             climb,
         };
         gauge.line(&ended.line());
