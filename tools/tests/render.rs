@@ -424,3 +424,35 @@ fn the_module_and_tests_of_bert() {
     insta::assert_snapshot!("bert_skillset", files["skillset.py"]);
     insta::assert_snapshot!("bert_test_skillset", files["test_skillset.py"]);
 }
+
+#[test]
+fn an_artefact_with_fixed_axes_holds_its_tables_of_sizes_and_refuses_others() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        &render_code(&plan("qwen3_5_vision"), None, &library()).unwrap(),
+        &folder.path().join("port"),
+    );
+    let script = "
+import numpy as np
+import onnxruntime
+from port import load
+from port.skillset import build
+
+made = build('onnxruntime', 'artefact')
+session = onnxruntime.InferenceSession('artefact/' + made['main'], providers=['CPUExecutionProvider'])
+assert [node.name for node in session.get_inputs()] == ['hidden_states']
+with load('torch-cpu') as model, load('onnxruntime', artefact='artefact/' + made['main']) as port:
+    inputs = port.example_inputs(seed=3)
+    expected, found = model.infer(**inputs), port.infer(**inputs)
+    assert all(np.allclose(expected[name], found[name], atol=1e-4) for name in expected)
+    inputs['grid_thw'] = np.array([[1, 2, 8], [1, 4, 4]])
+    model.infer(**inputs)
+    try:
+        port.infer(**inputs)
+    except ValueError as error:
+        assert 'holds [1, 4, 4] as every row' in str(error), error
+    else:
+        raise AssertionError('other tables were taken')
+";
+    run(&["-c", script], folder.path());
+}

@@ -147,4 +147,12 @@ impl PortPlan {
     pub fn input(&self, name: &str) -> Option<&InputSpec> {
         self.inputs.iter().find(|input| input.name == name)
     }
+
+    /// The inputs of listed values, with their values: an artefact with fixed axes holds them as constants.
+    pub fn tables(&self) -> impl Iterator<Item = (&InputSpec, &[i64])> {
+        self.inputs.iter().filter_map(|input| match &input.values {
+            Values::Listed { values } => Some((input, values.as_slice())),
+            _ => None,
+        })
+    }
 }

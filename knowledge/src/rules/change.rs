@@ -7,6 +7,7 @@ use portwright_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::wanted;
 use crate::propose::more_input;
 
 /// Gains beyond this, either way, mean that the configuration is at fault and not the weights.
@@ -41,6 +42,10 @@ pub enum Change {
         implementation: String,
     },
     Static,
+    /// Fixed axes for a plan that has tables of sizes, which the artefact then holds as constants.
+    HoldTables,
+    /// The inputs that the error names as wanted, where the class takes them and the plan lacks them.
+    WantedInputs,
     /// Batches of one size only.
     FixedBatch,
     /// Who makes the artefact.
@@ -105,6 +110,11 @@ impl Change {
             Change::Attention { implementation } => export(plan, finding, "attention", |export| {
                 export.attention.clone_from(implementation);
             }),
+            Change::HoldTables => {
+                plan.tables().next()?;
+                export(plan, finding, "dynamic", |export| export.dynamic = false)
+            }
+            Change::WantedInputs => wanted::add(card, plan, text).map(setting),
             Change::Static => export(plan, finding, "dynamic", |export| export.dynamic = false),
             Change::FixedBatch => {
                 plan.dims.get_mut("batch")?.other.take()?;

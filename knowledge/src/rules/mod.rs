@@ -3,6 +3,7 @@
 
 mod change;
 pub mod learnt;
+mod wanted;
 
 use std::sync::LazyLock;
 

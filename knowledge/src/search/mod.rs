@@ -23,6 +23,7 @@ use crate::propose::refit;
 
 pub use candidate::Candidate;
 pub use frontier::Frontier;
+pub(crate) use rotary::axes as rotary_axes;
 pub(crate) use text::said;
 
 /// The largest number of plans tried from one failed plan.

@@ -65,6 +65,20 @@ pub fn sections(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec
     found
 }
 
+/// The axes of a multi-axis rotary embedding, where the configuration has a section for each.
+pub(crate) fn axes(card: &InterfaceCard, plan: &PortPlan) -> Option<u64> {
+    nodes(card).iter().find_map(|node| {
+        let field = node.field(TABLE)?;
+        let known = get(&plan.config, &join(&node.path, TABLE)).unwrap_or(&field.default);
+        let table = known.as_object()?;
+        let nested = table.values().filter_map(Value::as_object);
+        let sections = std::iter::once(table)
+            .chain(nested)
+            .find_map(|table| table.get(SECTIONS)?.as_array())?;
+        u64::try_from(sections.len()).ok()
+    })
+}
+
 /// Plans with rotary parameters for every kind of layer, where the code looks them up by kind and finds none.
 pub fn kinds(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
     let missing = finding

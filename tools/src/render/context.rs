@@ -143,8 +143,12 @@ pub fn code(
     let export = |backend: Backend| {
         plan.export
             .get(&backend)
-            .map(|export| export_context(export, !free.is_empty()))
+            .map(|export| export_context(plan, export, !free.is_empty()))
     };
+    let tables = plan
+        .export
+        .iter()
+        .any(|(backend, export)| *backend != Backend::TorchCpu && holds_tables(plan, export));
     let uses = |strategy: &[Strategy], dynamic: bool| {
         let found = |export: &Export| {
             strategy.contains(&export.strategy) && (!dynamic || export.dynamic && !free.is_empty())
@@ -189,7 +193,7 @@ pub fn code(
         exported,
         converts,
         test_imports => if converts { "INPUTS, Arrays, Skillset, backends, build, load" } else { "INPUTS, Arrays, Skillset, backends, load" },
-        stdlib_imports => stdlib_imports(exported, !plan.call.is_empty()),
+        stdlib_imports => stdlib_imports(exported, tables || !plan.call.is_empty()),
         class_import => class_import(plan, modelling)?,
         config_literal => Literal::of_json(&serde_json::Value::Object(config.clone())).after(0, "CONFIG: dict[str, Any] = ", ""),
         call => !plan.call.is_empty(),
@@ -199,7 +203,8 @@ pub fn code(
         free_literal => sizes_literal("FREE: dict[str, int] = ", free.iter().copied()),
         seed => plan.weights.seed,
         gain => plan.weights.gain,
-        need => context! { free => dynamic_shapes || dynamic_axes, large, dynamic_shapes, dynamic_axes, flat => uses(&[Strategy::TorchDynamo, Strategy::TorchScript], false) },
+        need => context! { free => dynamic_shapes || dynamic_axes, large, dynamic_shapes, dynamic_axes, flat => uses(&[Strategy::TorchDynamo, Strategy::TorchScript], false), tables },
+        tables_literal => tables_literal(plan),
         default_batch => batch,
         inputs => plan.inputs.iter().map(|input| context! { name => input.name.as_str(), dtype => numpy_name(input), axes => inputs::axes(input) }).collect::<Vec<_>>(),
         example_inputs => inputs::function(plan, batch),
@@ -257,13 +262,13 @@ fn merge(values: &mut Map<String, Json>, overrides: &Map<String, Json>) {
     }
 }
 
-fn stdlib_imports(exported: bool, call: bool) -> Vec<&'static str> {
+fn stdlib_imports(exported: bool, functools: bool) -> Vec<&'static str> {
     let mut lines = Vec::new();
     if exported {
         lines.push("import contextlib");
     }
     lines.push("import copy");
-    if exported && call {
+    if exported && functools {
         lines.push("import functools");
     }
     lines.extend([
@@ -435,7 +440,20 @@ fn experts(plan: &PortPlan) -> Vec<Value> {
     found.collect()
 }
 
-fn export_context(export: &Export, free: bool) -> Value {
+/// Whether an artefact has the plan's tables as constants: with fixed axes they can have no other values.
+fn holds_tables(plan: &PortPlan, export: &Export) -> bool {
+    !export.dynamic && plan.tables().next().is_some()
+}
+
+fn tables_literal(plan: &PortPlan) -> String {
+    let items = plan.tables().map(|(input, row)| {
+        let row = row.iter().map(|value| Literal::Source(value.to_string()));
+        (string(&input.name), Literal::List(row.collect()))
+    });
+    Literal::Dict(items.collect()).after(0, "TABLES: dict[str, list[int]] = ", "")
+}
+
+fn export_context(plan: &PortPlan, export: &Export, free: bool) -> Value {
     let level = export
         .runtime_optimization
         .as_deref()
@@ -448,6 +466,7 @@ fn export_context(export: &Export, free: bool) -> Value {
     context! {
         strategy => export.strategy.as_str(),
         dynamic => export.dynamic && free,
+        holds_tables => holds_tables(plan, export),
         opset => export.opset,
         optimize => export.optimize,
         attention => export.attention.as_str(),
