@@ -5,21 +5,21 @@ use serde_json::{Map, Value};
 
 use super::tree::{Node, get, join, put};
 
-/// A tiny stack of attention over patches.
-const SMALL_ATTENTION: &str = "test_vit";
+/// A tiny stack of attention over patches, which is what the large ones are.
+const SMALL: &str = "test_vit";
 
-/// Names of stacks of attention, which are the large ones, become that of the tiny one. Stacks of convolutions are small
-/// enough, and what follows them is made for the number of their stages.
+/// Words by which a name says that its model is large.
+const LARGE: [&str; 3] = ["large", "huge", "giant"];
+
+/// Names that say of themselves that the model is large become that of the tiny one. The others stay: what follows them
+/// is made for their stages.
 pub fn shrink(nodes: &[Node], config: &mut Map<String, Value>) {
     for node in nodes.iter().filter(|node| !node.path.is_empty()) {
         let Some(field) = node.fields.iter().find(|f| f.name == "architecture") else {
             continue;
         };
-        if !field
-            .default
-            .as_str()
-            .is_some_and(|name| name.starts_with("vit_"))
-        {
+        let name = field.default.as_str().unwrap_or_default();
+        if !name.split('_').any(|word| LARGE.contains(&word)) {
             continue;
         }
         if let Some(model_type) = &node.model_type {
@@ -41,7 +41,7 @@ pub fn shrink(nodes: &[Node], config: &mut Map<String, Value>) {
             }
         }
         let path = join(&node.path, &field.name);
-        put(config, &path, Value::from(SMALL_ATTENTION));
+        put(config, &path, Value::from(SMALL));
     }
 }
 
