@@ -102,3 +102,25 @@ fn tried_plans_are_left_out() {
     let rest = search::candidates(&card, &plan, &finding, std::slice::from_ref(&first));
     assert_eq!(rest.len(), all.len() - 1);
 }
+
+#[test]
+fn a_list_whose_loop_gives_nothing_gets_an_entry_that_changes_nothing() {
+    let mut card = card("llama");
+    let mut field = card.config_fields[0].clone();
+    field.name = "projector_scale_factors".into();
+    field.default = serde_json::json!([]);
+    field.declared = None;
+    card.config_fields.push(field);
+    let finding: Finding = serde_json::from_value(serde_json::json!({
+        "stage": "forward", "signature": "ValueError: empty",
+        "message": "ValueError: torch.cat(): expected a non-empty list of Tensors"
+    }))
+    .unwrap();
+    let plan = propose(&card, &ProposeOptions::default()).unwrap();
+    let found = search::candidates(&card, &plan, &finding, &[]);
+    let first = found.first().unwrap();
+    assert_eq!(
+        first.plan.config["projector_scale_factors"],
+        serde_json::json!([1.0])
+    );
+}

@@ -30,7 +30,7 @@ pub fn fields(
                     name: field.name.clone(),
                     default: default.clone(),
                     annotation: field.annotation.clone(),
-                    declared: field.default.clone(),
+                    declared: filled(&field, lineage).or(field.default.clone()),
                     inherited: false,
                     source: Some(SourceSpan {
                         file: sources.shown(&located.path),
@@ -53,6 +53,13 @@ pub fn fields(
         }
     }
     fields
+}
+
+/// The constant that a class of the lineage, the nearest first, gives the field where it is declared as nothing.
+fn filled(field: &FieldFacts, lineage: &[Located]) -> Option<String> {
+    let nothing = field.default.as_deref() == Some("None");
+    let mut classes = lineage.iter().filter(|_| nothing);
+    classes.find_map(|located| located.class().filled.get(&field.name).cloned())
 }
 
 /// Annotated names of the body, or for a class that writes its own `__init__` the parameters of that.

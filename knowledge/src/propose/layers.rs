@@ -27,12 +27,19 @@ pub fn depth(node: &Node, default: u64) -> u64 {
 pub fn some(node: &Node, field: &Field) -> Option<u64> {
     let value = field.default.as_u64().filter(|value| *value > 0)?;
     let name = field.name.as_str();
-    if !name.contains("layers") && !name.ends_with("_replace") {
+    if !["layers", "_replace", "_index"]
+        .iter()
+        .any(|part| name.contains(part))
+    {
         return None;
     }
     let deepest = depths(node).into_iter().max()?;
     if name.contains("dense") {
         Some(value.min(1))
+    } else if name.ends_with("_index") {
+        // One layer that is named beside a list of layers moves with them.
+        let listed = node.fields.iter().any(|field| is_layer_index(&field.name));
+        (listed && value < deepest).then(|| value * depth(node, deepest) / deepest)
     } else if name.contains("shared") && value <= deepest {
         Some(value * depth(node, deepest) / deepest)
     } else {
@@ -213,6 +220,18 @@ mod tests {
         assert_eq!(some(&node, &node.fields[1]), Some(1));
         assert_eq!(some(&node, &node.fields[2]), Some(1));
         assert_eq!(some(&node, &node.fields[0]), None);
+    }
+
+    #[test]
+    fn one_layer_named_beside_a_list_of_layers_moves_with_them() {
+        let node = node(&[
+            ("num_hidden_layers", json!(24)),
+            ("state_indices", json!([5, 11, 17, 23])),
+            ("merge_index", json!(2)),
+            ("ignore_index", json!(255)),
+        ]);
+        assert_eq!(some(&node, &node.fields[2]), Some(0));
+        assert_eq!(some(&node, &node.fields[3]), None);
     }
 
     #[test]

@@ -26,8 +26,9 @@ const CHANNELS: [&str; 17] = [
     "channel_list",
     "embed_dim_per_stage",
 ];
-const DEPTHS: [&str; 4] = [
+const DEPTHS: [&str; 5] = [
     "depths",
+    "num_block_repeats",
     "stage_num_blocks",
     "stage_numb_of_layers",
     "blocks_per_stage",
@@ -99,6 +100,12 @@ pub fn divisor(nodes: &[Node]) -> u64 {
         .unwrap_or(1)
 }
 
+/// Whether the code multiplies every channel count by a factor of the configuration and rounds it. Counts that stand in the
+/// code are multiplied too, so none of them can be divided alone.
+pub fn scales_channels(node: &Node) -> bool {
+    node.field("width_coefficient").is_some()
+}
+
 /// Whether a width is the first of a list of channel counts, which says what it has to be.
 pub fn leads_channels(node: &Node, width: u64) -> bool {
     node.fields
@@ -110,7 +117,12 @@ pub fn leads_channels(node: &Node, width: u64) -> bool {
 
 /// Divides channel counts and cuts depths to one layer a stage, two in the first.
 pub fn channels(node: &Node, divisor: u64, found: &mut BTreeMap<String, Value>) {
+    let divisor = if scales_channels(node) { 1 } else { divisor };
     for field in node.fields.iter().filter(|field| !field.computed) {
+        // A factor on the depths, which are small already.
+        if field.name == "depth_coefficient" && field.default.is_number() {
+            found.insert(field.name.clone(), Value::from(1.0));
+        }
         let Some(list) = numbers(&field.default) else {
             continue;
         };
@@ -125,5 +137,39 @@ pub fn channels(node: &Node, divisor: u64, found: &mut BTreeMap<String, Value>) 
                 .collect();
             found.insert(field.name.clone(), Value::from(small));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::propose::tree::Field;
+
+    #[test]
+    fn channels_that_the_code_multiplies_are_not_divided() {
+        let field = |name: &str, default: Value| Field {
+            name: name.into(),
+            common: name.into(),
+            default,
+            computed: false,
+            inherited: false,
+        };
+        let node = Node {
+            path: String::new(),
+            model_type: None,
+            fields: vec![
+                field("width_coefficient", json!(2.0)),
+                field("depth_coefficient", json!(3.1)),
+                field("in_channels", json!([32, 16, 192])),
+                field("num_block_repeats", json!([1, 2, 4])),
+            ],
+        };
+        let mut found = BTreeMap::new();
+        channels(&node, 4, &mut found);
+        assert_eq!(found["in_channels"], json!([32, 16, 192]));
+        assert_eq!(found["num_block_repeats"], json!([1, 1, 1]));
+        assert_eq!(found["depth_coefficient"], json!(1.0));
     }
 }

@@ -7,6 +7,7 @@
 mod class;
 mod demands;
 mod documented;
+mod foreign;
 mod generation;
 pub(crate) mod inputs;
 mod layers;
@@ -32,7 +33,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 pub use generation::{GenerationError, generation};
-pub(crate) use lists::is_depths;
+pub(crate) use lists::{is_channels, is_depths};
 pub use refit::refit;
 pub(crate) use roles::{Role, role};
 pub(crate) use sizes::{HEAD_SIZE, WIDTH, portions};
@@ -84,6 +85,7 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
     let mut tokens = tokens::TokenMap::new(&nodes);
     let mut config = sizes::solve(&nodes, &tokens);
     demands::meet(&nodes, &card.demands, &mut config);
+    foreign::shrink(&nodes, &mut config);
     senses::tune(&nodes, &mut config);
     senses::placeholders::name_ids(&nodes, &mut tokens, &mut config);
     overlay(&mut config, &options.variant);

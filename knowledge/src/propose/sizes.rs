@@ -205,13 +205,24 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
     }
     if role == Role::Image && field.default.is_array() {
         let size = image_size(node, stages);
-        let sides = field.default.as_array()?.iter().map(|_| Value::from(size));
-        return Some(Value::Array(sides.collect()));
+        let sides = field.default.as_array()?;
+        let first = sides.first().and_then(Value::as_u64);
+        let small = sides.iter().map(|side| {
+            // A side that is a whole part of the first one is made of it, such as one image of two on top of each other.
+            let parts = first.zip(side.as_u64().filter(|side| *side > 0));
+            match parts {
+                Some((first, side)) if first % side == 0 => Value::from(size / (first / side)),
+                _ => Value::from(size),
+            }
+        });
+        return Some(Value::Array(small.collect()));
     }
     let value = field.default.as_u64()?;
     let width = main_width(node).map_or(WIDTH, |width| shared.width(width));
     let new = match role {
         Role::Vocabulary => value.min(VOCABULARY),
+        // Its channels are multiplied and rounded in the code, constants among them, and so is this one.
+        Role::Width if lists::scales_channels(node) => value,
         Role::Width if stages > 1 && field.common.ends_with("embed_dim") => {
             lists::first_stage_width(node).unwrap_or(value)
         }
@@ -259,7 +270,7 @@ impl Shared<'_> {
     /// By how much the channel counts of a configuration shrink; those that its class fills in itself do not.
     fn divisor_of(&self, node: &Node) -> u64 {
         let fixed = |field: &Field| field.computed && lists::is_channels(&field.name);
-        if node.fields.iter().any(fixed) {
+        if node.fields.iter().any(fixed) || lists::scales_channels(node) {
             1
         } else {
             self.channels

@@ -3,7 +3,7 @@
 use portwright_core::{Finding, InterfaceCard, PortPlan, Stage, card::ModelClass};
 
 use super::candidate::{Candidate, searched};
-use crate::propose::{ProposeOptions, propose};
+use crate::propose::{ProposeOptions, propose, refit};
 
 /// How many other classes are tried.
 const FEW: usize = 3;
@@ -14,12 +14,16 @@ const PHRASES: [&str; 2] = [
     "hollow reference: output ",
 ];
 
+/// The output that the judge found to prove nothing, where that is what the finding is about.
+pub fn unproven(finding: &Finding) -> Option<&str> {
+    PHRASES
+        .iter()
+        .find_map(|phrase| finding.signature.0.strip_prefix(phrase))
+}
+
 /// Plans for classes with a task of their own that do not return the output which the finding is about.
 pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
-    let output = PHRASES
-        .iter()
-        .find_map(|phrase| finding.signature.0.strip_prefix(phrase));
-    let (Stage::Reference, Some(output)) = (finding.stage, output) else {
+    let (Stage::Reference, Some(output)) = (finding.stage, unproven(finding)) else {
         return Vec::new();
     };
     let field = output.split('.').next().unwrap_or(output);
@@ -38,7 +42,11 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
                 class: Some(class.name.clone()),
                 ..ProposeOptions::default()
             };
-            let next = propose(card, &options).ok()?;
+            let mut next = propose(card, &options).ok()?;
+            // What was repaired on the way here holds for every class of the type.
+            let proposed = std::mem::replace(&mut next.config, plan.config.clone());
+            next.weights = plan.weights.clone();
+            let next = refit(card, next, &proposed);
             let reason = format!("`{}` does not return `{field}`", class.name);
             Some(Candidate::setting(
                 next,

@@ -43,6 +43,9 @@ pub struct Frontier {
     met: BTreeMap<String, usize>,
     /// The progress of the plan from which the latest one was made.
     from: usize,
+    /// The stage that the plan reached from which the latest one was made.
+    #[serde(default)]
+    from_stage: Option<Stage>,
     advances: usize,
     /// Rules that come after the seed rules and before the search.
     #[serde(default)]
@@ -85,8 +88,17 @@ impl Frontier {
                 waiting.push_back(candidate);
             }
         }
+        // A change may need another one with it. Where the error asks for that one outright, the two are one step, and
+        // the plan is not left behind for failing earlier than the one that it was made from.
+        let asks = waiting
+            .front()
+            .is_some_and(|next| next.adaptation.provenance.name == STATED);
+        let reached = match self.from_stage {
+            Some(before) if asks => finding.stage.max(before),
+            _ => finding.stage,
+        };
         self.nodes.push(Node {
-            reached: finding.stage,
+            reached,
             place: place(finding),
             stated,
             progress,
@@ -116,6 +128,7 @@ impl Frontier {
                 .map(|(index, _)| index)?;
             let node = &mut self.nodes[best];
             self.from = node.progress;
+            self.from_stage = Some(node.reached);
             let candidate = node.waiting.pop_front()?;
             let digest = candidate.plan.digest().ok();
             if let Some(digest) = digest.filter(|digest| !self.tried.contains(digest)) {

@@ -3,15 +3,18 @@
 //! [`candidates`] lists the plans one change away from a failed one; [`Frontier`] remembers what came of each and
 //! decides from which failed plan to go on.
 
+mod axes;
 mod candidate;
 mod class;
 mod config;
 mod export;
 mod frontier;
 mod inputs;
+mod longest;
 mod placeholders;
 mod rotary;
 mod stated;
+mod switches;
 mod text;
 
 use portwright_core::{
@@ -77,6 +80,8 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
         }
         Stage::Analyse | Stage::Forward | Stage::Reference => {
             let mut found = class::candidates(card, plan, finding);
+            found.extend(longest::candidates(card, plan, finding));
+            found.extend(switches::candidates(card, plan, finding));
             found.extend(placeholders::alone(plan, finding));
             found.extend(placeholders::counted(card, plan, finding));
             found.extend(rotary::sections(card, plan, finding));
@@ -95,6 +100,8 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
 /// Changes of the inputs and of the configuration, mixed in the order of what most often helps.
 fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let mut found = stated::candidates(card, plan, finding);
+    found.extend(axes::unpacked(card, plan, finding));
+    found.extend(axes::patches(card, plan, finding));
     found.extend(inputs::width(plan, finding));
     found.extend(inputs::named(card, plan, finding).into_iter().take(1));
     found.extend(inputs::rank(plan, finding).into_iter().take(2));

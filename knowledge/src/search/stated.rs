@@ -9,7 +9,7 @@ use super::{
     candidate::{Candidate, searched},
     text,
 };
-use crate::propose::{HEAD_SIZE, get, join, nodes, portions, put, usual};
+use crate::propose::{HEAD_SIZE, get, is_channels, join, nodes, portions, put, usual};
 
 /// The name under which these changes are recorded.
 pub const STATED: &str = "stated";
@@ -32,6 +32,7 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
         found.extend(per_kind(card, plan, finding, key));
     }
     found.extend(channels(card, plan, finding, &said));
+    found.extend(empty_lists(card, plan, finding, &said));
     if let Some((name, sizes, total)) = split(finding, &said) {
         found.extend(sections(card, plan, finding, &name, &sizes, total));
     }
@@ -43,23 +44,26 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
 }
 
 /// The channels that a layer was made for, listed by the configuration, and those that it was given: another part of the
-/// model makes them, so the list has to follow.
+/// model makes them, so the list has to follow. Where several lists hold the number, each may be the one that is meant.
 fn channels(
     card: &InterfaceCard,
     plan: &PortPlan,
     finding: &Finding,
     said: &str,
-) -> Option<Candidate> {
-    let (_, after) = said.split_once(" to have ")?;
+) -> Vec<Candidate> {
+    let Some((_, after)) = said.split_once(" to have ") else {
+        return Vec::new();
+    };
     let [made, given, ..] = text::numbers(after)[..] else {
-        return None;
+        return Vec::new();
     };
     if !after.contains("channels, but got") {
-        return None;
+        return Vec::new();
     }
-    let mut next = plan.clone();
+    let mut lists = Vec::new();
     for node in nodes(card) {
-        for field in node.fields.iter().filter(|f| f.name.contains("channel")) {
+        let listed = node.fields.iter().filter(|f| is_channels(&f.name));
+        for field in listed {
             let path = join(&node.path, &field.name);
             let list = get(&plan.config, &path).unwrap_or(&field.default);
             let Some(items) = list.as_array() else {
@@ -68,12 +72,59 @@ fn channels(
             if let Some(place) = items.iter().position(|item| item.as_u64() == Some(made)) {
                 let mut items = items.clone();
                 items[place] = Value::from(given);
-                put_named(card, &mut next.config, &path, Value::Array(items));
+                lists.push((path, Value::Array(items)));
             }
         }
     }
-    let reason = format!("a list of channels says {made} where {given} come");
-    (next != *plan).then(|| Candidate::setting(next, "config", searched(STATED, finding, reason)))
+    let mut groups: Vec<&[(String, Value)]> = lists.chunks(1).collect();
+    if lists.len() > 1 {
+        groups.push(&lists);
+    }
+    groups
+        .into_iter()
+        .map(|group| {
+            let mut next = plan.clone();
+            for (path, list) in group {
+                put_named(card, &mut next.config, path, list.clone());
+            }
+            let reason = format!("a list of channels says {made} where {given} come");
+            let names: Vec<&str> = group.iter().map(|(path, _)| path.as_str()).collect();
+            let key = format!("config.{}", names.join(","));
+            Candidate::setting(next, &key, searched(STATED, finding, reason))
+        })
+        .collect()
+}
+
+/// Lists that are empty by default and whose loop therefore gives nothing: one entry that changes nothing.
+fn empty_lists(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+    said: &str,
+) -> Vec<Candidate> {
+    if !said.contains("expected a non-empty list") {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for node in nodes(card) {
+        for field in &node.fields {
+            let path = join(&node.path, &field.name);
+            let list = get(&plan.config, &path).unwrap_or(&field.default);
+            let empty = list.as_array().is_some_and(Vec::is_empty);
+            if let Some(one) = neutral(&field.name).filter(|_| empty) {
+                let mut next = plan.clone();
+                put_named(card, &mut next.config, &path, Value::Array(vec![one]));
+                let reason = format!("the list `{}` is empty", field.name);
+                let provenance = searched(STATED, finding, reason);
+                found.push(Candidate::setting(
+                    next,
+                    &format!("config.{path}"),
+                    provenance,
+                ));
+            }
+        }
+    }
+    found
 }
 
 /// A split whose sizes do not fill its axis, with the attribute that holds them.

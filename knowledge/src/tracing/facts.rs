@@ -1,5 +1,7 @@
 //! What one Python file says, with the lines on which it says it. Lines count from 1.
 
+use std::collections::BTreeMap;
+
 /// The facts of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileFacts {
@@ -31,6 +33,8 @@ pub struct ClassFacts {
     pub methods: Vec<FunctionFacts>,
     /// What the class refuses to be without.
     pub demands: Vec<Demand>,
+    /// Constants that the class gives to attributes which are `None`, as source text.
+    pub filled: BTreeMap<String, String>,
 }
 
 /// An equality that a method of the class demands: `if self.a.b != value: raise …` gives `a.b` and `value`.

@@ -5,6 +5,7 @@ mod demands;
 mod documented;
 mod excerpt;
 mod facts;
+mod filled;
 mod index;
 mod names;
 mod parse;

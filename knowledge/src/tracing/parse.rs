@@ -4,7 +4,7 @@ use tree_sitter::{Node, Parser, Tree};
 
 use super::{
     ClassFacts, FieldFacts, FileFacts, FunctionFacts, Import, ParameterFacts, TraceError, demands,
-    documented,
+    documented, filled,
 };
 
 /// Reads a file's text; `file` is only used to name it in an error.
@@ -122,6 +122,7 @@ fn class(node: Node, text: &str) -> ClassFacts {
             "function_definition" => {
                 facts.methods.push(function(statement, text));
                 demands::collect(statement, text, &mut facts.demands);
+                filled::collect(statement, text, &mut facts.filled);
             }
             "decorated_definition" => {
                 if let Some(inner) = statement.child_by_field_name("definition")

@@ -113,8 +113,8 @@ impl Senses<'_> {
             }
             "image_patches" => self.patches(name, "image", inputs),
             // Two columns of places before the pixels: below 1 they all mean the first place.
-            "flattened_patches" if self.takes("width") => {
-                let width = self.small.sense("vision", &["patch_embed_hidden_size"]);
+            "flattened_patches" if self.takes("width") || self.embedded_patch().is_some() => {
+                let width = self.embedded_patch();
                 let width = 2 + width.unwrap_or_else(|| vision.patch_width(1));
                 let patches = Axis::Fixed(vision.patches());
                 let shape = vec![named("batch"), patches, Axis::Fixed(width)];
@@ -153,6 +153,11 @@ impl Senses<'_> {
             _ => return false,
         }
         true
+    }
+
+    /// The width of a patch where the configuration says it rather than leaving it to the patch's sides.
+    fn embedded_patch(&self) -> Option<u64> {
+        self.small.sense("vision", &["patch_embed_hidden_size"])
     }
 
     /// How many tiles or frames one sample has, where it has more than a plain image.

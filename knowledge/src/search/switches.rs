@@ -1,0 +1,58 @@
+//! Switches of the configuration that choose another way of making an output which the judge found to prove nothing.
+
+use portwright_core::{Finding, InterfaceCard, PortPlan, Stage};
+use serde_json::Value;
+
+use super::{
+    candidate::{Candidate, searched},
+    class::unproven,
+};
+use crate::propose::{get, nodes};
+
+/// How many switches are tried.
+const FEW: usize = 5;
+
+/// Switches that choose what is returned, trained or loaded, and not how an output is made.
+const NOT: [&str; 14] = [
+    "use_cache",
+    "add_cross",
+    "use_pretrained",
+    "use_timm",
+    "output_",
+    "return_",
+    "is_",
+    "tie_",
+    "freeze_",
+    "disable_",
+    "auxiliary_loss",
+    "normalize_before",
+    "_bias",
+    "chunk_size",
+];
+
+/// Plans with one switch of the type's own configuration the other way.
+pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let (Stage::Reference, Some(output)) = (finding.stage, unproven(finding)) else {
+        return Vec::new();
+    };
+    let own = nodes(card).into_iter().next();
+    let switches = own.into_iter().flat_map(|node| node.fields);
+    switches
+        .filter(|field| field.default.is_boolean())
+        .filter(|field| !NOT.iter().any(|part| field.name.contains(part)))
+        .filter_map(|field| {
+            let now = get(&plan.config, &field.name).unwrap_or(&field.default);
+            let other = !now.as_bool()?;
+            let mut next = plan.clone();
+            next.config.insert(field.name.clone(), Value::Bool(other));
+            let reason = format!("`{}` may choose how `{output}` is made", field.name);
+            let key = format!("config.{}", field.name);
+            Some(Candidate::setting(
+                next,
+                &key,
+                searched("switches", finding, reason),
+            ))
+        })
+        .take(FEW)
+        .collect()
+}
