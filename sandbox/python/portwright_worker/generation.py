@@ -1,8 +1,8 @@
 """Generation with a cache: a prefill of the first tokens, then one step for each further token.
 
 A step's inputs are the judge's. What goes from one step to the next is found in the model's own output, never by its
-name: every field that `forward` also takes, such as `past_key_values`, `cache_params` or `state`. Two more are what the
-library's own generation carries: an encoder's output, and the next position of a class that counts positions its own way.
+name: every field that `forward` also takes, such as `past_key_values`, `cache_params` or `state`. Two more are carried
+by the library's own generation: an encoder's output, and the next position of a class that counts them its own way.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Generator:
     def _next_positions(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The position of the next token, where the class counts positions in a way of its own.
 
-        Such positions follow from inputs of the prefill alone, such as the sizes of images. The library's own generation
+        Such positions follow from inputs of the prefill alone, such as the sizes of images. The library's generation
         makes them once and then goes on by one.
         """
         from transformers import GenerationMixin

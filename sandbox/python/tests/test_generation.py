@@ -140,7 +140,9 @@ def test_a_model_without_logits_is_refused_by_name():
         Generator(model(MistralModel, config), {}).step(input_ids=torch.ones(1, 3, dtype=torch.long))
 
 
-@pytest.mark.parametrize(("strategy", "dynamic"), [("transformers", True), ("torch-dynamo", False), ("torch-script", True)])
+@pytest.mark.parametrize(
+    ("strategy", "dynamic"), [("transformers", True), ("torch-dynamo", False), ("torch-script", True)]
+)
 def test_an_export_has_the_cache_as_inputs_and_outputs(tmp_path, strategy, dynamic):
     mistral().save_pretrained(tmp_path / "checkpoint")
     sets = []

@@ -37,11 +37,10 @@ def build(job: dict, folder: str) -> dict[str, str]:
     sizes = [generation.steps(tensors.read(path)) for path in job["inputs"]]
     errors.now("forward")
     with torch.no_grad():
-        generator, traced = _traced(model, job["plan"].get("call", {}), sizes, export["dynamic"])
+        script = export["strategy"] == "torch-script"
+        generator, traced = _traced(model, job["plan"].get("call", {}), sizes, export["dynamic"] or script)
     # Under the tracer of TorchScript a model does not make the state itself.
-    generator.makes_cache = generator.makes_cache or (
-        export["strategy"] == "torch-script" and "past_key_values" in traced["decode"][0]
-    )
+    generator.makes_cache = generator.makes_cache or (script and "past_key_values" in traced["decode"][0])
     errors.now("export")
     write = {"transformers": _with_transformers, "torch-dynamo": _with_torch, "torch-script": _with_script}[
         export["strategy"]
@@ -52,13 +51,14 @@ def build(job: dict, folder: str) -> dict[str, str]:
     return {name: f"{name}.onnx" for name in traced}
 
 
-def _traced(model: Any, call: dict, sizes: list[list[generation.Step]], dynamic: bool) -> tuple[Any, dict]:
+def _traced(model: Any, call: dict, sizes: list[list[generation.Step]], whole: bool) -> tuple[Any, dict]:
     """What each file is traced with, in the example's and in the other sizes."""
     generator = generation.Generator(model, call)
     decodes = [generator.next_inputs(of) for of in sizes]
     # The length of a sliding window's past is a number of Python's, which tracing fixes. With free axes the state must
-    # be all tensors: such a layer keeps its whole past, and the mask hides what lies outside the window.
-    if dynamic and generation.keeps_whole_past(decodes[0].get("past_key_values")) is False:
+    # be all tensors: such a layer keeps its whole past, and the mask hides what lies outside the window. TorchScript's
+    # tracer would also make one output of the equal numbers that such layers hold.
+    if whole and generation.keeps_whole_past(decodes[0].get("past_key_values")) is False:
         generator = generation.Generator(model, call, whole_cache=True)
         decodes = [generator.next_inputs(of) for of in sizes]
     return generator, {"prefill": [of[0][1] for of in sizes], "decode": decodes}
