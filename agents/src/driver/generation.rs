@@ -54,7 +54,15 @@ pub async fn generation(
         .collect();
     let recipe = match propose::generation(card, plan) {
         Ok(Some(recipe)) => recipe,
-        Ok(None) => return Ok(Vec::new()),
+        Ok(None) => {
+            if let Some(class) = propose::cacheless(card) {
+                steps.decided(
+                    "generation",
+                    format!("`{class}` generates, but its `forward` takes and returns no cache"),
+                )?;
+            }
+            return Ok(Vec::new());
+        }
         Err(error) => {
             let failure = Failure::fail(Box::new(Finding {
                 stage: Stage::Analyse,
@@ -353,7 +361,8 @@ impl Generation<'_> {
 }
 
 /// The ways of exporting, tried in this order: free axes before fixed ones, the library's own exporter before
-/// PyTorch's. What the plan's repairs found out about its own export holds here too.
+/// PyTorch's, and the tracer for what both others cannot guard on. What the plan's repairs found out about its own export
+/// holds here too.
 fn ways(found: Option<&Export>) -> Vec<Export> {
     let way = |strategy, dynamic| Export {
         strategy,
@@ -366,7 +375,9 @@ fn ways(found: Option<&Export>) -> Vec<Export> {
     // Both exporters begin with `torch.export`: what it cannot do with free axes, it cannot do for the other either.
     [
         (Strategy::Transformers, true),
+        (Strategy::TorchScript, true),
         (Strategy::Transformers, false),
+        (Strategy::TorchScript, false),
         (Strategy::TorchDynamo, false),
     ]
     .into_iter()
@@ -393,7 +404,9 @@ mod tests {
             tried,
             [
                 (Strategy::Transformers, true),
+                (Strategy::TorchScript, true),
                 (Strategy::Transformers, false),
+                (Strategy::TorchScript, false),
                 (Strategy::TorchDynamo, false)
             ]
         );

@@ -20,6 +20,15 @@ const TASKS: [&str; 4] = [
     "causal-lm",
 ];
 
+/// The names under which the library's own generation carries a state from one step to the next.
+const CACHES: [&str; 5] = [
+    "past_key_values",
+    "cache_params",
+    "state",
+    "mems",
+    "past_buckets_states",
+];
+
 /// The tokens that are decoded one by one. The second shows that the cache which a decode step returns is right too.
 const DECODES: u64 = 2;
 
@@ -85,7 +94,8 @@ fn class<'a>(card: &'a InterfaceCard, plan: &PortPlan) -> Option<&'a ModelClass>
     let generating = || {
         card.classes
             .iter()
-            .filter(|class| class.generates && !(encoder && class.task == "causal-lm"))
+            .filter(|class| class.generates && keeps_cache(class))
+            .filter(|class| !(encoder && class.task == "causal-lm"))
     };
     generating()
         .find(|class| class.name == plan.class)
@@ -95,6 +105,28 @@ fn class<'a>(card: &'a InterfaceCard, plan: &PortPlan) -> Option<&'a ModelClass>
                 .find_map(|task| generating().find(|class| class.task == *task))
         })
         .or_else(|| generating().next())
+}
+
+/// Whether `forward` can be given a cache or returns one, as its source declares. Where it does neither, the library
+/// generates with that class by all tokens anew in every step, or by a way that is no `forward` of tokens at all, such as
+/// that of labels per frame.
+fn keeps_cache(class: &ModelClass) -> bool {
+    let takes = class.inputs.iter().any(|input| is_cache(&input.name));
+    // A class whose output is not declared may return anything.
+    takes || class.outputs.is_empty() || class.outputs.iter().any(|output| is_cache(output))
+}
+
+fn is_cache(name: &str) -> bool {
+    CACHES.contains(&name)
+}
+
+/// The class that generates without any cache, of a type that has no class which generates with one.
+pub fn cacheless(card: &InterfaceCard) -> Option<&str> {
+    let mut generating = card.classes.iter().filter(|class| class.generates);
+    let first = generating.clone().next()?;
+    generating
+        .all(|class| !keeps_cache(class))
+        .then_some(first.name.as_str())
 }
 
 /// Whether the configuration that was found makes an encoder of what could also be a decoder: it attends to later

@@ -34,6 +34,23 @@ fn a_type_without_a_generating_class_has_no_recipe() {
 }
 
 #[test]
+fn a_class_that_takes_and_returns_no_cache_has_no_recipe() {
+    let mut card = card("llama", &["LlamaForCausalLM"]);
+    let found = plan(&card);
+    assert_eq!(cacheless(&card), None);
+    for class in &mut card.classes {
+        class.inputs.retain(|input| !is_cache(&input.name));
+    }
+    // What it takes beside its named parameters may be a cache, as long as it returns one.
+    assert!(generation(&card, &found).unwrap().is_some());
+    for class in &mut card.classes {
+        class.outputs.retain(|output| !is_cache(output));
+    }
+    assert!(generation(&card, &found).unwrap().is_none());
+    assert_eq!(cacheless(&card), Some("LlamaForCausalLM"));
+}
+
+#[test]
 fn a_decoder_splits_its_tokens_and_grows_its_mask() {
     let recipe = recipe(&card("llama", &["LlamaForCausalLM"]));
     assert_eq!(
@@ -94,7 +111,9 @@ fn a_plan_for_another_class_is_carried_over_to_the_one_that_generates() {
 fn an_encoder_generates_only_where_its_configuration_makes_it_a_decoder() {
     let mut card = card("bert", &["BertForMaskedLM"]);
     let class = card.classes.iter_mut().find(|class| class.generates);
-    class.unwrap().task = "causal-lm".into();
+    let class = class.unwrap();
+    class.task = "causal-lm".into();
+    class.outputs.push("past_key_values".into());
     let mut found = plan(&card);
     assert!(generation(&card, &found).unwrap().is_none());
     found.config.insert("is_decoder".into(), json!(true));

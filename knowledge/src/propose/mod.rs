@@ -12,6 +12,7 @@ mod generation;
 pub(crate) mod inputs;
 mod layers;
 mod lists;
+mod mixed;
 mod plain;
 mod refit;
 mod roles;
@@ -32,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-pub use generation::{GenerationError, generation};
+pub use generation::{GenerationError, cacheless, generation};
 pub(crate) use lists::{is_channels, is_depths};
 pub use refit::refit;
 pub(crate) use roles::{Role, role};

@@ -6,7 +6,16 @@ import onnx
 import pytest
 import torch
 from safetensors.torch import save_file
-from transformers import DynamicCache, MambaConfig, MambaForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import (
+    DynamicCache,
+    MambaConfig,
+    MambaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+from transformers.modeling_outputs import BaseModelOutput
 
 from portwright_worker import generation
 from portwright_worker.generation import Generator, free_axes, keeps_whole_past, steps
@@ -72,6 +81,42 @@ def test_a_recurrent_model_is_given_no_mask_after_its_prefill():
     assert sorted(given) == ["cache_params", "input_ids"]
 
 
+def test_a_class_that_counts_positions_its_own_way_goes_on_from_the_prefills_last():
+    class Spread(MistralForCausalLM):
+        """Every token is two positions long, which a decode step alone cannot know."""
+
+        def _prepare_position_ids_for_generation(self, inputs_tensor, model_kwargs):
+            return 2 * super()._prepare_position_ids_for_generation(inputs_tensor, model_kwargs)
+
+    spread = model(Spread, MistralConfig(**SIZES, **ATTENTION))
+    with torch.no_grad():
+        generator = Generator(spread, {})
+        given = generator.next_inputs(of_steps(torch.ones(2, 8, dtype=torch.long)))
+        assert given["position_ids"].tolist() == [[11], [11]]
+        left = generator.step(**given)
+    assert left["position_ids"].tolist() == [[12], [12]]
+
+
+def test_an_encoders_output_is_carried_whole():
+    config = T5Config(
+        **{"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2, "vocab_size": 50},
+        decoder_start_token_id=0,
+    )
+    generator = Generator(model(T5ForConditionalGeneration, config), {})
+
+    class Shorter(BaseModelOutput):
+        """What an encoder returns beside its states, such as the mask of fewer frames."""
+
+    encoder = generator.model.get_encoder()
+    encoder.register_forward_hook(lambda _module, _args, output: Shorter(output[0], output[0] + 1))
+    ids = torch.ones(1, 3, dtype=torch.long)
+    with torch.no_grad():
+        left = generator.step(input_ids=ids, decoder_input_ids=ids)
+        again = generator.step(decoder_input_ids=ids[:, :1], **{k: v for k, v in left.items() if k != "logits"})
+    assert type(left["encoder_outputs"]) is Shorter and len(left["encoder_outputs"]) == 2
+    assert again["encoder_outputs"] is left["encoder_outputs"]
+
+
 def test_steps_come_in_their_order():
     names = [name for name, _ in steps({f"decode.{step}.x": 0 for step in (10, 2, 0)} | {"prefill.x": 0})]
     assert names == ["prefill", "decode.0", "decode.2", "decode.10"]
@@ -95,7 +140,9 @@ def test_a_model_without_logits_is_refused_by_name():
         Generator(model(MistralModel, config), {}).step(input_ids=torch.ones(1, 3, dtype=torch.long))
 
 
-@pytest.mark.parametrize(("strategy", "dynamic"), [("transformers", True), ("torch-dynamo", False)])
+@pytest.mark.parametrize(
+    ("strategy", "dynamic"), [("transformers", True), ("torch-dynamo", False), ("torch-script", True)]
+)
 def test_an_export_has_the_cache_as_inputs_and_outputs(tmp_path, strategy, dynamic):
     mistral().save_pretrained(tmp_path / "checkpoint")
     sets = []

@@ -37,22 +37,28 @@ def build(job: dict, folder: str) -> dict[str, str]:
     sizes = [generation.steps(tensors.read(path)) for path in job["inputs"]]
     errors.now("forward")
     with torch.no_grad():
-        generator, traced = _traced(model, job["plan"].get("call", {}), sizes, export["dynamic"])
+        script = export["strategy"] == "torch-script"
+        generator, traced = _traced(model, job["plan"].get("call", {}), sizes, export["dynamic"] or script)
+    # Under the tracer of TorchScript a model does not make the state itself.
+    generator.makes_cache = generator.makes_cache or (script and "past_key_values" in traced["decode"][0])
     errors.now("export")
-    write = {"transformers": _with_transformers, "torch-dynamo": _with_torch}[export["strategy"]]
+    write = {"transformers": _with_transformers, "torch-dynamo": _with_torch, "torch-script": _with_script}[
+        export["strategy"]
+    ]
     for name, (example, other) in traced.items():
         free = _free_axes(example, other) if export["dynamic"] else None
         write(generator, example, free, export, os.path.join(folder, f"{name}.onnx"))
     return {name: f"{name}.onnx" for name in traced}
 
 
-def _traced(model: Any, call: dict, sizes: list[list[generation.Step]], dynamic: bool) -> tuple[Any, dict]:
+def _traced(model: Any, call: dict, sizes: list[list[generation.Step]], whole: bool) -> tuple[Any, dict]:
     """What each file is traced with, in the example's and in the other sizes."""
     generator = generation.Generator(model, call)
     decodes = [generator.next_inputs(of) for of in sizes]
     # The length of a sliding window's past is a number of Python's, which tracing fixes. With free axes the state must
-    # be all tensors: such a layer keeps its whole past, and the mask hides what lies outside the window.
-    if dynamic and generation.keeps_whole_past(decodes[0].get("past_key_values")) is False:
+    # be all tensors: such a layer keeps its whole past, and the mask hides what lies outside the window. TorchScript's
+    # tracer would also make one output of the equal numbers that such layers hold.
+    if whole and generation.keeps_whole_past(decodes[0].get("past_key_values")) is False:
         generator = generation.Generator(model, call, whole_cache=True)
         decodes = [generator.next_inputs(of) for of in sizes]
     return generator, {"prefill": [of[0][1] for of in sizes], "decode": decodes}
@@ -88,13 +94,8 @@ def _with_transformers(generator: Any, inputs: dict, free: Any, export: dict, pa
 
 def _with_torch(generator: Any, inputs: dict, free: Any, export: dict, path: str) -> None:
     import torch
-    from torch.utils import _pytree as pytree
 
-    flat, structure = pytree.tree_flatten(inputs)
-    module = _flat(generator, structure, flat)
-    with torch.no_grad():
-        outputs = list(module.leaves(*module.tensors))
-    names = list(tensors.leaves(inputs))
+    module = _flat(generator, inputs)
     with torch.no_grad():
         program = torch.export.export(
             module,
@@ -106,13 +107,30 @@ def _with_torch(generator: Any, inputs: dict, free: Any, export: dict, path: str
         program,
         (),
         path,
-        input_names=[f"input.{name}" if name in outputs else name for name in names],
-        output_names=[f"output.{name}" if name in names else name for name in outputs],
+        **module.names,
         external_data=_bytes(generator.model) > LARGEST_FILE,
         optimize=export["optimize"],
         dynamo=True,
         **({"opset_version": export["opset"]} if export.get("opset") else {}),
     )
+
+
+def _with_script(generator: Any, inputs: dict, free: Any, export: dict, path: str) -> None:
+    import torch
+
+    module = _flat(generator, inputs)
+    axes = [] if free is None else _axes(free)
+    with torch.no_grad():
+        torch.onnx.export(
+            module,
+            tuple(module.tensors),
+            path,
+            **module.names,
+            dynamic_axes=dict(zip(module.names["input_names"], map(list, axes), strict=False)),
+            do_constant_folding=export["optimize"],
+            dynamo=False,
+            **({"opset_version": export["opset"]} if export.get("opset") else {}),
+        )
 
 
 def _axes(free: Any) -> list[dict]:
@@ -125,9 +143,11 @@ def _axes(free: Any) -> list[dict]:
     return [axes for child in children for axes in _axes(child)]
 
 
-def _flat(generator: Any, structure: Any, values: list[Any]) -> Any:
+def _flat(generator: Any, inputs: dict) -> Any:
     import torch
     from torch.utils import _pytree as pytree
+
+    values, structure = pytree.tree_flatten(inputs)
 
     class Flat(torch.nn.Module):
         """Takes a step's tensors in a fixed order and returns those of its output."""
@@ -136,6 +156,14 @@ def _flat(generator: Any, structure: Any, values: list[Any]) -> Any:
             super().__init__()
             self.model = generator.model
             self.tensors = [value for value in values if isinstance(value, torch.Tensor)]
+            with torch.no_grad():
+                outputs = list(self.leaves(*self.tensors))
+            given = list(tensors.leaves(inputs))
+            #: What the file calls its inputs and outputs: a state is both.
+            self.names = {
+                "input_names": [f"input.{name}" if name in outputs else name for name in given],
+                "output_names": [f"output.{name}" if name in given else name for name in outputs],
+            }
 
         def leaves(self, *given: Any) -> dict[str, Any]:
             from transformers.exporters.utils import duplicate_leaf_tensors
