@@ -43,6 +43,15 @@ pub fn choose<'a>(
         })
 }
 
+/// The module of the configuration class, where the model class belongs to another type: weights can be made for the
+/// class of an older type, whose modelling file does not import the newer configuration.
+pub fn foreign_config(card: &InterfaceCard, class: &ModelClass) -> Option<String> {
+    let module = &card.config_class.module;
+    let (package, _) = module.rsplit_once('.')?;
+    let (own, _) = class.module.rsplit_once('.')?;
+    (package != own).then(|| module.clone())
+}
+
 fn names(card: &InterfaceCard) -> String {
     let names: Vec<&str> = card.classes.iter().map(|c| c.name.as_str()).collect();
     names.join(", ")

@@ -114,6 +114,7 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
         class: class.name.clone(),
         module: class.module.clone(),
         config_class: card.config_class.name.clone(),
+        config_module: class::foreign_config(card, class),
         task: class.task.clone(),
         call,
         weights: Weights { seed: 0, gain: 1.0 },

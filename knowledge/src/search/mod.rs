@@ -9,6 +9,7 @@ mod config;
 mod export;
 mod frontier;
 mod inputs;
+mod multiples;
 mod placeholders;
 mod rotary;
 mod stated;
@@ -94,6 +95,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
 /// Changes of the inputs and of the configuration, mixed in the order of what most often helps.
 fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let mut found = stated::candidates(card, plan, finding);
+    found.extend(multiples::candidates(plan, finding));
     found.extend(inputs::width(plan, finding));
     found.extend(inputs::named(card, plan, finding).into_iter().take(1));
     found.extend(inputs::rank(plan, finding).into_iter().take(2));

@@ -71,13 +71,19 @@ def library_classes(model_type: str, config: type, problems: list[str]) -> dict[
                 found.setdefault(_class(package, name), []).append(leading)
             except Exception as error:
                 problems.append(f"{name} ({leading}): {type(error).__name__}: {error}")
-    for module in modelling_modules(package, config, found, problems):
-        for cls in public_models(module):
-            if _belongs(cls, config):
-                found.setdefault(cls, [])
+    modules = modelling_modules(package, config, found, problems)
+    for cls in (cls for module in modules for cls in public_models(module)):
+        if _belongs(cls, config):
+            found.setdefault(cls, [])
     # An auto class may lead to a class that takes a part's configuration and not the composite's.
     suited = {cls: autos for cls, autos in found.items() if _belongs(cls, config)}
-    return suited or found or documented_classes(config)
+    return suited or found or annotated_classes(modules, config) or documented_classes(config)
+
+
+def annotated_classes(modules: list[Any], config: type) -> dict[type, list[str]]:
+    """The classes whose own body says that they hold this configuration, though their constructor names the whole's."""
+    models = (cls for module in modules for cls in public_models(module))
+    return {cls: [] for cls in models if _annotated_config(cls, cls) is config}
 
 
 def documented_classes(config: type) -> dict[type, list[str]]:
@@ -173,10 +179,14 @@ def _taken_configs(cls: type) -> set[type]:
 
 def constructor_config(cls: type) -> type | None:
     """The configuration class that the annotation of a class's own constructor names."""
+    return _annotated_config(cls, vars(cls).get("__init__"))
+
+
+def _annotated_config(cls: type, holder: Any) -> type | None:
+    """The configuration class that the annotation of `config` in a class or in its constructor names."""
     from transformers import PreTrainedConfig
 
-    init = vars(cls).get("__init__")
-    annotation = getattr(init, "__annotations__", {}).get("config")
+    annotation = inspect.get_annotations(holder).get("config") if holder is not None else None
     if isinstance(annotation, str):
         annotation = getattr(importlib.import_module(cls.__module__), annotation, None)
     is_config = isinstance(annotation, type) and issubclass(annotation, PreTrainedConfig)
