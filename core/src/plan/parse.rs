@@ -59,7 +59,11 @@ pub(super) fn validate(plan: &PortPlan) -> Result<(), PlanError> {
     for part in plan.module.split('.') {
         identifier("module", part)?;
     }
-    for part in plan.config_module.iter().flat_map(|module| module.split('.')) {
+    for part in plan
+        .config_module
+        .iter()
+        .flat_map(|module| module.split('.'))
+    {
         identifier("config_module", part)?;
     }
     for (name, dim) in &plan.dims {

@@ -107,7 +107,7 @@ fn together(
 }
 
 /// Flags, caches and ready-made embeddings are never given.
-fn is_tensor(name: &str) -> bool {
+pub fn is_tensor(name: &str) -> bool {
     const NOT: [&str; 14] = [
         "output_",
         "return_",

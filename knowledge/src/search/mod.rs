@@ -10,7 +10,9 @@ mod export;
 mod frontier;
 mod inputs;
 mod multiples;
+mod part;
 mod placeholders;
+mod random;
 mod rotary;
 mod stated;
 mod text;
@@ -24,6 +26,7 @@ use crate::propose::refit;
 
 pub use candidate::Candidate;
 pub use frontier::Frontier;
+pub use part::NOT_CALLED;
 pub(crate) use text::said;
 
 /// The largest number of plans tried from one failed plan.
@@ -75,6 +78,9 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found.extend(config::restored(plan, finding));
             found
         }
+        Stage::Reference if finding.signature.0 == NOT_CALLED => {
+            part::candidates(card, plan, finding)
+        }
         Stage::Analyse | Stage::Forward | Stage::Reference => {
             let mut found = class::candidates(card, plan, finding);
             found.extend(placeholders::alone(plan, finding));
@@ -96,6 +102,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
 fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let mut found = stated::candidates(card, plan, finding);
     found.extend(multiples::candidates(plan, finding));
+    found.extend(random::candidates(card, plan, finding));
     found.extend(inputs::width(plan, finding));
     found.extend(inputs::named(card, plan, finding).into_iter().take(1));
     found.extend(inputs::rank(plan, finding).into_iter().take(2));

@@ -20,6 +20,7 @@ pub fn candidates(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let Some((of, is)) = stated(&said) else {
         return Vec::new();
     };
+    let mut found: Vec<Candidate> = turned(plan, finding, of, is).into_iter().collect();
     let should = is.next_multiple_of(of);
     let mut next = plan.clone();
     for axis in next.inputs.iter_mut().flat_map(|input| &mut input.shape) {
@@ -36,12 +37,32 @@ pub fn candidates(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
             };
         }
     }
-    if next == *plan {
-        return Vec::new();
+    if next != *plan {
+        let reason = format!("{is} has to be a multiple of {of}");
+        let provenance = searched(STATED, finding, reason);
+        found.push(Candidate::setting(next, "inputs.shape", provenance));
     }
-    let reason = format!("{is} has to be a multiple of {of}");
+    found
+}
+
+/// What is refused stands fixed beside an axis of any length, such as the bins of a spectrogram beside its frames: only
+/// that can be asked to be a multiple, so the two stand the wrong way round.
+fn turned(plan: &PortPlan, finding: &Finding, of: u64, is: u64) -> Option<Candidate> {
+    let mut next = plan.clone();
+    let input = next.inputs.iter_mut().find(|input| {
+        matches!(input.shape.as_slice(), [_, Axis::Named(_), Axis::Fixed(size)] if input.dtype.is_float() && *size == is)
+    })?;
+    input.shape.swap(1, 2);
+    let name = input.shape.last().and_then(Axis::named)?.0;
+    let dim = next.dims.get_mut(name)?;
+    *dim = Dim {
+        example: dim.example.next_multiple_of(of),
+        other: None,
+    };
+    let key = format!("inputs.{}.shape", input.name);
+    let reason = format!("the axis beside that of {is} can be a multiple of {of}");
     let provenance = searched(STATED, finding, reason);
-    vec![Candidate::setting(next, "inputs.shape", provenance)]
+    Some(Candidate::setting(next, &key, provenance))
 }
 
 /// The number of which a size has to be a multiple, and the size that is none.

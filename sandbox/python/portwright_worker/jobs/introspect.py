@@ -24,6 +24,7 @@ def run(job: dict, work: str) -> dict:
     model_type, source = job["model_type"], job["source"]
     problems: list[str] = []
     processed: dict[str, dict] = {}
+    whole: type | None = None
     errors.now("import configuration")
     if source["from"] == "folder":
         config = models.folder_config(source["path"])
@@ -32,14 +33,18 @@ def run(job: dict, work: str) -> dict:
         processor_defaults = {}
     else:
         cls = library_config_class(model_type)
-        config = default(cls, problems)
         errors.now("import classes")
         found = library_classes(model_type, cls, problems)
+        if not found:
+            found, whole = classes_of_whole(cls, problems)
+        cls = whole or cls
+        config = default(cls, problems)
         errors.now("run processors")
-        processor_defaults = processors.defaults(model_type, processed, problems)
+        processor_defaults = processors.defaults(whole.model_type if whole else model_type, processed, problems)
     errors.now("describe")
     return {
         "model_type": model_type,
+        "whole": whole.model_type if whole else None,
         "library_version": transformers.__version__,
         "config_class": where(cls, source.get("path")),
         "defaults": config_values(cls, config),
@@ -84,6 +89,18 @@ def annotated_classes(modules: list[Any], config: type) -> dict[type, list[str]]
     """The classes whose own body says that they hold this configuration, though their constructor names the whole's."""
     models = (cls for module in modules for cls in public_models(module))
     return {cls: [] for cls in models if _annotated_config(cls, cls) is config}
+
+
+def classes_of_whole(config: type, problems: list[str]) -> tuple[dict[type, list[str]], type | None]:
+    """A part that no class takes by itself is made by the classes of a type beside it that nests its configuration."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    for holder in vars(importlib.import_module(config.__module__)).values():
+        nested = (getattr(holder, "sub_configs", None) or {}) if isinstance(holder, type) else {}
+        if config in nested.values() and holder.model_type in CONFIG_MAPPING_NAMES:
+            if found := library_classes(holder.model_type, holder, problems):
+                return found, holder
+    return {}, None
 
 
 def documented_classes(config: type) -> dict[type, list[str]]:
