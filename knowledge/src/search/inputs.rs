@@ -208,10 +208,17 @@ pub fn codebooks(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
 pub fn width(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
     const PRODUCT: &str = "shapes cannot be multiplied (";
     const MATCH: &str = "size of tensor a (";
+    const BATCHES: &str = "dimensions of batch2 tensor to be: [";
     let said = text::said(finding);
     let after = |words: &str| said.split_once(words).map(|(_, rest)| text::numbers(rest));
-    let (is, should) = match (after(PRODUCT).as_deref(), after(MATCH).as_deref()) {
-        (Some([_, is, should, ..]), _) | (None, Some([is, should, ..])) => (*is, *should),
+    let (is, should) = match (
+        after(PRODUCT).as_deref(),
+        after(MATCH).as_deref(),
+        after(BATCHES).as_deref(),
+    ) {
+        (Some([_, is, should, ..]), _, _)
+        | (None, Some([is, should, ..]), _)
+        | (None, None, Some([_, is, _, should, ..])) => (*is, *should),
         _ => return None,
     };
     last_axis(plan, finding, is, should)

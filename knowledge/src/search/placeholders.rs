@@ -74,7 +74,17 @@ pub fn counted(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
     let mut found = Vec::new();
     let changed = |next: PortPlan| {
         let reason = format!("{features} features stand against {tokens} placeholders");
-        let provenance = searched("placeholders", finding, reason);
+        // Where the error counts the plan's own placeholders it also counts the features right.
+        let own: u64 = WORDS
+            .iter()
+            .filter_map(|(sense, _)| count(plan, sense))
+            .sum();
+        let axis = if tokens > 0 && tokens == own * batch {
+            STATED
+        } else {
+            "placeholders"
+        };
+        let provenance = searched(axis, finding, reason);
         Candidate::setting(next, "inputs.input_ids.values.runs", provenance)
     };
     // One wording for several senses may be about each of them: all of them at once come first.
@@ -180,7 +190,7 @@ fn handed_over(
         return Vec::new();
     }
     let reason = format!("features are handed over with the width of the text, {width}");
-    let provenance = searched("placeholders", finding, reason);
+    let provenance = searched(STATED, finding, reason);
     vec![Candidate::setting(next, "config.output", provenance)]
 }
 

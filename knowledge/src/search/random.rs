@@ -20,24 +20,30 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
     if !text::said(finding).contains(DRAWS) {
         return Vec::new();
     }
-    let [noise, dropout] = SCALES.map(|word| silenced(card, plan, finding, word));
+    let said = text::said(finding);
     let mut found: Vec<Candidate> = given(card, plan, finding).into_iter().collect();
-    found.extend(noise);
-    found.extend(dropout);
+    // The worker tells the code that draws: a field that it names may be what scales the numbers.
+    let drawn = said.split_once(DRAWS).map_or("", |(_, told)| told);
+    found.extend(silenced(card, plan, finding, |name| {
+        text::names(drawn, name)
+    }));
+    for word in SCALES {
+        found.extend(silenced(card, plan, finding, |name| name.contains(word)));
+    }
     found
 }
 
-/// All fields of this word that are a positive fraction, at nothing.
+/// All these fields that are a positive fraction, at nothing.
 fn silenced(
     card: &InterfaceCard,
     plan: &PortPlan,
     finding: &Finding,
-    word: &str,
+    wanted: impl Fn(&str) -> bool,
 ) -> Option<Candidate> {
     let mut next = plan.clone();
     let mut names = Vec::new();
     for node in nodes(card) {
-        for field in node.fields.iter().filter(|f| f.name.contains(word)) {
+        for field in node.fields.iter().filter(|f| wanted(&f.name)) {
             let path = join(&node.path, &field.name);
             let now = get(&plan.config, &path).unwrap_or(&field.default);
             if now.as_f64().is_some_and(|scale| scale > 0.0) && now.is_f64() {
@@ -109,6 +115,7 @@ mod tests {
             "config_fields": [
                 { "name": "noise_scale", "default": 0.5 },
                 { "name": "layer_dropout", "default": 0.1 },
+                { "name": "spread", "default": 0.25 },
                 { "name": "hidden_dropout", "default": 0.0 },
             ],
             "attribute_map": {}, "sub_configs": {}, "modalities": [],
@@ -126,7 +133,9 @@ mod tests {
             stage: Stage::Forward,
             backend: None,
             signature: Signature::phrase("x"),
-            message: format!("the forward {DRAWS}, on which its outputs depend: waveform"),
+            message: format!(
+                "the forward {DRAWS}, on which its outputs depend: waveform; a.py:3 draws: x + self.spread * torch.randn(2)"
+            ),
             error: None,
             hint: None,
         };
@@ -134,8 +143,9 @@ mod tests {
         let noise = found[0].plan.input("noise_sequence").unwrap();
         assert_eq!(noise.shape[1], plan.inputs[0].shape[1]);
         assert_eq!(found[0].plan.dims, plan.dims);
-        assert_eq!(found[1].plan.config["noise_scale"], json!(0.0));
-        assert_eq!(found[2].plan.config["layer_dropout"], json!(0.0));
-        assert!(!found[2].plan.config.contains_key("hidden_dropout"));
+        assert_eq!(found[1].plan.config["spread"], json!(0.0));
+        assert_eq!(found[2].plan.config["noise_scale"], json!(0.0));
+        assert_eq!(found[3].plan.config["layer_dropout"], json!(0.0));
+        assert!(!found[3].plan.config.contains_key("hidden_dropout"));
     }
 }
