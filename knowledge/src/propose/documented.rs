@@ -133,7 +133,7 @@ fn dtype(parameter: &InputParam) -> Dtype {
     } else if annotation.contains("LongTensor")
         || annotation.contains("IntTensor")
         || ends(&[
-            "_ids", "mask", "index", "indices", "_shapes", "labels", "_thw",
+            "_ids", "mask", "index", "indices", "_idx", "_shapes", "labels", "_thw",
         ])
     {
         Dtype::Int64

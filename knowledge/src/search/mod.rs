@@ -6,6 +6,7 @@
 mod candidate;
 mod class;
 mod config;
+mod exclusive;
 mod export;
 mod frontier;
 mod inputs;
@@ -102,6 +103,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
 fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let mut found = stated::candidates(card, plan, finding);
     found.extend(multiples::candidates(plan, finding));
+    found.extend(exclusive::candidates(card, plan, finding));
     found.extend(random::candidates(card, plan, finding));
     found.extend(inputs::width(plan, finding));
     found.extend(inputs::named(card, plan, finding).into_iter().take(1));
@@ -122,6 +124,7 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     }
     found.append(&mut rest);
     found.extend(config::heads(card, plan, finding));
+    found.extend(config::sides(card, plan, finding));
     found.extend(config::lists(plan, finding));
     // Either a tensor or a layer has the wrong size; nothing tells which, so both are tried in turn.
     let mut layers = config::numbers(plan, finding).into_iter();
