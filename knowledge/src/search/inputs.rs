@@ -2,7 +2,7 @@
 
 use portwright_core::{
     Finding, InterfaceCard, PortPlan,
-    plan::{Axis, Dim},
+    plan::{Axis, Dim, Values},
 };
 use serde_json::Value;
 
@@ -167,6 +167,25 @@ pub fn sizes(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     }
     found.extend(ranks(plan, finding, &said));
     found
+}
+
+/// A drawn mask that moves nothing is given whole: the model may need it, and round its lengths up to parts of which even
+/// half a row has all.
+pub fn whole_mask(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    let name = finding
+        .signature
+        .0
+        .strip_prefix("reference ignores input ")?;
+    let mut next = plan.clone();
+    let mask = next.inputs.iter_mut().find(|input| input.name == name)?;
+    if mask.values != Values::Mask {
+        return None;
+    }
+    mask.values = Values::Constant { value: 1.0 };
+    let reason = format!("`{name}` hides too little to change anything");
+    let key = format!("inputs.{name}.values");
+    let provenance = searched("inputs", finding, reason);
+    Some(Candidate::setting(next, &key, provenance))
 }
 
 /// Ids with an axis of codebooks more, of the size that the error sets against a length.

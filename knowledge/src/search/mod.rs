@@ -85,6 +85,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
         Stage::Analyse | Stage::Forward | Stage::Reference => {
             let mut found = class::candidates(card, plan, finding);
             found.extend(placeholders::alone(plan, finding));
+            found.extend(inputs::whole_mask(plan, finding));
             found.extend(placeholders::counted(card, plan, finding));
             found.extend(rotary::sections(card, plan, finding));
             found.extend(input_and_config(card, plan, finding));

@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 # Lines shown of a call: its own, and those around it over which a call is often written.
 AROUND = 1
-MOST = 4
+MOST = 2
 
 
 class Places(TorchFunctionMode):
@@ -34,7 +34,7 @@ class Places(TorchFunctionMode):
         lines = []
         for file, line in list(self.places)[:MOST]:
             code = (linecache.getline(file, at).strip() for at in range(line - AROUND, line + AROUND + 1))
-            lines.append(f"; {os.path.basename(file)}:{line} draws: {' '.join(code)}")
+            lines.append(f"; line {line} draws: {' '.join(code)}")
         return "".join(lines)
 
 

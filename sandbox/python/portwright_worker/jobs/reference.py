@@ -65,7 +65,7 @@ def _check_repeatable(model: Any, inputs: dict, plan: dict) -> None:
         with draws.Places() as drawn, torch.no_grad():
             model(**inputs, **plan.get("call", {}))
         raise ValueError(
-            f"the forward draws random numbers, on which its outputs depend: {', '.join(moved[:5])}{drawn.told()}"
+            f"the forward draws random numbers, on which its outputs depend: {', '.join(moved[:2])}{drawn.told()}"
         )
 
 
