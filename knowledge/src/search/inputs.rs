@@ -240,7 +240,43 @@ pub fn width(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
         | (None, None, Some([_, is, _, should, ..])) => (*is, *should),
         _ => return None,
     };
-    last_axis(plan, finding, is, should)
+    // A sum has no order: either of its two may be the input.
+    let sum = after(PRODUCT).is_none() && after(MATCH).is_some();
+    last_axis(plan, finding, is, should).or_else(|| {
+        sum.then(|| last_axis(plan, finding, should, is))
+            .flatten()
+            .or_else(|| shorter(plan, finding, is, should, &said))
+    })
+}
+
+/// The length that something has room for, such as a table of positions, along the axis that the error counts.
+fn shorter(
+    plan: &PortPlan,
+    finding: &Finding,
+    is: u64,
+    should: u64,
+    said: &str,
+) -> Option<Candidate> {
+    let (_, after) = said.split_once("at non-singleton dimension ")?;
+    let place = usize::try_from(*text::numbers(after).first()?).ok()?;
+    let input = plan.inputs.iter().find(|input| input.dtype.is_float())?;
+    let (name, _) = input.shape.get(place)?.named()?;
+    let mut next = plan.clone();
+    let dim = next.dims.get_mut(name)?;
+    if dim.example != is || should >= is || should < 2 {
+        return None;
+    }
+    *dim = Dim {
+        example: should,
+        other: None,
+    };
+    let reason = format!("there is room for {should} of {is} along axis {place}");
+    let provenance = searched("sizes", finding, reason);
+    Some(Candidate::setting(
+        next,
+        &format!("dims.{name}"),
+        provenance,
+    ))
 }
 
 /// Other ranks, where the error is about nothing else.

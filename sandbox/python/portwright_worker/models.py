@@ -17,14 +17,6 @@ def package_of(model_type: str) -> str:
     return f"transformers.models.{model_type_to_module_name(model_type)}"
 
 
-def type_like(name: str) -> str | None:
-    """The model type that a name means which writes `_` for `-` or the other way round, as some defaults do."""
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
-
-    plain = name.replace("-", "_")
-    return next((known for known in CONFIG_MAPPING_NAMES if known.replace("-", "_") == plain), None)
-
-
 def config_class(plan: dict, source: dict) -> type:
     """The configuration class that a plan names."""
     name = plan["config_class"]
@@ -83,13 +75,7 @@ def _named(cls: type, overrides: dict) -> dict:
     changed = [key for key in nested if isinstance(overrides.get(key), dict)]
     if not changed:
         return overrides
-    try:
-        defaults = cls()
-    except ValueError:
-        # A class whose own default names a type that does not exist can be made from types that are named for it.
-        if not all(overrides[key].get("model_type") for key in changed):
-            raise
-        return overrides
+    defaults = cls()
     values = dict(overrides)
     for key in changed:
         default = getattr(defaults, key, None)

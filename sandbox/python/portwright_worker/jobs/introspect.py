@@ -310,8 +310,6 @@ def optional(cls: type, key: str, inner: type, problems: list[str]) -> Any:
             return spec.default_config
         except Exception as error:
             problems.append(f"{cls.__name__}.{key}: {type(error).__name__}: {error}")
-            if meant := models.type_like(spec.model_type):
-                return default(library_config_class(meant), problems)
     return default(inner, problems) if hasattr(inner, "attribute_map") else None
 
 
