@@ -249,6 +249,26 @@ pub fn width(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
     })
 }
 
+/// Only the example's length, where the error counts an index that no more than the other length reaches: a list of
+/// modules, one for each place, ends there.
+pub fn within(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    let said = text::said(finding);
+    let (_, after) = said.split_once("index ")?;
+    let index = *text::numbers(after).first()?;
+    if !after.contains("is out of range") {
+        return None;
+    }
+    let mut next = plan.clone();
+    for dim in next.dims.values_mut() {
+        if dim.example <= index + 1 && dim.other.is_some_and(|other| other > index) {
+            dim.other = None;
+        }
+    }
+    let reason = format!("index {index} is reached by the other length alone");
+    let provenance = searched("dims", finding, reason);
+    (next != *plan).then(|| Candidate::setting(next, "dims", provenance))
+}
+
 /// The length that something has room for, such as a table of positions, along the axis that the error counts.
 fn shorter(
     plan: &PortPlan,
@@ -544,6 +564,84 @@ pub fn general(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn plan() -> PortPlan {
+        PortPlan::from_toml(
+            r#"
+schema = 1
+model_type = "any"
+family = "speech"
+library_version = "5.20.2"
+class = "AnyModel"
+module = "any"
+config_class = "AnyConfig"
+task = "base"
+weights = { seed = 0, gain = 1.0 }
+
+[dims]
+batch = { example = 2, other = 3 }
+frames = { example = 64, other = 96 }
+
+[[inputs]]
+name = "features"
+dtype = "float32"
+shape = ["batch", "frames", 128]
+modality = "audio"
+values = { kind = "normal", mean = 0.0, std = 1.0 }
+
+[[inputs]]
+name = "some_mask"
+dtype = "int64"
+shape = ["batch", "frames"]
+modality = "control"
+values = { kind = "mask" }
+"#,
+        )
+        .unwrap()
+    }
+
+    fn finding(message: &str) -> Finding {
+        Finding {
+            stage: portwright_core::Stage::Forward,
+            backend: None,
+            signature: portwright_core::Signature::phrase("reference ignores input some_mask"),
+            message: message.into(),
+            error: None,
+            hint: None,
+        }
+    }
+
+    #[test]
+    fn a_sum_of_two_sizes_may_have_the_input_on_either_side() {
+        let sum = |a: u64, b: u64, at: u64| {
+            finding(&format!(
+                "The size of tensor a ({a}) must match the size of tensor b ({b}) at non-singleton dimension {at}"
+            ))
+        };
+        for (a, b) in [(128, 64), (64, 128)] {
+            let found = width(&plan(), &sum(a, b, 2)).unwrap();
+            assert_eq!(found.plan.inputs[0].shape[2], Axis::Fixed(64));
+        }
+        let found = width(&plan(), &sum(64, 63, 1)).unwrap();
+        assert_eq!(found.plan.dims["frames"].example, 63);
+        assert!(width(&plan(), &sum(40, 39, 1)).is_none());
+    }
+
+    #[test]
+    fn a_length_that_no_module_is_there_for_is_left_out() {
+        let found = within(&plan(), &finding("IndexError: index 64 is out of range")).unwrap();
+        assert_eq!(found.plan.dims["frames"].other, None);
+        assert_eq!(found.plan.dims["batch"].other, Some(3));
+        assert!(within(&plan(), &finding("IndexError: index 99 is out of range")).is_none());
+    }
+
+    #[test]
+    fn a_mask_that_moves_nothing_is_given_whole() {
+        let found = whole_mask(&plan(), &finding("")).unwrap();
+        let mask = found.plan.input("some_mask").unwrap();
+        assert_eq!(mask.values, Values::Constant { value: 1.0 });
+        assert!(whole_mask(&found.plan, &finding("")).is_none());
+    }
 
     #[test]
     fn the_width_of_a_row_tells_its_patch() {

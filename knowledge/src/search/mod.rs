@@ -107,6 +107,7 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     found.extend(exclusive::candidates(card, plan, finding));
     found.extend(random::candidates(card, plan, finding));
     found.extend(inputs::width(plan, finding));
+    found.extend(inputs::within(plan, finding));
     found.extend(inputs::named(card, plan, finding).into_iter().take(1));
     found.extend(inputs::rank(plan, finding).into_iter().take(2));
     found.extend(inputs::named(card, plan, finding));

@@ -21,7 +21,7 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
     found
 }
 
-/// One optional input more, with those that are named after it, such as the labels of some boxes. Only what the library
+/// One optional input more, with those that are named after it, such as what marks some boxes. Only what the library
 /// documents can be drawn well without a hint from an error.
 fn with_more(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let Some(class) = card.class(&plan.class) else {
@@ -102,7 +102,7 @@ mod tests {
                 class("AnyModel", vec![
                     input("input_ids", &[]),
                     input("boxes", &["batch_size", "4"]),
-                    input("boxes_labels", &["batch_size", "1"]),
+                    input("boxes_marks", &["batch_size", "1"]),
                     input("unknown", &[]),
                 ]),
                 class("AnyOther", vec![input("input_ids", &[])]),
@@ -123,7 +123,7 @@ mod tests {
             let inputs = found[at].plan.inputs.iter();
             inputs.map(|input| input.name.as_str()).collect()
         };
-        assert_eq!(inputs(0), ["input_ids", "boxes", "boxes_labels"]);
+        assert_eq!(inputs(0), ["input_ids", "boxes", "boxes_marks"]);
         assert_eq!(inputs(1), ["input_ids", "boxes"]);
         assert_eq!(found.last().unwrap().plan.class, "AnyOther");
     }

@@ -64,6 +64,11 @@ fn given(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Option<Can
     let name = class
         .inputs
         .iter()
+        // What makes noise by itself, such as a scheduler, is no tensor.
+        .filter(|input| {
+            let annotation = input.annotation.as_deref().unwrap_or_default();
+            annotation.contains("Tensor") || !input.shape.is_empty()
+        })
         .map(|input| input.name.as_str())
         .find(|name| name.contains(SCALES[0]) && plan.input(name).is_none())?;
     let beside = plan.inputs.iter().find(|input| input.dtype.is_float())?;
