@@ -292,8 +292,11 @@ impl Inputs {
                     Some([_, first, _]) if *first == mel => {
                         vec![named("batch"), Axis::Fixed(mel), named("frames")]
                     }
-                    // Its defaults may make other bins than the model takes: those are fewer than the frames.
-                    Some([_, first, last]) if *last != mel && first < last && counted.is_some() => {
+                    // Its defaults may make other bins than the model takes. What it pads to many frames has its bins
+                    // first; bins that are stacked stand last, and so do those beside a few frames.
+                    Some([_, first, last])
+                        if counted.is_some() && *last > 8 * first && !last.is_multiple_of(mel) =>
+                    {
                         vec![named("batch"), Axis::Fixed(mel), named("frames")]
                     }
                     Some([_, _, _, last]) => {

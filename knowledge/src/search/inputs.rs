@@ -330,12 +330,16 @@ fn last_axis(plan: &PortPlan, finding: &Finding, is: u64, should: u64) -> Option
     let last = input.shape.last_mut()?;
     (*last == Axis::Fixed(is)).then_some(())?;
     *last = Axis::Fixed(should);
+    // An error that counts this very axis leaves little to guess.
+    let place = input.shape.len() - 1;
+    let counted = text::said(finding).contains(&format!("at non-singleton dimension {place}"));
+    let axis = if counted { STATED } else { "sizes" };
     let reason = format!("the error sets {is} against {should}, the last axis of `{name}`");
     let key = format!("inputs.{name}.shape");
     Some(Candidate::setting(
         next,
         &key,
-        searched("sizes", finding, reason),
+        searched(axis, finding, reason),
     ))
 }
 
