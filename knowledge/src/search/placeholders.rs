@@ -302,6 +302,35 @@ values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count
     }
 
     #[test]
+    fn as_many_features_as_placeholders_get_the_width_of_the_text() {
+        let mut card = card();
+        let source = serde_json::json!({"file": "any.py", "line": 1});
+        let nested = |fields: serde_json::Value| serde_json::json!({"class": "InnerConfig", "fields": fields, "attribute_map": {}});
+        card.sub_configs = serde_json::from_value(serde_json::json!({
+            "audio_config": nested(serde_json::json!([
+                {"name": "output_dim", "default": 3584, "source": source},
+                {"name": "model_type", "default": "inner_audio"},
+            ])),
+            "text_config": nested(serde_json::json!([
+                {"name": "hidden_size", "default": 2048, "source": source},
+                {"name": "model_type", "default": "inner_text"},
+            ])),
+        }))
+        .unwrap();
+        let mut plan = plan();
+        let config = serde_json::json!({
+            "audio_config": {"model_type": "inner_audio", "output_dim": 32},
+            "text_config": {"model_type": "inner_text", "hidden_size": 64},
+        });
+        plan.config = config.as_object().unwrap().clone();
+        let text = "Audio features and audio tokens do not match, tokens: 26, features: 26";
+        let found = counted(&card, &plan, &finding(text));
+        assert_eq!(found[0].plan.config["audio_config"]["output_dim"], 64);
+        let mut all = crate::search::candidates(&card, &plan, &finding(text), &[]);
+        assert_eq!(all.remove(0).plan.config["audio_config"]["output_dim"], 64);
+    }
+
+    #[test]
     fn a_wording_for_every_sense_changes_all_of_them_first() {
         let text = "Multimodal features and tokens do not match, tokens: 8, features: 2";
         let found = counted(&card(), &plan(), &finding(text));
