@@ -1,9 +1,9 @@
 //! The analyst: from a model type to its interface card and a plan whose eager reference is sound.
 
-use portwright_core::{Finding, InterfaceCard, PortPlan, Signature, Stage};
+use portwright_core::{Finding, InterfaceCard, ModelType, PortPlan, Signature, Stage};
 use portwright_knowledge::{
     propose::{self, ProposeOptions},
-    search::Frontier,
+    search::{Frontier, NOT_CALLED},
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,13 @@ pub struct Analysis {
     pub tries: u32,
     /// Model types whose modules the reference called.
     pub exercised: Vec<String>,
+}
+
+impl Analysis {
+    /// The type whose model the port is, where its own type is a part of that.
+    pub fn whole(&self) -> Option<&ModelType> {
+        self.card.whole.as_ref()
+    }
 }
 
 /// Reads a model type and searches for a plan.
@@ -126,6 +133,33 @@ impl Analyst {
         }
     }
 
+    /// Whether the port is one of a part within its whole, and the whole ran without the part.
+    fn misses_part(&self, exercised: &[String]) -> bool {
+        self.card.as_ref().is_some_and(|card| {
+            card.whole.is_some()
+                && !exercised
+                    .iter()
+                    .any(|name| name == card.model_type.as_str())
+        })
+    }
+
+    fn not_called(&self) -> Box<Finding> {
+        let part = self.card.as_ref().map(|card| card.model_type.to_string());
+        Box::new(Finding {
+            stage: Stage::Reference,
+            backend: None,
+            signature: Signature::phrase(NOT_CALLED),
+            message: format!(
+                "the reference calls no module of `{}`",
+                part.unwrap_or_default()
+            ),
+            error: None,
+            hint: Some(
+                "give the inputs that the part is for, or choose a class that uses it".into(),
+            ),
+        })
+    }
+
     /// A class or a task that a person asked for is what is ported, or nothing is.
     fn may_be(&self, class: &str, current: &str) -> bool {
         let asked = self.options.class.is_some() || self.options.task.is_some();
@@ -178,6 +212,10 @@ impl Agent for Analyst {
             Observation::Begin => Action::Introspect,
             Observation::Introspected { introspection } => Action::ReadSource { introspection },
             Observation::SourceRead { card } => self.first_plan(card),
+            Observation::Sound { exercised } if self.misses_part(&exercised) => {
+                let finding = self.not_called();
+                self.next_plan(finding)
+            }
             Observation::Sound { exercised } => match (self.card.take(), self.current.take()) {
                 (Some(card), Some(plan)) => Action::Finish(Ok(Analysis {
                     card,

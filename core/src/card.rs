@@ -16,6 +16,10 @@ pub const SCHEMA: u32 = 1;
 pub struct InterfaceCard {
     pub schema: u32,
     pub model_type: ModelType,
+    /// The type whose classes and configuration are read, where this one is a part that no class takes by itself: a port
+    /// of it is one of the whole, whose reference calls the part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<ModelType>,
     /// The release of Transformers that was read, e.g. `5.20.2`.
     pub library_version: String,
     pub family: Family,

@@ -126,6 +126,9 @@ impl Job {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Introspection {
     pub model_type: ModelType,
+    /// The type whose classes and configuration these are, where the type is a part that no class takes by itself.
+    #[serde(default)]
+    pub whole: Option<ModelType>,
     pub library_version: String,
     pub config_class: IntrospectedClass,
     /// The default configuration's fields as JSON.

@@ -180,6 +180,9 @@ fn variants() -> Vec<PortPlan> {
         };
         variant.inputs.push(table);
         variants.push(variant);
+        let mut variant = plan.clone();
+        variant.config_module = Some("transformers.models.another.configuration_another".into());
+        variants.push(variant);
         variants.push(plan);
     }
     variants
@@ -342,6 +345,21 @@ fn a_module_holds_only_what_its_plan_needs() {
         "functools",
     ] {
         assert!(!module.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn a_configuration_of_another_type_is_imported_from_where_it_is_defined() {
+    let mut plan = plan("bert");
+    plan.config_module = Some("transformers.models.another.configuration_another".into());
+    let module = &render_code(&plan, None, &library()).unwrap()["skillset.py"];
+    for line in [
+        "from transformers.models.another.configuration_another import BertConfig\n",
+        "from transformers.models.bert.modeling_bert import BertModel\n",
+        // The class of the model would read its own type's configuration from the checkpoint.
+        "config=_config(checkpoint),\n",
+    ] {
+        assert!(module.contains(line), "{line}");
     }
 }
 

@@ -1,4 +1,4 @@
-use portwright_core::{Stage, Verdict};
+use portwright_core::{ModelType, Stage, Verdict};
 
 use super::*;
 use crate::protocol::Reply;
@@ -45,6 +45,30 @@ fn a_sound_plan_is_handed_over_with_its_card() {
     };
     assert_eq!(*analysis.plan, plan);
     assert_eq!(analysis.tries, 1);
+}
+
+#[test]
+fn a_part_within_a_whole_is_not_handed_over_before_the_whole_calls_it() {
+    let mut card = card();
+    card.whole = Some(ModelType::new("whole"));
+
+    let mut analyst = analyst(4);
+    let first = probed(analyst.step(Observation::SourceRead {
+        card: Box::new(card),
+    }));
+    let exercised = |name: &str| Observation::Sound {
+        exercised: vec![name.to_owned()],
+    };
+    // There is nothing more to try for this card.
+    let mut without = analyst.clone();
+    let Action::Finish(Err(finding)) = without.step(exercised("whole")) else {
+        panic!("a whole without its part was handed over")
+    };
+    assert!(finding.message.contains("tiny"), "{}", finding.message);
+    let Action::Finish(Ok(analysis)) = analyst.step(exercised("tiny")) else {
+        panic!("not finished")
+    };
+    assert_eq!(*analysis.plan, first);
 }
 
 #[test]

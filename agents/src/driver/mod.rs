@@ -160,6 +160,9 @@ pub struct Outcome {
     /// Model types whose modules were executed by the reference, those of nested configurations included.
     #[serde(default)]
     pub exercised: Vec<String>,
+    /// The type whose model was ported, where the launch's own type is a part that no class takes by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<ModelType>,
     /// CPU seconds of the jobs of this launch, by step.
     #[serde(default)]
     pub cpu_seconds: BTreeMap<String, f64>,

@@ -38,6 +38,10 @@ pub struct PortPlan {
     /// `modeling_palm`.
     pub module: String,
     pub config_class: String,
+    /// The module that defines the configuration class, where that of the model class belongs to another type and need
+    /// not know it, e.g. `transformers.models.gemma3n.configuration_gemma3n`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_module: Option<String>,
     /// The task of the class, e.g. `base` or `causal-lm`.
     pub task: String,
     /// Keyword arguments of every `forward` that are not tensors, e.g. `use_cache = false`.

@@ -59,6 +59,13 @@ pub(super) fn validate(plan: &PortPlan) -> Result<(), PlanError> {
     for part in plan.module.split('.') {
         identifier("module", part)?;
     }
+    for part in plan
+        .config_module
+        .iter()
+        .flat_map(|module| module.split('.'))
+    {
+        identifier("config_module", part)?;
+    }
     for (name, dim) in &plan.dims {
         if dim.example == 0 || dim.other == Some(0) {
             return Err(invalid(&format!("dims.{name}"), "a size is at least 1"));

@@ -57,6 +57,7 @@ pub fn assemble(seen: &Introspection, sources: &Sources) -> Result<InterfaceCard
     Ok(InterfaceCard {
         schema: SCHEMA,
         model_type: seen.model_type.clone(),
+        whole: seen.whole.clone(),
         library_version: seen.library_version.clone(),
         family: catalogue::family(&seen.classes, &seen.defaults),
         config_class: ClassFact {

@@ -43,6 +43,15 @@ pub fn choose<'a>(
         })
 }
 
+/// The module of the configuration class, where the model class belongs to another type: weights can be made for the
+/// class of an older type, whose modelling file does not import the newer configuration.
+pub fn foreign_config(card: &InterfaceCard, class: &ModelClass) -> Option<String> {
+    let module = &card.config_class.module;
+    let (package, _) = module.rsplit_once('.')?;
+    let (own, _) = class.module.rsplit_once('.')?;
+    (package != own).then(|| module.clone())
+}
+
 fn names(card: &InterfaceCard) -> String {
     let names: Vec<&str> = card.classes.iter().map(|c| c.name.as_str()).collect();
     names.join(", ")
@@ -56,4 +65,30 @@ fn tasks(card: &InterfaceCard) -> String {
         }
     }
     tasks.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_configuration_of_another_package_says_where_it_is_defined() {
+        let source = json!({ "file": "any.py", "line": 1 });
+        let class = json!({
+            "name": "OldModel", "module": "library.old.modeling_old", "task": "base", "source": source,
+            "main_input": "x", "inputs": [],
+        });
+        let mut card: InterfaceCard = serde_json::from_value(json!({
+            "schema": 1, "model_type": "new", "library_version": "5.20.2", "family": "vision",
+            "config_class": { "name": "NewConfig", "module": "library.new.configuration_new", "source": source },
+            "config_fields": [], "attribute_map": {}, "sub_configs": {}, "modalities": [], "classes": [class],
+        }))
+        .unwrap();
+        let module = foreign_config(&card, &card.classes[0]);
+        assert_eq!(module.as_deref(), Some("library.new.configuration_new"));
+        card.config_class.module = "library.old.configuration_old".into();
+        assert_eq!(foreign_config(&card, &card.classes[0]), None);
+    }
 }

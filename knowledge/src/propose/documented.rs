@@ -126,14 +126,15 @@ fn dtype(parameter: &InputParam) -> Dtype {
     let annotation = parameter.annotation.as_deref().unwrap_or_default();
     let name = parameter.name.as_str();
     let ends = |parts: &[&str]| parts.iter().any(|part| name.ends_with(part));
-    if annotation.contains("FloatTensor") {
+    // Hidden states are real numbers, whatever an annotation says that was copied from the ids beside them.
+    if annotation.contains("FloatTensor") || ends(&["hidden_state", "hidden_states"]) {
         Dtype::Float32
     } else if annotation.contains("BoolTensor") {
         Dtype::Bool
     } else if annotation.contains("LongTensor")
         || annotation.contains("IntTensor")
         || ends(&[
-            "_ids", "mask", "index", "indices", "_shapes", "labels", "_thw",
+            "_ids", "mask", "index", "indices", "_idx", "_shapes", "labels", "_thw",
         ])
     {
         Dtype::Int64
@@ -223,5 +224,12 @@ mod tests {
         assert!(add(&mut inputs, &mask, "text", &small));
         assert_eq!(inputs.specs[1].values, Values::Mask);
         assert_eq!(Value::from("control"), inputs.specs[1].modality);
+        let state = parameter(
+            "last_hidden_state",
+            "torch.LongTensor | None",
+            &["batch_size", "text_len", "hidden_size"],
+        );
+        assert!(add(&mut inputs, &state, "text", &small));
+        assert_eq!(inputs.specs[2].dtype, Dtype::Float32);
     }
 }

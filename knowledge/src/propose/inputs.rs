@@ -271,15 +271,14 @@ impl Inputs {
 
     /// A spectrogram; its frames are twice the encoder's positions where the encoder halves them.
     fn spectrogram(&mut self, card: &InterfaceCard, name: &str, small: &Small) {
-        let mel = small
-            .number(&[
-                "num_mel_bins",
-                "feature_size",
-                "input_feat_per_channel",
-                "n_mels",
-                "input_feat_size",
-            ])
-            .unwrap_or(MEL_BINS);
+        let counted = small.number(&[
+            "num_mel_bins",
+            "feature_size",
+            "input_feat_per_channel",
+            "n_mels",
+            "input_feat_size",
+        ]);
+        let mel = counted.unwrap_or(MEL_BINS);
         let shape = match small.number(&["max_source_positions"]) {
             Some(positions) => {
                 self.frames = Some(Axis::Fixed(2 * positions));
@@ -291,6 +290,13 @@ impl Inputs {
                 match card.processed.get(name).map(|seen| seen.shape.as_slice()) {
                     // The processor's own order, which the bins tell.
                     Some([_, first, _]) if *first == mel => {
+                        vec![named("batch"), Axis::Fixed(mel), named("frames")]
+                    }
+                    // Its defaults may make other bins than the model takes. What it pads to many frames has its bins
+                    // first; bins that are stacked stand last, and so do those beside a few frames.
+                    Some([_, first, last])
+                        if counted.is_some() && *last > 8 * first && !last.is_multiple_of(mel) =>
+                    {
                         vec![named("batch"), Axis::Fixed(mel), named("frames")]
                     }
                     Some([_, _, _, last]) => {

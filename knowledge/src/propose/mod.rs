@@ -89,6 +89,9 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
     foreign::shrink(&nodes, &mut config);
     senses::tune(&nodes, &mut config);
     senses::placeholders::name_ids(&nodes, &mut tokens, &mut config);
+    if card.whole.is_some() {
+        name_part(card, &nodes, &mut config);
+    }
     overlay(&mut config, &options.variant);
 
     let takes_cache = class.inputs.iter().any(|input| input.name == "use_cache");
@@ -117,6 +120,7 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
         class: class.name.clone(),
         module: class.module.clone(),
         config_class: card.config_class.name.clone(),
+        config_module: class::foreign_config(card, class),
         task: class.task.clone(),
         call,
         weights: Weights { seed: 0, gain: 1.0 },
@@ -144,6 +148,15 @@ fn exports() -> BTreeMap<Backend, Export> {
         (Backend::Onnxruntime, export(Strategy::Transformers)),
         (Backend::Openvino, export(Strategy::FromOnnx)),
     ])
+}
+
+/// Has the whole make the part that the port is about, also where it makes none by default.
+fn name_part(card: &InterfaceCard, nodes: &[Node], config: &mut Map<String, Value>) {
+    let part = card.model_type.as_str();
+    let is_part = |node: &&Node| !node.path.is_empty() && node.model_type.as_deref() == Some(part);
+    for node in nodes.iter().filter(is_part) {
+        put(config, &join(&node.path, "model_type"), Value::from(part));
+    }
 }
 
 /// Lays one table over another, table by table.

@@ -260,11 +260,19 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
     Some(Value::from(new))
 }
 
-/// Names of channel counts that, where they hold the number of a hidden width, are that width.
+/// Names of channel counts that, where they hold the number of a hidden width, are that width; so do the groups of a
+/// convolution that treats every channel by itself.
 fn follows_a_width(name: &str) -> bool {
-    ["_channels", "_features", "_dim", "_width", "_planes"]
-        .iter()
-        .any(|end| name.ends_with(end))
+    [
+        "_channels",
+        "_features",
+        "_dim",
+        "_width",
+        "_planes",
+        "_groups",
+    ]
+    .iter()
+    .any(|end| name.ends_with(end))
 }
 
 impl Shared<'_> {

@@ -120,6 +120,39 @@ pub fn numbers(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     found
 }
 
+/// Fields that hold the side of a square whose places the error counts: the places of another square set against them
+/// say which side it is.
+pub fn sides(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let root = |number: u64| {
+        let side = number.isqrt();
+        (side > 1 && side * side == number).then_some(side)
+    };
+    let said = text::said(finding);
+    let mut found: Vec<Candidate> = Vec::new();
+    for (is, should) in text::pairs(&said) {
+        let (Some(is), Some(should)) = (root(is), root(should)) else {
+            continue;
+        };
+        for node in nodes(card) {
+            for field in &node.fields {
+                let path = join(&node.path, &field.name);
+                let now = get(&plan.config, &path).unwrap_or(&field.default).as_u64();
+                // A field that is known to be something else, such as a depth, is no side.
+                let plain = matches!(role(&field.common), Role::Other | Role::Image);
+                if now != Some(is) || !plain || found.len() == FEW {
+                    continue;
+                }
+                let mut next = plan.clone();
+                put_named(card, &mut next.config, &path, Value::from(should));
+                let reason = format!("the error sets a square of {is} against one of {should}");
+                let provenance = searched("sizes", finding, reason);
+                found.push(Candidate::setting(next, &key(&[&path]), provenance));
+            }
+        }
+    }
+    found
+}
+
 /// Fewer heads, or more, where the error sets the size of a head against another that the code asks for: no field holds
 /// it, since it is the width divided by the heads.
 pub fn heads(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {

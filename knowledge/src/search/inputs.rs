@@ -2,7 +2,7 @@
 
 use portwright_core::{
     Finding, InterfaceCard, PortPlan,
-    plan::{Axis, Dim},
+    plan::{Axis, Dim, Values},
 };
 use serde_json::Value;
 
@@ -107,7 +107,7 @@ fn together(
 }
 
 /// Flags, caches and ready-made embeddings are never given.
-fn is_tensor(name: &str) -> bool {
+pub fn is_tensor(name: &str) -> bool {
     const NOT: [&str; 14] = [
         "output_",
         "return_",
@@ -169,6 +169,25 @@ pub fn sizes(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     found
 }
 
+/// A drawn mask that moves nothing is given whole: the model may need it, and round its lengths up to parts of which even
+/// half a row has all.
+pub fn whole_mask(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    let name = finding
+        .signature
+        .0
+        .strip_prefix("reference ignores input ")?;
+    let mut next = plan.clone();
+    let mask = next.inputs.iter_mut().find(|input| input.name == name)?;
+    if mask.values != Values::Mask {
+        return None;
+    }
+    mask.values = Values::Constant { value: 1.0 };
+    let reason = format!("`{name}` hides too little to change anything");
+    let key = format!("inputs.{name}.values");
+    let provenance = searched("inputs", finding, reason);
+    Some(Candidate::setting(next, &key, provenance))
+}
+
 /// Ids with an axis of codebooks more, of the size that the error sets against a length.
 pub fn codebooks(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);
@@ -208,13 +227,76 @@ pub fn codebooks(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
 pub fn width(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
     const PRODUCT: &str = "shapes cannot be multiplied (";
     const MATCH: &str = "size of tensor a (";
+    const BATCHES: &str = "dimensions of batch2 tensor to be: [";
     let said = text::said(finding);
     let after = |words: &str| said.split_once(words).map(|(_, rest)| text::numbers(rest));
-    let (is, should) = match (after(PRODUCT).as_deref(), after(MATCH).as_deref()) {
-        (Some([_, is, should, ..]), _) | (None, Some([is, should, ..])) => (*is, *should),
+    let (is, should) = match (
+        after(PRODUCT).as_deref(),
+        after(MATCH).as_deref(),
+        after(BATCHES).as_deref(),
+    ) {
+        (Some([_, is, should, ..]), _, _)
+        | (None, Some([is, should, ..]), _)
+        | (None, None, Some([_, is, _, should, ..])) => (*is, *should),
         _ => return None,
     };
-    last_axis(plan, finding, is, should)
+    // A sum has no order: either of its two may be the input.
+    let sum = after(PRODUCT).is_none() && after(MATCH).is_some();
+    last_axis(plan, finding, is, should).or_else(|| {
+        sum.then(|| last_axis(plan, finding, should, is))
+            .flatten()
+            .or_else(|| shorter(plan, finding, is, should, &said))
+    })
+}
+
+/// Only the example's length, where the error counts an index that no more than the other length reaches: a list of
+/// modules, one for each place, ends there.
+pub fn within(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    let said = text::said(finding);
+    let (_, after) = said.split_once("index ")?;
+    let index = *text::numbers(after).first()?;
+    if !after.contains("is out of range") {
+        return None;
+    }
+    let mut next = plan.clone();
+    for dim in next.dims.values_mut() {
+        if dim.example <= index + 1 && dim.other.is_some_and(|other| other > index) {
+            dim.other = None;
+        }
+    }
+    let reason = format!("index {index} is reached by the other length alone");
+    let provenance = searched("dims", finding, reason);
+    (next != *plan).then(|| Candidate::setting(next, "dims", provenance))
+}
+
+/// The length that something has room for, such as a table of positions, along the axis that the error counts.
+fn shorter(
+    plan: &PortPlan,
+    finding: &Finding,
+    is: u64,
+    should: u64,
+    said: &str,
+) -> Option<Candidate> {
+    let (_, after) = said.split_once("at non-singleton dimension ")?;
+    let place = usize::try_from(*text::numbers(after).first()?).ok()?;
+    let input = plan.inputs.iter().find(|input| input.dtype.is_float())?;
+    let (name, _) = input.shape.get(place)?.named()?;
+    let mut next = plan.clone();
+    let dim = next.dims.get_mut(name)?;
+    if dim.example != is || should >= is || should < 2 {
+        return None;
+    }
+    *dim = Dim {
+        example: should,
+        other: None,
+    };
+    let reason = format!("there is room for {should} of {is} along axis {place}");
+    let provenance = searched("sizes", finding, reason);
+    Some(Candidate::setting(
+        next,
+        &format!("dims.{name}"),
+        provenance,
+    ))
 }
 
 /// Other ranks, where the error is about nothing else.
@@ -248,12 +330,16 @@ fn last_axis(plan: &PortPlan, finding: &Finding, is: u64, should: u64) -> Option
     let last = input.shape.last_mut()?;
     (*last == Axis::Fixed(is)).then_some(())?;
     *last = Axis::Fixed(should);
+    // An error that counts this very axis leaves little to guess.
+    let place = input.shape.len() - 1;
+    let counted = text::said(finding).contains(&format!("at non-singleton dimension {place}"));
+    let axis = if counted { STATED } else { "sizes" };
     let reason = format!("the error sets {is} against {should}, the last axis of `{name}`");
     let key = format!("inputs.{name}.shape");
     Some(Candidate::setting(
         next,
         &key,
-        searched("sizes", finding, reason),
+        searched(axis, finding, reason),
     ))
 }
 
@@ -482,6 +568,84 @@ pub fn general(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn plan() -> PortPlan {
+        PortPlan::from_toml(
+            r#"
+schema = 1
+model_type = "any"
+family = "speech"
+library_version = "5.20.2"
+class = "AnyModel"
+module = "any"
+config_class = "AnyConfig"
+task = "base"
+weights = { seed = 0, gain = 1.0 }
+
+[dims]
+batch = { example = 2, other = 3 }
+frames = { example = 64, other = 96 }
+
+[[inputs]]
+name = "features"
+dtype = "float32"
+shape = ["batch", "frames", 128]
+modality = "audio"
+values = { kind = "normal", mean = 0.0, std = 1.0 }
+
+[[inputs]]
+name = "some_mask"
+dtype = "int64"
+shape = ["batch", "frames"]
+modality = "control"
+values = { kind = "mask" }
+"#,
+        )
+        .unwrap()
+    }
+
+    fn finding(message: &str) -> Finding {
+        Finding {
+            stage: portwright_core::Stage::Forward,
+            backend: None,
+            signature: portwright_core::Signature::phrase("reference ignores input some_mask"),
+            message: message.into(),
+            error: None,
+            hint: None,
+        }
+    }
+
+    #[test]
+    fn a_sum_of_two_sizes_may_have_the_input_on_either_side() {
+        let sum = |a: u64, b: u64, at: u64| {
+            finding(&format!(
+                "The size of tensor a ({a}) must match the size of tensor b ({b}) at non-singleton dimension {at}"
+            ))
+        };
+        for (a, b) in [(128, 64), (64, 128)] {
+            let found = width(&plan(), &sum(a, b, 2)).unwrap();
+            assert_eq!(found.plan.inputs[0].shape[2], Axis::Fixed(64));
+        }
+        let found = width(&plan(), &sum(64, 63, 1)).unwrap();
+        assert_eq!(found.plan.dims["frames"].example, 63);
+        assert!(width(&plan(), &sum(40, 39, 1)).is_none());
+    }
+
+    #[test]
+    fn a_length_that_no_module_is_there_for_is_left_out() {
+        let found = within(&plan(), &finding("IndexError: index 64 is out of range")).unwrap();
+        assert_eq!(found.plan.dims["frames"].other, None);
+        assert_eq!(found.plan.dims["batch"].other, Some(3));
+        assert!(within(&plan(), &finding("IndexError: index 99 is out of range")).is_none());
+    }
+
+    #[test]
+    fn a_mask_that_moves_nothing_is_given_whole() {
+        let found = whole_mask(&plan(), &finding("")).unwrap();
+        let mask = found.plan.input("some_mask").unwrap();
+        assert_eq!(mask.values, Values::Constant { value: 1.0 });
+        assert!(whole_mask(&found.plan, &finding("")).is_none());
+    }
 
     #[test]
     fn the_width_of_a_row_tells_its_patch() {

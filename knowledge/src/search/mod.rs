@@ -7,11 +7,15 @@ mod axes;
 mod candidate;
 mod class;
 mod config;
+mod exclusive;
 mod export;
 mod frontier;
 mod inputs;
 mod longest;
+mod multiples;
+mod part;
 mod placeholders;
+mod random;
 mod rotary;
 mod stated;
 mod switches;
@@ -27,6 +31,7 @@ use crate::propose::refit;
 pub use candidate::Candidate;
 pub use frontier::Frontier;
 pub(crate) use rotary::axes as rotary_axes;
+pub use part::NOT_CALLED;
 pub(crate) use text::said;
 
 /// The largest number of plans tried from one failed plan.
@@ -78,11 +83,15 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found.extend(config::restored(plan, finding));
             found
         }
+        Stage::Reference if finding.signature.0 == NOT_CALLED => {
+            part::candidates(card, plan, finding)
+        }
         Stage::Analyse | Stage::Forward | Stage::Reference => {
             let mut found = class::candidates(card, plan, finding);
             found.extend(longest::candidates(card, plan, finding));
             found.extend(switches::candidates(card, plan, finding));
             found.extend(placeholders::alone(plan, finding));
+            found.extend(inputs::whole_mask(plan, finding));
             found.extend(placeholders::counted(card, plan, finding));
             found.extend(rotary::sections(card, plan, finding));
             found.extend(input_and_config(card, plan, finding));
@@ -102,7 +111,11 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     let mut found = stated::candidates(card, plan, finding);
     found.extend(axes::unpacked(card, plan, finding));
     found.extend(axes::patches(card, plan, finding));
+    found.extend(multiples::candidates(plan, finding));
+    found.extend(exclusive::candidates(card, plan, finding));
+    found.extend(random::candidates(card, plan, finding));
     found.extend(inputs::width(plan, finding));
+    found.extend(inputs::within(plan, finding));
     found.extend(inputs::named(card, plan, finding).into_iter().take(1));
     found.extend(inputs::rank(plan, finding).into_iter().take(2));
     found.extend(inputs::named(card, plan, finding));
@@ -121,6 +134,7 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     }
     found.append(&mut rest);
     found.extend(config::heads(card, plan, finding));
+    found.extend(config::sides(card, plan, finding));
     found.extend(config::lists(plan, finding));
     // Either a tensor or a layer has the wrong size; nothing tells which, so both are tried in turn.
     let mut layers = config::numbers(plan, finding).into_iter();

@@ -1,12 +1,12 @@
 //! The number of placeholder tokens, which the library compares with the number of features and then names both.
 
-use portwright_core::{Finding, InterfaceCard, PortPlan};
+use portwright_core::{Finding, InterfaceCard, PortPlan, plan::Axis};
 
 use serde_json::Value;
 
 use super::{
     candidate::{Candidate, searched},
-    stated::put_named,
+    stated::{STATED, put_named},
     text,
 };
 use crate::propose::{
@@ -74,7 +74,17 @@ pub fn counted(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
     let mut found = Vec::new();
     let changed = |next: PortPlan| {
         let reason = format!("{features} features stand against {tokens} placeholders");
-        let provenance = searched("placeholders", finding, reason);
+        // Where the error counts the plan's own placeholders it also counts the features right.
+        let own: u64 = WORDS
+            .iter()
+            .filter_map(|(sense, _)| count(plan, sense))
+            .sum();
+        let axis = if tokens > 0 && tokens == own * batch {
+            STATED
+        } else {
+            "placeholders"
+        };
+        let provenance = searched(axis, finding, reason);
         Candidate::setting(next, "inputs.input_ids.values.runs", provenance)
     };
     // One wording for several senses may be about each of them: all of them at once come first.
@@ -84,6 +94,11 @@ pub fn counted(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
         let before = count(plan, sense).unwrap_or(0);
         if !words.iter().any(|word| line.contains(word)) {
             continue;
+        }
+        if let Some(next) = one_length(plan, before, tokens) {
+            let reason = "a length that changes gives as many features as no text has room for";
+            let provenance = searched(STATED, finding, reason);
+            return vec![Candidate::setting(next, "dims", provenance)];
         }
         // The error counts all rows. Where it found the plan's own tokens it says how many it counts a row.
         let wanted = if before > 0 && tokens > 0 && (before * features).is_multiple_of(tokens) {
@@ -114,6 +129,24 @@ pub fn counted(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
         found.insert(0, changed(together));
     }
     found
+}
+
+/// The plan whose example fits, and whose other sizes give another number of features than it has placeholders: the rows
+/// that the error counts are as many as the other size of the batch. Only what carries text stays free.
+fn one_length(plan: &PortPlan, count: u64, tokens: u64) -> Option<PortPlan> {
+    let other = plan.dims.get("batch")?.other?;
+    if count == 0 || tokens != count * other {
+        return None;
+    }
+    let mut next = plan.clone();
+    let text = plan.input("input_ids")?;
+    for (name, dim) in &mut next.dims {
+        let carries = |axis: &Axis| axis.named().is_some_and(|(own, _)| own == name);
+        if !text.shape.iter().any(carries) {
+            dim.other = None;
+        }
+    }
+    (next != *plan).then_some(next)
 }
 
 /// As many features as placeholders do not fit where each has another width than a token: what the part for the sense
@@ -157,7 +190,7 @@ fn handed_over(
         return Vec::new();
     }
     let reason = format!("features are handed over with the width of the text, {width}");
-    let provenance = searched("placeholders", finding, reason);
+    let provenance = searched(STATED, finding, reason);
     vec![Candidate::setting(next, "config.output", provenance)]
 }
 
@@ -251,6 +284,50 @@ values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count
         let found = counted(&card(), &plan(), &finding(text));
         assert_eq!(runs(&found[0].plan), [(1, 9), (11, 4)]);
         assert!(found[0].plan.dims["sequence"].example >= 30);
+    }
+
+    #[test]
+    fn a_length_whose_other_size_gives_other_features_gets_one_size() {
+        let mut plan = plan();
+        let frames = portwright_core::plan::Dim {
+            example: 64,
+            other: Some(96),
+        };
+        plan.dims.insert("frames".into(), frames);
+        let text = "Image features and image tokens do not match, tokens: 12, features: 18";
+        let found = counted(&card(), &plan, &finding(text));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].plan.dims["frames"].other, None);
+        assert_eq!(found[0].plan.dims["sequence"].other, Some(27));
+    }
+
+    #[test]
+    fn as_many_features_as_placeholders_get_the_width_of_the_text() {
+        let mut card = card();
+        let source = serde_json::json!({"file": "any.py", "line": 1});
+        let nested = |fields: serde_json::Value| serde_json::json!({"class": "InnerConfig", "fields": fields, "attribute_map": {}});
+        card.sub_configs = serde_json::from_value(serde_json::json!({
+            "audio_config": nested(serde_json::json!([
+                {"name": "output_dim", "default": 3584, "source": source},
+                {"name": "model_type", "default": "inner_audio"},
+            ])),
+            "text_config": nested(serde_json::json!([
+                {"name": "hidden_size", "default": 2048, "source": source},
+                {"name": "model_type", "default": "inner_text"},
+            ])),
+        }))
+        .unwrap();
+        let mut plan = plan();
+        let config = serde_json::json!({
+            "audio_config": {"model_type": "inner_audio", "output_dim": 32},
+            "text_config": {"model_type": "inner_text", "hidden_size": 64},
+        });
+        plan.config = config.as_object().unwrap().clone();
+        let text = "Audio features and audio tokens do not match, tokens: 26, features: 26";
+        let found = counted(&card, &plan, &finding(text));
+        assert_eq!(found[0].plan.config["audio_config"]["output_dim"], 64);
+        let mut all = crate::search::candidates(&card, &plan, &finding(text), &[]);
+        assert_eq!(all.remove(0).plan.config["audio_config"]["output_dim"], 64);
     }
 
     #[test]

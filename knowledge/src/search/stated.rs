@@ -326,9 +326,10 @@ fn missing(
         let (path, _) = card.sub_configs.iter().find(|(_, c)| c.class == class)?;
         format!("{path}.{name}")
     };
+    // What the plan has made of it elsewhere fits the small model, and the default does not.
     let elsewhere = holders(card, name)
         .into_iter()
-        .map(|(_, value)| value)
+        .map(|(path, value)| get(&plan.config, &path).cloned().unwrap_or(value))
         .find(|value| !value.is_null())
         .or_else(|| in_tables(card, name));
     let value = elsewhere

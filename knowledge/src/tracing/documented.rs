@@ -1,5 +1,8 @@
 //! Shapes of arguments as a docstring writes them, e.g. `(batch_size, sequence_length, hidden_size)`.
 
+/// Lines of a description that are looked at.
+const DESCRIPTION: usize = 4;
+
 /// The axes that a docstring gives an argument; `None` where it gives none.
 ///
 /// Two ways of writing are known: ``name (`torch.FloatTensor` of shape `(a, b)`)`` and `name: text [a, b]`.
@@ -13,8 +16,21 @@ pub fn shape(doc: &str, name: &str) -> Option<Vec<String>> {
         }
         let following = lines.get(at + 1).copied().unwrap_or_default();
         let text = format!("{} {}", &rest[1..], following.trim());
-        of_text(&text, typed)
+        of_text(&text, typed).or_else(|| described(line, &lines[at + 1..]))
     })
+}
+
+/// The shape that the words below an argument's type give it, e.g. ``noise of shape `(a, b)` ``.
+fn described(line: &str, below: &[&str]) -> Option<Vec<String>> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let text: Vec<&str> = below
+        .iter()
+        .take_while(|next| indent(next) > indent(line))
+        .take(DESCRIPTION)
+        .map(|next| next.trim())
+        .collect();
+    let text = text.join(" ");
+    axes(text.split_once("of shape `")?.1)
 }
 
 /// The first list of axes in a text; in one that gives a type, after the word `shape`.
@@ -67,6 +83,9 @@ mod tests {
     states (`torch.FloatTensor` of shape `(batch_size, sequence_length, hidden_size)`, *optional*):
         Something (e.g. this, that).
     features: Vision features [batch_size, height*width, 256]
+    noise (`torch.FloatTensor`, *optional*):
+        Noise. Can be batched and of shape `(batch_size, sequence_length,
+        config.width)`, or (else, not).
     flag (`bool`, *optional*): Whether (or not, maybe) to.
     ";
 
@@ -80,6 +99,12 @@ mod tests {
             shape(DOC, "features").unwrap(),
             ["batch_size", "height*width", "256"]
         );
+    }
+
+    #[test]
+    fn a_shape_is_read_from_the_description_too() {
+        let axes = ["batch_size", "sequence_length", "config.width"];
+        assert_eq!(shape(DOC, "noise").unwrap(), axes);
     }
 
     #[test]

@@ -15,15 +15,20 @@ from typing import Any
 
 
 class Built:
-    """For each module, the model types of the configurations that it was given, and of those that it only read."""
+    """For each module, the model types of the configurations that it was given, and of those that it only read the
+    fields."""
 
     def __init__(self) -> None:
         self.given: Any = weakref.WeakKeyDictionary()
         self.read: Any = weakref.WeakKeyDictionary()
 
-    def note(self, table: Any, module: Any, config: Any) -> None:
+    def note_given(self, module: Any, config: Any) -> None:
         if model_type := type(config).model_type:
-            table.setdefault(module, set()).add(model_type)
+            self.given.setdefault(module, set()).add(model_type)
+
+    def note_read(self, module: Any, config: Any, field: str) -> None:
+        if model_type := type(config).model_type:
+            self.read.setdefault(module, {}).setdefault(model_type, set()).add(field)
 
 
 @contextlib.contextmanager
@@ -41,7 +46,7 @@ def construction() -> Iterator[Built]:
         while frame is not None and frame.f_code.co_name == "__init__" and _self(frame) is module:
             for value in _arguments(frame):
                 if isinstance(value, PreTrainedConfig):
-                    built.note(built.given, module, value)
+                    built.note_given(module, value)
             frame = frame.f_back
 
     def attribute(config: Any, name: str) -> Any:
@@ -49,7 +54,7 @@ def construction() -> Iterator[Built]:
         if not name.startswith("_") and not callable(value):
             frame = sys._getframe(1)
             if frame.f_code.co_name == "__init__" and isinstance(module := _self(frame), nn.Module):
-                built.note(built.read, module, config)
+                built.note_read(module, config, name)
         return value
 
     nn.Module.__init__, PreTrainedConfig.__getattribute__ = constructed, attribute
@@ -64,11 +69,13 @@ def watch(model: Any, built: Built) -> set[str]:
 
     A module without a configuration belongs to the nearest one around it that has one, so a part that is driven by
     another method than `forward` counts through what it calls. A configuration that no module takes as a whole counts
-    through the modules inside the model that read it.
+    through the modules inside the model that read it, and one that is taken whole only by what its reader makes counts
+    through the reader too.
     """
     exercised: set[str] = set()
     given = {module: _given(module, built) for module in model.modules()}
     whole = set().union(*given.values())
+    takers = {name: [module for module in given if name in given[module]] for name in whole}
 
     def hook(types: set[str]) -> Any:
         return lambda *_: exercised.update(types)
@@ -81,10 +88,26 @@ def watch(model: Any, built: Built) -> set[str]:
             types = types - set().union(*(given[inner] for inner in module.modules() if inner is not module))
         types = types or owners.get(path.rpartition(".")[0], set())
         owners[path] = types
-        read = built.read.get(module, set()) - whole if path else set()
+        read = {name for name in built.read.get(module, ()) if path and _is_read_by(module, name, takers, built)}
         if types or read:
             module.register_forward_pre_hook(hook(types | read))
     return exercised
+
+
+def _is_read_by(module: Any, name: str, takers: dict[str, list[Any]], built: Built) -> bool:
+    """Whether a module is the part of a configuration that it was not given itself.
+
+    The configuration of a part can reach it inside that of the whole: the part then reads most of it and hands it on to
+    a detail inside, which may not be called. A whole that makes a part reads a field or two of it, and is not the part.
+    """
+    if not takers.get(name):
+        return True
+
+    def count(of: Any) -> int:
+        return len(built.read.get(of, {}).get(name, ()))
+
+    inside = set(module.modules()) - {module}
+    return all(taker in inside and count(taker) <= count(module) for taker in takers[name])
 
 
 def _given(module: Any, built: Built) -> set[str]:

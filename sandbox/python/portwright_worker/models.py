@@ -25,6 +25,8 @@ def config_class(plan: dict, source: dict) -> type:
     import transformers
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+    if module := plan.get("config_module"):
+        return getattr(importlib.import_module(module), name)
     owner = importlib.import_module(plan["module"].rpartition(".")[0])
     if found := getattr(owner, name, None):
         return found

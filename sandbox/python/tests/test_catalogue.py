@@ -96,3 +96,16 @@ def test_a_configuration_that_holds_its_own_kind_comes_to_an_end():
 
     Endless.sub_configs = {"next_config": Endless}
     assert list(catalogue.nested(Endless, None)) == []
+
+
+def test_a_class_whose_body_names_the_part_is_the_parts_though_its_constructor_names_the_whole():
+    config = introspect.library_config_class("clvp_encoder")
+    found = introspect.library_classes("clvp_encoder", config, [])
+    assert [cls.__name__ for cls in found] == ["ClvpEncoder"]
+
+
+def test_a_part_that_no_class_takes_has_the_classes_of_its_whole():
+    config = introspect.library_config_class("sam_prompt_encoder")
+    assert introspect.library_classes("sam_prompt_encoder", config, []) == {}
+    found, whole = introspect.classes_of_whole(config, [])
+    assert whole.model_type == "sam" and "SamModel" in [cls.__name__ for cls in found]

@@ -73,6 +73,48 @@ def test_a_configuration_that_no_module_takes_counts_where_it_is_read():
     assert found == {"t5"}
 
 
+class Detail(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.size = config.hidden_size
+
+    def forward(self, x):
+        return x
+
+
+class Part(nn.Module):
+    """Takes its configuration out of the whole's, reads it, and hands it on to a detail that it does not call."""
+
+    def __init__(self, whole, fields):
+        super().__init__()
+        config = whole.part
+        self.detail = Detail(config)
+        for field in fields:
+            getattr(config, field)
+
+    def forward(self, x):
+        return x
+
+
+def called_part(*fields: str) -> set[str]:
+    class Composite:
+        part = BertConfig()
+
+    with exercised.construction() as built:
+        model = nn.Sequential(Part(Composite(), fields))
+    found = exercised.watch(model, built)
+    model(torch.zeros(1))
+    return found
+
+
+def test_a_part_that_takes_its_configuration_out_of_the_wholes_counts_when_it_is_called():
+    assert called_part("hidden_size", "num_hidden_layers") == {"bert"}
+
+
+def test_a_whole_that_reads_less_of_a_configuration_than_what_it_makes_of_it_is_not_that_part():
+    assert called_part() == set()
+
+
 def test_the_library_is_as_before_afterwards():
     before = nn.Module.__init__, PreTrainedConfig.__getattribute__
     called(True)

@@ -22,6 +22,7 @@ const FILES: &[(&str, &str)] = embedded![
     "backends/torch_cpu.py",
     "cage.py",
     "child.py",
+    "draws.py",
     "errors.py",
     "exercised.py",
     "generation.py",

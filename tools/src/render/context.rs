@@ -185,6 +185,7 @@ pub fn code(
         task => plan.task.as_str(),
         class => plan.class.as_str(),
         config_class => plan.config_class.as_str(),
+        foreign_config => plan.config_module.is_some(),
         library_version => plan.library_version.as_str(),
         headline => headline(plan),
         backends => backends.iter().map(|backend| backend.as_str()).collect::<Vec<_>>(),
@@ -288,13 +289,17 @@ fn stdlib_imports(exported: bool, functools: bool) -> Vec<&'static str> {
 }
 
 /// The import of the model's and the configuration's classes. A modelling module of the library imports its
-/// configuration's class; in a local folder the file that defines each class is looked up.
+/// configuration's class, unless the plan says where else that is defined; in a local folder the file that defines each
+/// class is looked up.
 fn class_import(
     plan: &PortPlan,
     modelling: Option<&BTreeMap<String, String>>,
 ) -> Result<String, RenderError> {
     if !is_local(plan) {
-        return Ok(import(&plan.module, &[&plan.config_class, &plan.class]));
+        return Ok(match &plan.config_module {
+            None => import(&plan.module, &[&plan.config_class, &plan.class]),
+            Some(config) => imports([(config, &plan.config_class), (&plan.module, &plan.class)]),
+        });
     }
     let files = modelling
         .filter(|files| files.contains_key(&format!("{}.py", plan.module)))
@@ -323,12 +328,16 @@ fn class_import(
     Ok(if config == model {
         import(&model, &[&plan.config_class, &plan.class])
     } else {
-        format!(
-            "{}\n{}",
-            import(&config, &[&plan.config_class]),
-            import(&model, &[&plan.class])
-        )
+        imports([(&config, &plan.config_class), (&model, &plan.class)])
     })
+}
+
+/// One class from each of two modules, in the order of the modules' names.
+fn imports(mut classes: [(&String, &String); 2]) -> String {
+    classes.sort();
+    classes
+        .map(|(module, class)| import(module, &[class]))
+        .join("\n")
 }
 
 /// `from module import names`, over several lines where it does not fit in one.

@@ -214,6 +214,7 @@ mod tests {
 
     fn card(plan: &PortPlan) -> InterfaceCard {
         InterfaceCard {
+            whole: None,
             schema: card::SCHEMA,
             model_type: plan.model_type.clone(),
             library_version: plan.library_version.clone(),

@@ -24,6 +24,7 @@ def run(job: dict, work: str) -> dict:
     model_type, source = job["model_type"], job["source"]
     problems: list[str] = []
     processed: dict[str, dict] = {}
+    whole: type | None = None
     errors.now("import configuration")
     if source["from"] == "folder":
         config = models.folder_config(source["path"])
@@ -32,14 +33,18 @@ def run(job: dict, work: str) -> dict:
         processor_defaults = {}
     else:
         cls = library_config_class(model_type)
-        config = default(cls, problems)
         errors.now("import classes")
         found = library_classes(model_type, cls, problems)
+        if not found:
+            found, whole = classes_of_whole(cls, problems)
+        cls = whole or cls
+        config = default(cls, problems)
         errors.now("run processors")
-        processor_defaults = processors.defaults(model_type, processed, problems)
+        processor_defaults = processors.defaults(whole.model_type if whole else model_type, processed, problems)
     errors.now("describe")
     return {
         "model_type": model_type,
+        "whole": whole.model_type if whole else None,
         "library_version": transformers.__version__,
         "config_class": where(cls, source.get("path")),
         "defaults": config_values(cls, config),
@@ -71,13 +76,31 @@ def library_classes(model_type: str, config: type, problems: list[str]) -> dict[
                 found.setdefault(_class(package, name), []).append(leading)
             except Exception as error:
                 problems.append(f"{name} ({leading}): {type(error).__name__}: {error}")
-    for module in modelling_modules(package, config, found, problems):
-        for cls in public_models(module):
-            if _belongs(cls, config):
-                found.setdefault(cls, [])
+    modules = modelling_modules(package, config, found, problems)
+    for cls in (cls for module in modules for cls in public_models(module)):
+        if _belongs(cls, config):
+            found.setdefault(cls, [])
     # An auto class may lead to a class that takes a part's configuration and not the composite's.
     suited = {cls: autos for cls, autos in found.items() if _belongs(cls, config)}
-    return suited or found or documented_classes(config)
+    return suited or found or annotated_classes(modules, config) or documented_classes(config)
+
+
+def annotated_classes(modules: list[Any], config: type) -> dict[type, list[str]]:
+    """The classes whose own body says that they hold this configuration, though their constructor names the whole's."""
+    models = (cls for module in modules for cls in public_models(module))
+    return {cls: [] for cls in models if _annotated_config(cls, cls) is config}
+
+
+def classes_of_whole(config: type, problems: list[str]) -> tuple[dict[type, list[str]], type | None]:
+    """A part that no class takes by itself is made by the classes of a type beside it that nests its configuration."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    for holder in vars(importlib.import_module(config.__module__)).values():
+        nested = (getattr(holder, "sub_configs", None) or {}) if isinstance(holder, type) else {}
+        if config in nested.values() and holder.model_type in CONFIG_MAPPING_NAMES:
+            if found := library_classes(holder.model_type, holder, problems):
+                return found, holder
+    return {}, None
 
 
 def documented_classes(config: type) -> dict[type, list[str]]:
@@ -173,10 +196,14 @@ def _taken_configs(cls: type) -> set[type]:
 
 def constructor_config(cls: type) -> type | None:
     """The configuration class that the annotation of a class's own constructor names."""
+    return _annotated_config(cls, vars(cls).get("__init__"))
+
+
+def _annotated_config(cls: type, holder: Any) -> type | None:
+    """The configuration class that the annotation of `config` in a class or in its constructor names."""
     from transformers import PreTrainedConfig
 
-    init = vars(cls).get("__init__")
-    annotation = getattr(init, "__annotations__", {}).get("config")
+    annotation = inspect.get_annotations(holder).get("config") if holder is not None else None
     if isinstance(annotation, str):
         annotation = getattr(importlib.import_module(cls.__module__), annotation, None)
     is_config = isinstance(annotation, type) and issubclass(annotation, PreTrainedConfig)

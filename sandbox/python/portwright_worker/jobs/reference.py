@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from portwright_worker import errors, exercised, models, tensors
+from portwright_worker import draws, errors, exercised, models, tensors
 
 
 def run(job: dict, work: str) -> dict:
@@ -62,7 +62,11 @@ def _check_repeatable(model: Any, inputs: dict, plan: dict) -> None:
     second, _ = once(plan["weights"]["seed"] + 1)
     moved = [name for name in first if name not in second or not _same(first[name], second[name])]
     if moved:
-        raise ValueError(f"the forward draws random numbers, on which its outputs depend: {', '.join(moved[:5])}")
+        with draws.Places() as drawn, torch.no_grad():
+            model(**inputs, **plan.get("call", {}))
+        raise ValueError(
+            f"the forward draws random numbers, on which its outputs depend: {', '.join(moved[:2])}{drawn.told()}"
+        )
 
 
 def _same(a: Any, b: Any) -> bool:
