@@ -164,6 +164,7 @@ pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<C
         "None",
         "needs to be specified",
         "must be specified",
+        "missing required",
     ]
     .iter()
     .any(|words| said.contains(words));
@@ -193,7 +194,9 @@ pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<C
         .filter_map(|(path, _)| Some(format!("{}_", leaf(path).split_once('_')?.0)))
         .filter(|word| !["num_", "hidden_", "max_"].contains(&word.as_str()))
         .collect();
-    for (path, value) in &empty {
+    // One without a usual size is a count or a bound that is best at one, as where the code names it.
+    let unset = unset_numbers(card, plan);
+    for (path, value) in empty.iter().chain(&unset) {
         let belongs = words.iter().any(|word| leaf(path).starts_with(word));
         if belongs && !about.iter().any(|(other, _)| other == path) {
             about.push((path.clone(), value.clone()));
@@ -250,6 +253,24 @@ fn unusual(
                 && !known.iter().any(|(other, _)| other == path)
         })
         .map(|path| (path, Value::from(1)))
+        .collect()
+}
+
+/// Whole numbers without a value, by the annotations of their fields.
+fn unset_numbers(card: &InterfaceCard, plan: &PortPlan) -> Vec<(String, Value)> {
+    let tables = card
+        .sub_configs
+        .iter()
+        .map(|(path, config)| (path.as_str(), &config.fields));
+    std::iter::once(("", &card.config_fields))
+        .chain(tables)
+        .flat_map(|(path, fields)| fields.iter().map(move |field| (path, field)))
+        .filter(|(_, field)| {
+            let annotation = field.annotation.as_deref().unwrap_or_default();
+            field.default.is_null() && text::names(annotation, "int") && !annotation.contains('[')
+        })
+        .map(|(path, field)| (join(path, &field.name), Value::from(1)))
+        .filter(|(path, _)| get(&plan.config, path).is_none() && role(leaf(path)) != Role::Token)
         .collect()
 }
 

@@ -237,17 +237,17 @@ pub fn rank(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     }
 }
 
-/// The last axis of the first real-valued input alone takes the number, where other axes hold the same by chance.
+/// The last axis of the first real-valued input that ends with the number takes the other, where other axes hold the
+/// same by chance.
 fn last_axis(plan: &PortPlan, finding: &Finding, is: u64, should: u64) -> Option<Candidate> {
     let mut next = plan.clone();
     let input = next
         .inputs
         .iter_mut()
-        .find(|input| input.dtype.is_float())?;
+        .filter(|input| input.dtype.is_float())
+        .find(|input| input.shape.last() == Some(&Axis::Fixed(is)))?;
     let name = input.name.clone();
-    let last = input.shape.last_mut()?;
-    (*last == Axis::Fixed(is)).then_some(())?;
-    *last = Axis::Fixed(should);
+    *input.shape.last_mut()? = Axis::Fixed(should);
     let reason = format!("the error sets {is} against {should}, the last axis of `{name}`");
     let key = format!("inputs.{name}.shape");
     Some(Candidate::setting(

@@ -3,9 +3,11 @@
 //! [`candidates`] lists the plans one change away from a failed one; [`Frontier`] remembers what came of each and
 //! decides from which failed plan to go on.
 
+mod agreement;
 mod candidate;
 mod class;
 mod config;
+mod exclusive;
 mod export;
 mod frontier;
 mod inputs;
@@ -60,6 +62,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
     match finding.stage {
         Stage::Instantiate => {
             let mut found = stated::candidates(card, plan, finding);
+            found.extend(agreement::candidates(card, plan, finding));
             found.extend(rotary::kinds(card, plan, finding));
             found.extend(rotary::sections(card, plan, finding));
             let mut named = config::named(plan, finding);
@@ -76,6 +79,8 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
         }
         Stage::Analyse | Stage::Forward | Stage::Reference => {
             let mut found = class::candidates(card, plan, finding);
+            found.extend(exclusive::candidates(plan, finding));
+            found.extend(agreement::candidates(card, plan, finding));
             found.extend(placeholders::alone(plan, finding));
             found.extend(placeholders::counted(card, plan, finding));
             found.extend(rotary::sections(card, plan, finding));

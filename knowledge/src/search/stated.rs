@@ -17,7 +17,7 @@ pub const STATED: &str = "stated";
 pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);
     let mut found = Vec::new();
-    for (name, value) in must_be(&said) {
+    for (name, value) in must_be(&said).into_iter().chain(requires(&said)) {
         found.extend(set_everywhere(card, plan, finding, &name, &value));
     }
     if let Some((class, name)) = lacks(&said) {
@@ -190,6 +190,17 @@ fn must_be(said: &str) -> Vec<(String, Value)> {
         }
     }
     found
+}
+
+/// `requires name=value`, which says as much as `name must be value`.
+fn requires(said: &str) -> Option<(String, Value)> {
+    let (_, after) = said.split_once("requires ")?;
+    let clause = after.split_whitespace().find(|word| word.contains('='))?;
+    let clause = clause.trim_matches(['`', '\'', '"', '.', ',', '(', ')']);
+    let (name, value) = clause.split_once('=')?;
+    let value = value.trim_start_matches('=').parse::<i64>().ok()?;
+    let plain = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    (plain && !name.is_empty()).then(|| (name.to_owned(), Value::from(value)))
 }
 
 fn set_everywhere(
@@ -428,6 +439,13 @@ mod tests {
     }
 
     #[test]
+    fn a_required_value_is_read_with_its_name() {
+        let said = "ValueError: sparse attention requires key_heads=1.";
+        assert_eq!(requires(said), Some(("key_heads".to_owned(), json!(1))));
+        assert_eq!(requires("This requires a list of names"), None);
+    }
+
+    #[test]
     fn a_missing_attribute_is_read_with_its_class() {
         let said = "AttributeError: 'InnerConfig' object has no attribute 'base'";
         assert_eq!(lacks(said), Some(("InnerConfig", "base")));
@@ -436,7 +454,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_is_read(said in "\\PC*( must be | should be )\\PC*") {
-            let _ = (must_be(&said), lacks(&said));
+            let _ = (must_be(&said), lacks(&said), requires(&said));
         }
     }
 }
