@@ -34,20 +34,23 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
             continue;
         };
         for (name, value) in [(first, should), (second, is)] {
-            found.extend(take_over(card, plan, finding, name, *value).filter(|_| is != should));
+            if let Some(value) = value.filter(|_| is != should) {
+                found.extend(take_over(card, plan, finding, name, value));
+            }
         }
     }
     found
 }
 
-/// Everything in the text that is followed by its value in brackets.
-fn written(text: &str) -> Vec<(String, u64)> {
+/// Everything in the text that is followed by its value in brackets, which may be nothing.
+fn written(text: &str) -> Vec<(String, Option<u64>)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices('(') {
         let inside = text[at + 1..].split(')').next().unwrap_or_default();
-        let Ok(value) = inside.trim().parse::<u64>() else {
+        let value = inside.trim().parse::<u64>().ok();
+        if value.is_none() && inside.trim() != "None" {
             continue;
-        };
+        }
         let before = text[..at].trim_end();
         // A quoted expression is one thing; without quotes it is the last word.
         let name = match before.strip_suffix('`') {
@@ -108,10 +111,11 @@ mod tests {
         assert_eq!(
             written(said),
             [
-                ("inner.width".to_owned(), 128),
-                ("text.width // 4".to_owned(), 16)
+                ("inner.width".to_owned(), Some(128)),
+                ("text.width // 4".to_owned(), Some(16))
             ]
         );
+        assert_eq!(written("`a` (None) and `b` (2) must be equal")[0].1, None);
         assert_eq!(written("depth (3) must match shared (2)")[1].0, "shared");
     }
 

@@ -120,6 +120,40 @@ pub fn numbers(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     found
 }
 
+/// The width that a layer was made for becomes the one that it is given, where few overrides hold it: what one part of a
+/// model hands over to another follows from more than one of its sizes, which no name tells.
+pub fn product(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let said = text::said(finding);
+    let Some((_, shapes)) = said.split_once("shapes cannot be multiplied (") else {
+        return Vec::new();
+    };
+    let [_, given, made, ..] = text::numbers(shapes)[..] else {
+        return Vec::new();
+    };
+    let paths = paths(&plan.config);
+    let holders: Vec<&String> = paths
+        .iter()
+        .filter(|path| {
+            let width = matches!(role(leaf(path)), Role::Width | Role::FeedForward | Role::Other);
+            width && get(&plan.config, path).and_then(Value::as_u64) == Some(made)
+        })
+        .collect();
+    if holders.len() > 3 || given == made {
+        return Vec::new();
+    }
+    // With one holder there is no doubt which field the layer has its width from.
+    let axis = if holders.len() == 1 { STATED } else { "sizes" };
+    holders
+        .into_iter()
+        .map(|path| {
+            let mut next = plan.clone();
+            put(&mut next.config, path, Value::from(given));
+            let reason = format!("a layer is made for {made} and is given {given}");
+            Candidate::setting(next, &key(&[path]), searched(axis, finding, reason))
+        })
+        .collect()
+}
+
 /// Fewer heads, or more, where the error sets the size of a head against another that the code asks for: no field holds
 /// it, since it is the width divided by the heads.
 pub fn heads(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {

@@ -217,6 +217,32 @@ pub fn width(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
     last_axis(plan, finding, is, should)
 }
 
+/// Another length of an axis that may have any, where the error sets that length against the one it needs: a table of
+/// positions is as long as the input has to be.
+pub fn length(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    let said = text::said(finding);
+    let (_, after) = said.split_once("size of tensor a (")?;
+    let [is, should, ..] = text::numbers(after)[..] else {
+        return None;
+    };
+    let mut next = plan.clone();
+    let (name, dim) = next
+        .dims
+        .iter_mut()
+        .find(|(name, dim)| dim.example == is && *name != "batch")?;
+    *dim = Dim {
+        example: should,
+        other: None,
+    };
+    let reason = format!("`{name}` is {is} long and has to be {should}");
+    let key = format!("dims.{name}");
+    Some(Candidate::setting(
+        next,
+        &key,
+        searched("sizes", finding, reason),
+    ))
+}
+
 /// Other ranks, where the error is about nothing else.
 pub fn rank(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);

@@ -5,12 +5,15 @@
 
 mod agreement;
 mod candidate;
+mod chance;
 mod class;
 mod config;
 mod exclusive;
 mod export;
 mod frontier;
+mod ids;
 mod inputs;
+mod masks;
 mod placeholders;
 mod rotary;
 mod stated;
@@ -80,6 +83,9 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
         Stage::Analyse | Stage::Forward | Stage::Reference => {
             let mut found = class::candidates(card, plan, finding);
             found.extend(exclusive::candidates(plan, finding));
+            found.extend(ids::candidates(card, plan, finding));
+            found.extend(chance::candidates(card, plan, finding));
+            found.extend(masks::candidates(plan, finding));
             found.extend(agreement::candidates(card, plan, finding));
             found.extend(placeholders::alone(plan, finding));
             found.extend(placeholders::counted(card, plan, finding));
@@ -100,6 +106,8 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
 fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let mut found = stated::candidates(card, plan, finding);
     found.extend(inputs::width(plan, finding));
+    found.extend(inputs::length(plan, finding));
+    found.extend(config::product(plan, finding));
     found.extend(inputs::named(card, plan, finding).into_iter().take(1));
     found.extend(inputs::rank(plan, finding).into_iter().take(2));
     found.extend(inputs::named(card, plan, finding));

@@ -9,7 +9,7 @@ use super::{
     candidate::{Candidate, searched},
     text,
 };
-use crate::propose::{HEAD_SIZE, get, join, nodes, portions, put, usual};
+use crate::propose::{HEAD_SIZE, Role, WIDTH, get, join, nodes, portions, put, role, usual};
 
 /// The name under which these changes are recorded.
 pub const STATED: &str = "stated";
@@ -293,6 +293,7 @@ fn missing(
         .or_else(|| in_tables(card, name));
     let value = elsewhere
         .or_else(|| usual(card, name))
+        .or_else(|| (role(name) == Role::Width).then(|| Value::from(WIDTH)))
         .or_else(|| neutral(name))?;
     let mut next = plan.clone();
     put_named(card, &mut next.config, &path, value);
@@ -316,6 +317,8 @@ fn neutral(name: &str) -> Option<Value> {
         Some(Value::from(1e-5))
     } else if has("factor") || has("scale") {
         Some(Value::from(1.0))
+    } else if name.ends_with("_bias") || name.starts_with("use_") {
+        Some(Value::from(false))
     } else {
         None
     }

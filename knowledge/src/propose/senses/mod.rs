@@ -13,7 +13,7 @@ use portwright_core::{
     plan::{Axis, Dtype, InputSpec, Values},
 };
 
-pub(crate) use tune::tune;
+pub(crate) use tune::{layers, tune};
 use vision::Vision;
 
 use super::inputs::{Inputs, Small, float, image, named, signed};
