@@ -134,7 +134,10 @@ pub fn product(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let holders: Vec<&String> = paths
         .iter()
         .filter(|path| {
-            let width = matches!(role(leaf(path)), Role::Width | Role::FeedForward | Role::Other);
+            let width = matches!(
+                role(leaf(path)),
+                Role::Width | Role::FeedForward | Role::Other
+            );
             width && get(&plan.config, path).and_then(Value::as_u64) == Some(made)
         })
         .collect();

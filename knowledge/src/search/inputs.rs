@@ -2,7 +2,7 @@
 
 use portwright_core::{
     Finding, InterfaceCard, PortPlan,
-    plan::{Axis, Dim},
+    plan::{Axis, Dim, InputSpec},
 };
 use serde_json::Value;
 
@@ -154,7 +154,7 @@ pub fn sizes(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
             let provenance = searched("sizes", finding, reason);
             found.push(Candidate::setting(next, "inputs.shape", provenance));
         }
-        found.extend(last_axis(plan, finding, is, should).filter(|_| found.len() < 8));
+        found.extend(last_axis(plan, finding, is, should, "sizes").filter(|_| found.len() < 8));
         found.extend(one_axis(plan, finding, is, should));
     }
     if ["too small", "smaller than", "greater than actual input"]
@@ -214,7 +214,11 @@ pub fn width(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
         (Some([_, is, should, ..]), _) | (None, Some([is, should, ..])) => (*is, *should),
         _ => return None,
     };
-    last_axis(plan, finding, is, should)
+    // Nothing else than this axis can be meant where it alone has the size.
+    let ends = |input: &&InputSpec| input.shape.last() == Some(&Axis::Fixed(is));
+    let sure = plan.inputs.iter().filter(ends).count() == 1;
+    let axis = if sure { STATED } else { "sizes" };
+    last_axis(plan, finding, is, should, axis)
 }
 
 /// Another length of an axis that may have any, where the error sets that length against the one it needs: a table of
@@ -239,7 +243,7 @@ pub fn length(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
     Some(Candidate::setting(
         next,
         &key,
-        searched("sizes", finding, reason),
+        searched(STATED, finding, reason),
     ))
 }
 
@@ -265,7 +269,13 @@ pub fn rank(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
 
 /// The last axis of the first real-valued input that ends with the number takes the other, where other axes hold the
 /// same by chance.
-fn last_axis(plan: &PortPlan, finding: &Finding, is: u64, should: u64) -> Option<Candidate> {
+fn last_axis(
+    plan: &PortPlan,
+    finding: &Finding,
+    is: u64,
+    should: u64,
+    axis: &str,
+) -> Option<Candidate> {
     let mut next = plan.clone();
     let input = next
         .inputs
@@ -279,7 +289,7 @@ fn last_axis(plan: &PortPlan, finding: &Finding, is: u64, should: u64) -> Option
     Some(Candidate::setting(
         next,
         &key,
-        searched("sizes", finding, reason),
+        searched(axis, finding, reason),
     ))
 }
 

@@ -14,6 +14,7 @@ mod frontier;
 mod ids;
 mod inputs;
 mod masks;
+mod multiples;
 mod placeholders;
 mod rotary;
 mod stated;
@@ -86,6 +87,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found.extend(ids::candidates(card, plan, finding));
             found.extend(chance::candidates(card, plan, finding));
             found.extend(masks::candidates(plan, finding));
+            found.extend(multiples::candidates(card, plan, finding));
             found.extend(agreement::candidates(card, plan, finding));
             found.extend(placeholders::alone(plan, finding));
             found.extend(placeholders::counted(card, plan, finding));

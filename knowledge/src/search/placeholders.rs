@@ -123,7 +123,10 @@ fn shared(plan: &PortPlan, finding: &Finding, line: &str, tokens: u64) -> Option
         return None;
     }
     let mut next = plan.clone();
-    let text = next.inputs.iter_mut().find(|spec| spec.name == "input_ids")?;
+    let text = next
+        .inputs
+        .iter_mut()
+        .find(|spec| spec.name == "input_ids")?;
     let Values::Tokens { runs, .. } = &mut text.values else {
         return None;
     };
