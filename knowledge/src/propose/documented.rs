@@ -5,7 +5,10 @@ use portwright_core::{
     plan::{Axis, Dim, Dtype, InputSpec, Values},
 };
 
-use super::inputs::{Inputs, Small, token_values};
+use super::{
+    inputs::{Inputs, Small, token_values},
+    senses::REGIONS,
+};
 
 /// A size that nothing tells.
 const UNKNOWN: u64 = 4;
@@ -99,6 +102,10 @@ fn resolve(axis: &str, inputs: &mut Inputs, small: &Small) -> Axis {
         };
         inputs.dims.entry(own.into()).or_insert(LENGTH);
         return Axis::Named(own.into());
+    }
+    // The regions of an image, which several inputs share.
+    if word("visual") {
+        return Axis::Fixed(REGIONS);
     }
     Axis::Fixed(UNKNOWN)
 }
@@ -248,12 +255,18 @@ mod tests {
         let states = parameter(
             "states",
             "torch.FloatTensor",
-            &["batch_size", "text_len", "2 * hidden_size", "7"],
+            &[
+                "batch_size",
+                "text_len",
+                "2 * hidden_size",
+                "7",
+                "num_visual_features",
+            ],
         );
         assert!(add(&mut inputs, &states, "text", &small));
         assert_eq!(
             serde_json::to_value(&inputs.specs[0].shape).unwrap(),
-            json!(["batch", "text_len", 64, 7])
+            json!(["batch", "text_len", 64, 7, REGIONS])
         );
         assert_eq!(inputs.dims["text_len"].other, Some(11));
         let mask = parameter(

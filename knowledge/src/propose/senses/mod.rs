@@ -19,7 +19,7 @@ use vision::Vision;
 use super::inputs::{Inputs, Small, float, image, named, signed};
 
 /// Regions of an image whose features are given ready-made.
-const REGIONS: u64 = 6;
+pub(crate) const REGIONS: u64 = 6;
 
 /// One `forward` as the senses see it.
 struct Senses<'a> {
