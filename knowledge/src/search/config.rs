@@ -144,8 +144,8 @@ pub fn product(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     if holders.len() > 3 || given == made {
         return Vec::new();
     }
-    // With one holder there is no doubt which field the layer has its width from.
-    let axis = if holders.len() == 1 { STATED } else { "sizes" };
+    // With so few holders there is little doubt which field the layer has its width from, and the wrong one leaves one.
+    let axis = if holders.len() < 3 { STATED } else { "sizes" };
     holders
         .into_iter()
         .map(|path| {
