@@ -23,7 +23,11 @@ pub fn meet(nodes: &[Node], demands: &[Demand], config: &mut Map<String, Value>)
         let alike = now.as_ref().is_none_or(|now| {
             now.is_null() || std::mem::discriminant(now) == std::mem::discriminant(&wanted)
         });
-        if !alike || now.as_ref() == Some(&wanted) {
+        // A nested table is built anew from its own class, so what only the parent's choice made hold is said again.
+        let lost = node.field(name).is_some_and(|field| field.computed)
+            && get(config, &node.path).is_some()
+            && get(config, &join(&node.path, name)).is_none();
+        if !alike || (now.as_ref() == Some(&wanted) && !lost) {
             continue;
         }
         if let Some(model_type) = node.model_type.as_deref().filter(|_| !node.path.is_empty()) {

@@ -5,7 +5,10 @@ use portwright_core::{
     plan::{Axis, Dim, Dtype, InputSpec, Values},
 };
 
-use super::inputs::{Inputs, Small, token_values};
+use super::{
+    inputs::{Inputs, Small, token_values},
+    senses::REGIONS,
+};
 
 /// A size that nothing tells.
 const UNKNOWN: u64 = 4;
@@ -100,19 +103,38 @@ fn resolve(axis: &str, inputs: &mut Inputs, small: &Small) -> Axis {
         inputs.dims.entry(own.into()).or_insert(LENGTH);
         return Axis::Named(own.into());
     }
+    // The regions of an image, which several inputs share.
+    if word("visual") {
+        return Axis::Fixed(REGIONS);
+    }
     Axis::Fixed(UNKNOWN)
 }
 
-/// A product of numbers and of fields that some configuration has, e.g. `2 * hidden_size`.
+/// A product of numbers, of fields that some configuration has, and of the lengths of its lists, e.g.
+/// `hidden_size * len(config.layer_ids)`.
 fn product(text: &str, small: &Small) -> Option<u64> {
     let mut size = 1u64;
     for factor in text.split('*') {
-        let name = factor.trim().trim_start_matches("config.");
+        let factor = factor.trim();
+        let listed = factor
+            .strip_prefix("len(")
+            .map(|list| list.trim_end_matches(')'));
+        let name = listed.unwrap_or(factor).trim_start_matches("config.");
         let last = name.rsplit('.').next().unwrap_or(name);
+        if listed.is_some() {
+            let length = small.value(last)?.as_array()?.len();
+            size = size.checked_mul(u64::try_from(length).ok()?)?;
+            continue;
+        }
         let value = last
             .parse()
             .ok()
             .or_else(|| small.number(&[last]))
+            // Beside another factor a bare dimension is that of the hidden states.
+            .or_else(|| {
+                let plain = matches!(last, "dim" | "hidden_dim" | "embed_dim");
+                plain.then(|| small.number(&["hidden_size"]))?
+            })
             .or_else(|| {
                 last.contains("codebook")
                     .then(|| small.number(&CODEBOOKS))?
@@ -185,6 +207,32 @@ mod tests {
     }
 
     #[test]
+    fn an_axis_counts_the_entries_of_a_list() {
+        let field = |name: &str, default: Value| Field {
+            name: name.into(),
+            common: name.into(),
+            default,
+            computed: false,
+            inherited: false,
+        };
+        let nodes = [Node {
+            path: String::new(),
+            model_type: None,
+            fields: vec![
+                field("hidden_size", json!(64)),
+                field("layer_ids", json!([1, 4, 7])),
+            ],
+        }];
+        let small = Small {
+            nodes: &nodes,
+            config: &Map::new(),
+            tokens: &TokenMap::new(&nodes),
+        };
+        assert_eq!(product("dim * len(config.layer_ids)", &small), Some(192));
+        assert_eq!(product("dim * len(config.others)", &small), None);
+    }
+
+    #[test]
     fn axes_are_named_sizes_numbers_and_fields() {
         let nodes = [Node {
             path: String::new(),
@@ -208,12 +256,18 @@ mod tests {
         let states = parameter(
             "states",
             "torch.FloatTensor",
-            &["batch_size", "text_len", "2 * hidden_size", "7"],
+            &[
+                "batch_size",
+                "text_len",
+                "2 * hidden_size",
+                "7",
+                "num_visual_features",
+            ],
         );
         assert!(add(&mut inputs, &states, "text", &small));
         assert_eq!(
             serde_json::to_value(&inputs.specs[0].shape).unwrap(),
-            json!(["batch", "text_len", 64, 7])
+            json!(["batch", "text_len", 64, 7, REGIONS])
         );
         assert_eq!(inputs.dims["text_len"].other, Some(11));
         let mask = parameter(

@@ -71,6 +71,11 @@ pub fn per_layer(node: &Node, found: &mut BTreeMap<String, Value>) {
         {
             let kept = chosen(node, *depth).into_iter().map(|i| items[i].clone());
             found.insert(field.name.clone(), Value::Array(kept.collect()));
+        } else if let Some(special) = special(field, deepest) {
+            let kept = chosen(node, deepest);
+            let moved = (0u64..).zip(kept).filter(|(_, layer)| special[*layer]);
+            let moved: Vec<u64> = moved.map(|(place, _)| place).collect();
+            found.insert(field.name.clone(), Value::from(moved));
         } else if is_tap(&field.name) && !items.is_empty() {
             if stages(node) == 1 && !field.computed {
                 let small = taps(items, deepest, depth(node, deepest));
@@ -116,6 +121,23 @@ fn least(node: &Node) -> usize {
         .max(DEPTH)
 }
 
+/// Which layers of a stack a list of their places names as being of another kind, such as those that attend to another
+/// part of the model. A list that the class fills in itself is one of these, if its places fit the stack.
+fn special(field: &Field, depth: u64) -> Option<Vec<bool>> {
+    let named = field.name.ends_with("_layers") || field.name.ends_with("layer_ids");
+    let places: Vec<u64> = field
+        .default
+        .as_array()
+        .filter(|items| named && field.computed && items.len() > 2)?
+        .iter()
+        .map(Value::as_u64)
+        .collect::<Option<_>>()?;
+    let grows = places.windows(2).all(|pair| pair[0] < pair[1]);
+    let fits = places.last().is_some_and(|last| *last < depth);
+    (grows && fits && (places.len() as u64) < depth)
+        .then(|| (0..depth).map(|layer| places.contains(&layer)).collect())
+}
+
 /// The layers to keep: the first of each kind, and at least two.
 fn chosen(node: &Node, depth: u64) -> Vec<usize> {
     let depth_items = usize::try_from(depth).unwrap_or(usize::MAX);
@@ -127,11 +149,19 @@ fn chosen(node: &Node, depth: u64) -> Vec<usize> {
             is_per_layer(&field.name, items, depth).then_some(items)
         })
         .collect();
-    let mut kinds: Vec<Vec<&Value>> = Vec::new();
+    let places: Vec<Vec<bool>> = node
+        .fields
+        .iter()
+        .filter_map(|field| special(field, depth))
+        .collect();
+    let mut kinds: Vec<(Vec<&Value>, Vec<bool>)> = Vec::new();
     let mut kept: Vec<usize> = Vec::new();
-    if !lists.is_empty() {
+    if !lists.is_empty() || !places.is_empty() {
         for layer in 0..depth_items {
-            let kind: Vec<&Value> = lists.iter().map(|list| &list[layer]).collect();
+            let kind = (
+                lists.iter().map(|list| &list[layer]).collect(),
+                places.iter().map(|special| special[layer]).collect(),
+            );
             if !kinds.contains(&kind) && kept.len() < MOST {
                 kinds.push(kind);
                 kept.push(layer);
@@ -243,6 +273,19 @@ mod tests {
         let mut found = BTreeMap::new();
         per_layer(&node, &mut found);
         assert_eq!(found["fullatt_block_indexes"], json!([0, 1]));
+    }
+
+    #[test]
+    fn layers_of_another_kind_are_kept_beside_the_others() {
+        let mut node = node(&[
+            ("num_hidden_layers", json!(40)),
+            ("cross_attention_layers", json!([3, 8, 13, 18])),
+        ]);
+        node.fields[1].computed = true;
+        let mut found = BTreeMap::new();
+        per_layer(&node, &mut found);
+        assert_eq!(depth(&node, 40), 2);
+        assert_eq!(found["cross_attention_layers"], json!([1]));
     }
 
     #[test]

@@ -211,6 +211,7 @@ pub(crate) fn plainer(card: &InterfaceCard, plan: &PortPlan) -> Vec<(&'static st
         .filter_map(|(why, config)| {
             let mut config = config?;
             demands::meet(&nodes, &card.demands, &mut config);
+            senses::layers(&nodes, &mut config);
             if let Some(cache) = plan.config.get("use_cache") {
                 config.insert("use_cache".into(), cache.clone());
             }

@@ -91,7 +91,7 @@ pub fn role(name: &str) -> Role {
     let ends = |words: &[&str]| words.iter().any(|word| ends_with_words(name, word));
     let has = |part: &str| name.contains(part);
 
-    if ends(&["token_id", "token_ids", "token_index"])
+    if ends(&["token_id", "token_ids", "token_index", "patch_id"])
         || matches!(
             name,
             "bos_index" | "eos_index" | "pad_index" | "unk_index" | "mask_index" | "sep_index"
@@ -239,6 +239,7 @@ mod tests {
             ("vocab_size", Role::Vocabulary),
             ("type_vocab_size", Role::Other),
             ("pad_token_id", Role::Token),
+            ("image_patch_id", Role::Token),
             ("num_local_experts", Role::Experts),
             ("num_experts_per_tok", Role::ExpertsPerToken),
             ("n_shared_experts", Role::Other),

@@ -122,7 +122,9 @@ pub fn restate(nodes: &[Node], config: &mut Map<String, Value>) {
         if !get(config, &node.path).is_some_and(Value::is_object) {
             continue;
         }
-        for field in node.fields.iter().filter(|field| field.inherited) {
+        // A plan has no word for nothing: with one in it, it could not even be named, and would never be tried.
+        let said = |field: &&Field| field.inherited && !field.default.is_null();
+        for field in node.fields.iter().filter(said) {
             let path = join(&node.path, &field.name);
             if get(config, &path).is_none() {
                 put(config, &path, field.default.clone());
@@ -167,11 +169,12 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Puts a value at a dotted path, making the dictionaries on the way.
+/// Puts a value at a dotted path, making the dictionaries on the way. TOML, the plan's form, has no word for nothing, so
+/// tables are put without their empty entries.
 pub fn put(config: &mut Map<String, Value>, path: &str, value: Value) {
     match path.split_once('.') {
         None => {
-            config.insert(path.to_owned(), value);
+            config.insert(path.to_owned(), said(value));
         }
         Some((head, rest)) => {
             let inner = config
@@ -181,6 +184,17 @@ pub fn put(config: &mut Map<String, Value>, path: &str, value: Value) {
                 put(inner, rest, value);
             }
         }
+    }
+}
+
+/// A table without its empty entries; anything else as it is.
+fn said(value: Value) -> Value {
+    match value {
+        Value::Object(table) => {
+            let filled = table.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(filled.map(|(name, value)| (name, said(value))).collect())
+        }
+        other => other,
     }
 }
 
@@ -216,10 +230,39 @@ mod tests {
     }
 
     #[test]
+    fn what_the_parent_chose_is_said_again_unless_it_is_nothing() {
+        let field = |name: &str, default: Value| Field {
+            name: name.into(),
+            common: name.into(),
+            default,
+            computed: false,
+            inherited: true,
+        };
+        let nodes = [Node {
+            path: "inner".into(),
+            model_type: None,
+            fields: vec![field("window", Value::Null), field("scale", json!(2))],
+        }];
+        let mut config = Map::new();
+        put(&mut config, "inner.width", json!(64));
+        restate(&nodes, &mut config);
+        assert_eq!(
+            Value::Object(config),
+            json!({"inner": {"width": 64, "scale": 2}})
+        );
+    }
+
+    #[test]
     fn a_dotted_path_reaches_into_nested_dictionaries() {
         let mut config = Map::new();
         put(&mut config, "text_config.hidden_size", json!(64));
         put(&mut config, "depth", json!(2));
+        put(
+            &mut config,
+            "rotary",
+            json!({"kind": "plain", "factor": null}),
+        );
+        assert_eq!(get(&config, "rotary"), Some(&json!({"kind": "plain"})));
         assert_eq!(get(&config, "text_config.hidden_size"), Some(&json!(64)));
         assert_eq!(
             take(&mut config, "text_config.hidden_size"),

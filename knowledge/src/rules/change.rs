@@ -24,6 +24,9 @@ pub enum Change {
         factor: f64,
     },
     DropIgnoredControl,
+    /// What a decoder of its own would read goes, where the finding says that the forward ignores it: the configured
+    /// language model is a decoder by itself.
+    DropIgnoredDecoder,
     /// An argument of `forward` that is no tensor, where the class takes one of this name.
     Call {
         name: String,
@@ -85,6 +88,7 @@ impl Change {
                     .then(|| setting("weights.gain".into()))
             }
             Change::DropIgnoredControl => drop_ignored_control(plan, text),
+            Change::DropIgnoredDecoder => drop_ignored_decoder(plan, text),
             Change::Call { name, value } => {
                 let class = card.class(&plan.class)?;
                 class.inputs.iter().find(|input| input.name == *name)?;
@@ -147,6 +151,19 @@ fn drop_ignored_control(plan: &mut PortPlan, text: &str) -> Option<AdaptationKin
         })?;
     plan.inputs.retain(|input| input.name != name);
     Some(setting(format!("inputs.{name}")))
+}
+
+fn drop_ignored_decoder(plan: &mut PortPlan, text: &str) -> Option<AdaptationKind> {
+    const IDS: &str = "decoder_input_ids";
+    let ignored = text
+        .lines()
+        .any(|line| line.ends_with(&format!("input {IDS}")));
+    if !ignored || plan.input("input_ids").is_none() {
+        return None;
+    }
+    plan.inputs
+        .retain(|input| !input.name.starts_with("decoder_"));
+    Some(setting(format!("inputs.{IDS}")))
 }
 
 fn setting(key: String) -> AdaptationKind {

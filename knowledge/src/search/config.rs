@@ -153,6 +153,43 @@ pub fn sides(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Ca
     found
 }
 
+/// The width that a layer was made for becomes the one that it is given, where few overrides hold it: what one part of a
+/// model hands over to another follows from more than one of its sizes, which no name tells.
+pub fn product(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let said = text::said(finding);
+    let Some((_, shapes)) = said.split_once("shapes cannot be multiplied (") else {
+        return Vec::new();
+    };
+    let [_, given, made, ..] = text::numbers(shapes)[..] else {
+        return Vec::new();
+    };
+    let paths = paths(&plan.config);
+    let holders: Vec<&String> = paths
+        .iter()
+        .filter(|path| {
+            let width = matches!(
+                role(leaf(path)),
+                Role::Width | Role::FeedForward | Role::Other
+            );
+            width && get(&plan.config, path).and_then(Value::as_u64) == Some(made)
+        })
+        .collect();
+    if holders.len() > 3 || given == made {
+        return Vec::new();
+    }
+    // With so few holders there is little doubt which field the layer has its width from, and the wrong one leaves one.
+    let axis = if holders.len() < 3 { STATED } else { "sizes" };
+    holders
+        .into_iter()
+        .map(|path| {
+            let mut next = plan.clone();
+            put(&mut next.config, path, Value::from(given));
+            let reason = format!("a layer is made for {made} and is given {given}");
+            Candidate::setting(next, &key(&[path]), searched(axis, finding, reason))
+        })
+        .collect()
+}
+
 /// Fewer heads, or more, where the error sets the size of a head against another that the code asks for: no field holds
 /// it, since it is the width divided by the heads.
 pub fn heads(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
@@ -197,6 +234,7 @@ pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<C
         "None",
         "needs to be specified",
         "must be specified",
+        "missing required",
     ]
     .iter()
     .any(|words| said.contains(words));
@@ -226,7 +264,9 @@ pub fn filled(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<C
         .filter_map(|(path, _)| Some(format!("{}_", leaf(path).split_once('_')?.0)))
         .filter(|word| !["num_", "hidden_", "max_"].contains(&word.as_str()))
         .collect();
-    for (path, value) in &empty {
+    // One without a usual size is a count or a bound that is best at one, as where the code names it.
+    let unset = unset_numbers(card, plan);
+    for (path, value) in empty.iter().chain(&unset) {
         let belongs = words.iter().any(|word| leaf(path).starts_with(word));
         if belongs && !about.iter().any(|(other, _)| other == path) {
             about.push((path.clone(), value.clone()));
@@ -283,6 +323,24 @@ fn unusual(
                 && !known.iter().any(|(other, _)| other == path)
         })
         .map(|path| (path, Value::from(1)))
+        .collect()
+}
+
+/// Whole numbers without a value, by the annotations of their fields.
+fn unset_numbers(card: &InterfaceCard, plan: &PortPlan) -> Vec<(String, Value)> {
+    let tables = card
+        .sub_configs
+        .iter()
+        .map(|(path, config)| (path.as_str(), &config.fields));
+    std::iter::once(("", &card.config_fields))
+        .chain(tables)
+        .flat_map(|(path, fields)| fields.iter().map(move |field| (path, field)))
+        .filter(|(_, field)| {
+            let annotation = field.annotation.as_deref().unwrap_or_default();
+            field.default.is_null() && text::names(annotation, "int") && !annotation.contains('[')
+        })
+        .map(|(path, field)| (join(path, &field.name), Value::from(1)))
+        .filter(|(path, _)| get(&plan.config, path).is_none() && role(leaf(path)) != Role::Token)
         .collect()
 }
 

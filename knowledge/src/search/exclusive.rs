@@ -7,31 +7,39 @@ use super::{
     stated::STATED,
     text,
 };
-use crate::propose::more_input;
+use crate::propose::{more_input, senses::placeholders::without};
 
 /// Ready-made embeddings, which stand for ids.
 const EMBEDS: &str = "inputs_embeds";
 const IDS: &str = "input_ids";
+/// Wordings of a refusal to take several inputs together.
+const TOGETHER: [&str; 7] = [
+    "at the same time",
+    "exactly one of",
+    "Exactly 1 of",
+    "only one of",
+    "cannot specify both",
+    "mutually exclusive",
+    "Both ",
+];
+/// The wording that refuses one input.
+const ALONE: &str = " is expected to be `None`";
 
-/// Plans without one of the inputs that the error does not want.
+/// Plans without one of the inputs that the error does not want: the later one first, which with its placeholders is the
+/// rarer sense.
 pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);
     let mut found: Vec<Candidate> = Vec::new();
-    for name in unwanted(&said) {
-        let mut next = plan.clone();
-        next.inputs.retain(|input| input.name != name);
-        if next.inputs.len() == plan.inputs.len() {
-            continue;
-        }
+    for name in unwanted(&said, plan).into_iter().rev() {
+        let mut ways = vec![left_out(plan, name)];
         let takes_embeds = card
             .class(&plan.class)
             .is_some_and(|class| class.inputs.iter().any(|input| input.name == EMBEDS));
-        let mut ways = vec![next.clone()];
         if name == IDS && takes_embeds && plan.input(EMBEDS).is_none() {
-            ways.extend(more_input(card, &next, EMBEDS));
+            ways.extend(more_input(card, &ways[0], EMBEDS));
         }
         // Where nothing else that carries values is left, the embeddings are what the error wants.
-        if !next.inputs.iter().any(|input| input.dtype.is_float()) {
+        if !ways[0].inputs.iter().any(|input| input.dtype.is_float()) {
             ways.reverse();
         }
         for next in ways {
@@ -44,47 +52,135 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
     found
 }
 
-/// The names that stand in `both a and b`, and before `is expected to be None`.
-fn unwanted(said: &str) -> Vec<&str> {
-    let mut found: Vec<&str> = Vec::new();
-    for both in ["both ", "Both "] {
-        for (at, _) in said.match_indices(both) {
-            let mut words = said[at + both.len()..].split_whitespace();
-            if let (Some(a), Some("and"), Some(b)) = (words.next(), words.next(), words.next()) {
-                found.extend([name(a), name(b)]);
-            }
-        }
-    }
-    for (at, _) in said.match_indices(" is expected to be `None`") {
-        found.extend(said[..at].split_whitespace().last().map(name));
-    }
-    found.retain(|name| !name.is_empty());
-    found
+/// The plan without an input, and without what stands for it in the text.
+fn left_out(plan: &PortPlan, name: &str) -> PortPlan {
+    let video = name.contains("video").then(|| without(plan, "video"));
+    video.flatten().unwrap_or_else(|| {
+        let mut next = plan.clone();
+        next.inputs.retain(|input| input.name != name);
+        next
+    })
 }
 
-fn name(word: &str) -> &str {
-    word.trim_matches(|c: char| !(c.is_alphanumeric() || c == '_'))
+/// The inputs of the plan that an error names as not to be given together, or not at all.
+fn unwanted<'a>(said: &str, plan: &'a PortPlan) -> Vec<&'a str> {
+    let names = || plan.inputs.iter().map(|input| input.name.as_str());
+    let mut found: Vec<&str> = Vec::new();
+    if TOGETHER.iter().any(|words| said.contains(words)) {
+        found.extend(names().filter(|name| text::names(said, name)));
+        if found.len() < 2 && !found.contains(&IDS) {
+            found.clear();
+        }
+    }
+    for (at, _) in said.match_indices(ALONE) {
+        let word = said[..at].split_whitespace().last().unwrap_or_default();
+        let word = word.trim_matches(|c: char| !(c.is_alphanumeric() || c == '_'));
+        found.extend(
+            names()
+                .filter(|name| *name == word && !found.contains(name))
+                .collect::<Vec<_>>(),
+        );
+    }
+    found
 }
 
 #[cfg(test)]
 mod tests {
+    use portwright_core::{Signature, Stage};
+
     use super::*;
+
+    fn plan() -> PortPlan {
+        PortPlan::from_toml(
+            r#"
+schema = 1
+model_type = "any"
+family = "multimodal"
+library_version = "5.20.2"
+class = "AnyModel"
+module = "any"
+config_class = "AnyConfig"
+task = "base"
+weights = { seed = 0, gain = 1.0 }
+
+[dims]
+batch = { example = 2, other = 3 }
+sequence = { example = 24, other = 27 }
+
+[[inputs]]
+name = "input_ids"
+dtype = "int64"
+shape = ["batch", "sequence"]
+modality = "text"
+values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count = 4, marks = "image" }, { id = 4, at = 6, count = 4, marks = "video" }] }
+
+[[inputs]]
+name = "pixel_values"
+dtype = "float32"
+shape = ["batch", 3]
+modality = "image"
+values = { kind = "normal", mean = 0.0, std = 1.0 }
+
+[[inputs]]
+name = "pixel_values_videos"
+dtype = "float32"
+shape = ["batch", 3]
+modality = "video"
+values = { kind = "normal", mean = 0.0, std = 1.0 }
+"#,
+        )
+        .unwrap()
+    }
+
+    fn card() -> InterfaceCard {
+        serde_json::from_value(serde_json::json!({
+            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "multimodal",
+            "config_class": {"name": "AnyConfig", "module": "any", "source": {"file": "any.py", "line": 1}},
+            "config_fields": [], "attribute_map": {}, "sub_configs": {}, "classes": [], "modalities": ["text"]
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn one_of_two_inputs_that_exclude_each_other_is_left_out_with_its_placeholders() {
+        let finding = Finding {
+            stage: Stage::Forward,
+            backend: None,
+            signature: Signature::phrase("x"),
+            message: "pixel_values and pixel_values_videos are provided at the same time".into(),
+            error: None,
+            hint: None,
+        };
+        let found = candidates(&card(), &plan(), &finding);
+        let left = &found[0].plan;
+        assert!(
+            left.input("pixel_values_videos").is_none() && left.input("pixel_values").is_some()
+        );
+        let runs = serde_json::to_value(&left.input("input_ids").unwrap().values).unwrap();
+        assert_eq!(runs["runs"].as_array().unwrap().len(), 1);
+        assert!(found[1].plan.input("pixel_values").is_none());
+    }
 
     #[test]
     fn inputs_that_exclude_each_other_are_read() {
+        let plan = plan();
+        // What the plan does not give may be what the library makes of the ids.
         let said = "You cannot specify both input_ids and inputs_embeds at the same time";
-        assert_eq!(unwanted(said), ["input_ids", "inputs_embeds"]);
-        let said = "Both `a` and `b` received!";
-        assert_eq!(unwanted(said), ["a", "b"]);
+        assert_eq!(unwanted(said, &plan), ["input_ids"]);
+        let said = "Both `pixel_values` and `pixel_values_videos` received!";
+        assert_eq!(
+            unwanted(said, &plan),
+            ["pixel_values", "pixel_values_videos"]
+        );
         let said = "ValueError: `input_ids` is expected to be `None`";
-        assert_eq!(unwanted(said), ["input_ids"]);
-        assert!(unwanted("both of them").is_empty());
+        assert_eq!(unwanted(said, &plan), ["input_ids"]);
+        assert!(unwanted("both of them", &plan).is_empty());
     }
 
     proptest::proptest! {
         #[test]
-        fn any_text_is_read(said in "\\PC*(both | is expected to be `None`)\\PC*") {
-            let _ = unwanted(&said);
+        fn any_text_is_read(said in "\\PC*(Both | is expected to be `None`)\\PC*") {
+            let _ = unwanted(&said, &plan());
         }
     }
 }

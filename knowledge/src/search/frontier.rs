@@ -52,6 +52,17 @@ pub struct Frontier {
     learnt: Vec<LearntRule>,
 }
 
+impl Node {
+    /// Whether one demand of the configuration leads to the next. A configuration is checked before a model is made of
+    /// it, so the next demand is met at an earlier place in the code than what the first one cured.
+    fn goes_on_surely(&self) -> bool {
+        let next = self.waiting.front();
+        self.reached == Stage::Instantiate
+            && self.stated
+            && next.is_some_and(|next| next.adaptation.provenance.name == STATED)
+    }
+}
+
 impl Frontier {
     /// A frontier that also knows rules which were learnt.
     pub fn with_rules(learnt: Vec<LearntRule>) -> Self {
@@ -123,7 +134,8 @@ impl Frontier {
                     let progress = if follow { node.progress } else { 0 };
                     let place: &[u32] = if follow { &node.place } else { &[] };
                     let depth = Reverse(node.depth);
-                    (node.reached, place, progress, node.stated, depth)
+                    let sure = follow && node.goes_on_surely();
+                    (node.reached, sure, place, progress, node.stated, depth)
                 })
                 .map(|(index, _)| index)?;
             let node = &mut self.nodes[best];

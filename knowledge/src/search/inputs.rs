@@ -2,7 +2,7 @@
 
 use portwright_core::{
     Finding, InterfaceCard, PortPlan,
-    plan::{Axis, Dim, Values},
+    plan::{Axis, Dim, InputSpec, Values},
 };
 use serde_json::Value;
 
@@ -154,7 +154,7 @@ pub fn sizes(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
             let provenance = searched("sizes", finding, reason);
             found.push(Candidate::setting(next, "inputs.shape", provenance));
         }
-        found.extend(last_axis(plan, finding, is, should).filter(|_| found.len() < 8));
+        found.extend(last_axis(plan, finding, is, should, "sizes").filter(|_| found.len() < 8));
         found.extend(one_axis(plan, finding, is, should));
     }
     if ["too small", "smaller than", "greater than actual input"]
@@ -242,8 +242,12 @@ pub fn width(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
     };
     // A sum has no order: either of its two may be the input.
     let sum = after(PRODUCT).is_none() && after(MATCH).is_some();
-    last_axis(plan, finding, is, should).or_else(|| {
-        sum.then(|| last_axis(plan, finding, should, is))
+    // Nothing else than this axis can be meant where it alone has the size.
+    let ends = |input: &&InputSpec| input.shape.last() == Some(&Axis::Fixed(is));
+    let sure = plan.inputs.iter().filter(ends).count() == 1;
+    let axis = if sure { STATED } else { "sizes" };
+    last_axis(plan, finding, is, should, axis).or_else(|| {
+        sum.then(|| last_axis(plan, finding, should, is, "sizes"))
             .flatten()
             .or_else(|| shorter(plan, finding, is, should, &said))
     })
@@ -267,6 +271,32 @@ pub fn within(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
     let reason = format!("index {index} is reached by the other length alone");
     let provenance = searched("dims", finding, reason);
     (next != *plan).then(|| Candidate::setting(next, "dims", provenance))
+}
+
+/// Another length of an axis that may have any, where the error sets that length against the one it needs: a table of
+/// positions is as long as the input has to be.
+pub fn length(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    let said = text::said(finding);
+    let (_, after) = said.split_once("size of tensor a (")?;
+    let [is, should, ..] = text::numbers(after)[..] else {
+        return None;
+    };
+    let mut next = plan.clone();
+    let (name, dim) = next
+        .dims
+        .iter_mut()
+        .find(|(name, dim)| dim.example == is && *name != "batch")?;
+    *dim = Dim {
+        example: should,
+        other: None,
+    };
+    let reason = format!("`{name}` is {is} long and has to be {should}");
+    let key = format!("dims.{name}");
+    Some(Candidate::setting(
+        next,
+        &key,
+        searched(STATED, finding, reason),
+    ))
 }
 
 /// The length that something has room for, such as a table of positions, along the axis that the error counts.
@@ -319,21 +349,27 @@ pub fn rank(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     }
 }
 
-/// The last axis of the first real-valued input alone takes the number, where other axes hold the same by chance.
-fn last_axis(plan: &PortPlan, finding: &Finding, is: u64, should: u64) -> Option<Candidate> {
+/// The last axis of the first real-valued input that ends with the number takes the other, where other axes hold the
+/// same by chance.
+fn last_axis(
+    plan: &PortPlan,
+    finding: &Finding,
+    is: u64,
+    should: u64,
+    axis: &str,
+) -> Option<Candidate> {
     let mut next = plan.clone();
     let input = next
         .inputs
         .iter_mut()
-        .find(|input| input.dtype.is_float())?;
+        .filter(|input| input.dtype.is_float())
+        .find(|input| input.shape.last() == Some(&Axis::Fixed(is)))?;
     let name = input.name.clone();
-    let last = input.shape.last_mut()?;
-    (*last == Axis::Fixed(is)).then_some(())?;
-    *last = Axis::Fixed(should);
+    *input.shape.last_mut()? = Axis::Fixed(should);
     // An error that counts this very axis leaves little to guess.
     let place = input.shape.len() - 1;
     let counted = text::said(finding).contains(&format!("at non-singleton dimension {place}"));
-    let axis = if counted { STATED } else { "sizes" };
+    let axis = if counted { STATED } else { axis };
     let reason = format!("the error sets {is} against {should}, the last axis of `{name}`");
     let key = format!("inputs.{name}.shape");
     Some(Candidate::setting(

@@ -3,15 +3,20 @@
 //! [`candidates`] lists the plans one change away from a failed one; [`Frontier`] remembers what came of each and
 //! decides from which failed plan to go on.
 
+mod agreement;
 mod axes;
 mod candidate;
+mod chance;
 mod class;
 mod config;
 mod exclusive;
 mod export;
 mod frontier;
+mod groups;
+mod ids;
 mod inputs;
 mod longest;
+mod masks;
 mod multiples;
 mod part;
 mod placeholders;
@@ -30,8 +35,8 @@ use crate::propose::refit;
 
 pub use candidate::Candidate;
 pub use frontier::Frontier;
-pub(crate) use rotary::axes as rotary_axes;
 pub use part::NOT_CALLED;
+pub(crate) use rotary::axes as rotary_axes;
 pub(crate) use text::said;
 
 /// The largest number of plans tried from one failed plan.
@@ -69,6 +74,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
     match finding.stage {
         Stage::Instantiate => {
             let mut found = stated::candidates(card, plan, finding);
+            found.extend(agreement::candidates(card, plan, finding));
             found.extend(rotary::kinds(card, plan, finding));
             found.extend(rotary::sections(card, plan, finding));
             let mut named = config::named(plan, finding);
@@ -90,6 +96,11 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             let mut found = class::candidates(card, plan, finding);
             found.extend(longest::candidates(card, plan, finding));
             found.extend(switches::candidates(card, plan, finding));
+            found.extend(ids::candidates(card, plan, finding));
+            found.extend(chance::candidates(card, plan, finding));
+            found.extend(masks::candidates(plan, finding));
+            found.extend(groups::candidates(card, plan, finding));
+            found.extend(agreement::candidates(card, plan, finding));
             found.extend(placeholders::alone(plan, finding));
             found.extend(inputs::whole_mask(plan, finding));
             found.extend(placeholders::counted(card, plan, finding));
@@ -116,6 +127,8 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     found.extend(random::candidates(card, plan, finding));
     found.extend(inputs::width(plan, finding));
     found.extend(inputs::within(plan, finding));
+    found.extend(inputs::length(plan, finding));
+    found.extend(config::product(plan, finding));
     found.extend(inputs::named(card, plan, finding).into_iter().take(1));
     found.extend(inputs::rank(plan, finding).into_iter().take(2));
     found.extend(inputs::named(card, plan, finding));

@@ -1,6 +1,9 @@
 //! The number of placeholder tokens, which the library compares with the number of features and then names both.
 
-use portwright_core::{Finding, InterfaceCard, PortPlan, plan::Axis};
+use portwright_core::{
+    Finding, InterfaceCard, PortPlan,
+    plan::{Axis, Values},
+};
 
 use serde_json::Value;
 
@@ -71,7 +74,7 @@ pub fn counted(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
         return handed_over(card, plan, finding, line);
     }
     let batch = plan.dims.get("batch").map_or(1, |dim| dim.example).max(1);
-    let mut found = Vec::new();
+    let mut found: Vec<Candidate> = shared(plan, finding, line, tokens).into_iter().collect();
     let changed = |next: PortPlan| {
         let reason = format!("{features} features stand against {tokens} placeholders");
         // Where the error counts the plan's own placeholders it also counts the features right.
@@ -149,6 +152,29 @@ fn one_length(plan: &PortPlan, count: u64, tokens: u64) -> Option<PortPlan> {
     (next != *plan).then_some(next)
 }
 
+/// The placeholders of a video that are not found among its own are those of images, which the marks around them tell
+/// apart.
+fn shared(plan: &PortPlan, finding: &Finding, line: &str, tokens: u64) -> Option<Candidate> {
+    if tokens > 0 || !line.contains("Video") || count(plan, "video").is_none() {
+        return None;
+    }
+    let mut next = plan.clone();
+    let text = next
+        .inputs
+        .iter_mut()
+        .find(|spec| spec.name == "input_ids")?;
+    let Values::Tokens { runs, .. } = &mut text.values else {
+        return None;
+    };
+    let id = runs.iter().find(|run| run.marks == "image")?.id;
+    runs.iter_mut()
+        .filter(|run| run.marks == "video")
+        .for_each(|run| run.id = id);
+    let reason = "videos have the placeholders of images between marks of their own";
+    let provenance = searched(STATED, finding, reason);
+    (next != *plan).then(|| Candidate::setting(next, "inputs.input_ids.values.runs", provenance))
+}
+
 /// As many features as placeholders do not fit where each has another width than a token: what the part for the sense
 /// hands over gets the width of the text.
 fn handed_over(
@@ -218,7 +244,7 @@ pub fn alone(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
 
 #[cfg(test)]
 mod tests {
-    use portwright_core::{Signature, Stage, plan::Values};
+    use portwright_core::{Signature, Stage};
 
     use super::*;
 
@@ -328,6 +354,16 @@ values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count
         assert_eq!(found[0].plan.config["audio_config"]["output_dim"], 64);
         let mut all = crate::search::candidates(&card, &plan, &finding(text), &[]);
         assert_eq!(all.remove(0).plan.config["audio_config"]["output_dim"], 64);
+    }
+
+    #[test]
+    fn a_video_without_placeholders_of_its_own_has_those_of_images() {
+        let text = "Video features and video tokens do not match, tokens: 0, features: 8";
+        let found = counted(&card(), &plan(), &finding(text));
+        let Values::Tokens { runs, .. } = &found[0].plan.input("input_ids").unwrap().values else {
+            panic!("the text has placeholders")
+        };
+        assert_eq!(runs.iter().map(|run| run.id).collect::<Vec<_>>(), [3, 3]);
     }
 
     #[test]

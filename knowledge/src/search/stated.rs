@@ -9,7 +9,9 @@ use super::{
     candidate::{Candidate, searched},
     text,
 };
-use crate::propose::{HEAD_SIZE, get, is_channels, join, nodes, portions, put, usual};
+use crate::propose::{
+    HEAD_SIZE, Role, WIDTH, get, is_channels, join, nodes, portions, put, role, usual,
+};
 
 /// The name under which these changes are recorded.
 pub const STATED: &str = "stated";
@@ -17,7 +19,7 @@ pub const STATED: &str = "stated";
 pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);
     let mut found = Vec::new();
-    for (name, value) in must_be(&said) {
+    for (name, value) in must_be(&said).into_iter().chain(requires(&said)) {
         found.extend(set_everywhere(card, plan, finding, &name, &value));
     }
     if let Some((class, name)) = lacks(&said) {
@@ -243,6 +245,17 @@ fn must_be(said: &str) -> Vec<(String, Value)> {
     found
 }
 
+/// `requires name=value`, which says as much as `name must be value`.
+fn requires(said: &str) -> Option<(String, Value)> {
+    let (_, after) = said.split_once("requires ")?;
+    let clause = after.split_whitespace().find(|word| word.contains('='))?;
+    let clause = clause.trim_matches(['`', '\'', '"', '.', ',', '(', ')']);
+    let (name, value) = clause.split_once('=')?;
+    let value = value.trim_start_matches('=').parse::<i64>().ok()?;
+    let plain = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    (plain && !name.is_empty()).then(|| (name.to_owned(), Value::from(value)))
+}
+
 fn set_everywhere(
     card: &InterfaceCard,
     plan: &PortPlan,
@@ -334,6 +347,7 @@ fn missing(
         .or_else(|| in_tables(card, name));
     let value = elsewhere
         .or_else(|| usual(card, name))
+        .or_else(|| (role(name) == Role::Width).then(|| Value::from(WIDTH)))
         .or_else(|| neutral(name))?;
     let mut next = plan.clone();
     put_named(card, &mut next.config, &path, value);
@@ -357,6 +371,8 @@ fn neutral(name: &str) -> Option<Value> {
         Some(Value::from(1e-5))
     } else if has("factor") || has("scale") {
         Some(Value::from(1.0))
+    } else if name.ends_with("_bias") || name.starts_with("use_") {
+        Some(Value::from(false))
     } else {
         None
     }
@@ -480,6 +496,13 @@ mod tests {
     }
 
     #[test]
+    fn a_required_value_is_read_with_its_name() {
+        let said = "ValueError: sparse attention requires key_heads=1.";
+        assert_eq!(requires(said), Some(("key_heads".to_owned(), json!(1))));
+        assert_eq!(requires("This requires a list of names"), None);
+    }
+
+    #[test]
     fn a_missing_attribute_is_read_with_its_class() {
         let said = "AttributeError: 'InnerConfig' object has no attribute 'base'";
         assert_eq!(lacks(said), Some(("InnerConfig", "base")));
@@ -488,7 +511,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_is_read(said in "\\PC*( must be | should be )\\PC*") {
-            let _ = (must_be(&said), lacks(&said));
+            let _ = (must_be(&said), lacks(&said), requires(&said));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What an error's text says: the names and the numbers in it.
 
-use portwright_core::Finding;
+use portwright_core::{Finding, job::Frame};
 
 /// Everything that the finding says: its sentence, the error's message and the errors that caused it.
 pub fn said(finding: &Finding) -> String {
@@ -14,12 +14,18 @@ pub fn said(finding: &Finding) -> String {
     text
 }
 
+/// What torch puts between the call of a module and its `forward`, which says nothing about either.
+const PLUMBING: &str = "torch/nn/modules/module.py";
+
 /// The code of the innermost lines of the traceback, innermost first.
 pub fn code(finding: &Finding) -> String {
     finding
         .error
         .iter()
-        .flat_map(|error| error.frames.iter().rev().take(4))
+        .flat_map(|error| {
+            let told = |frame: &&Frame| !frame.file.ends_with(PLUMBING);
+            error.frames.iter().rev().filter(told).take(4)
+        })
         .map(|frame| frame.code.as_str())
         .collect::<Vec<_>>()
         .join("\n")
@@ -119,6 +125,36 @@ mod tests {
             numbers("Image size (32*32) is not (224*224)"),
             [32, 32, 224, 224]
         );
+    }
+
+    #[test]
+    fn the_line_that_calls_a_layer_is_read_behind_the_plumbing() {
+        let frame = |file: &str, code: &str| Frame {
+            file: file.into(),
+            line: 1,
+            function: "f".into(),
+            code: code.into(),
+        };
+        let plumbing = format!("/env/{PLUMBING}");
+        let frames = [
+            frame("/env/modeling.py", "self.embed(actions)"),
+            frame(&plumbing, "a"),
+            frame(&plumbing, "b"),
+            frame(&plumbing, "c"),
+            frame("/env/torch/nn/modules/linear.py", "linear(input)"),
+        ];
+        let finding = Finding {
+            stage: portwright_core::Stage::Forward,
+            backend: None,
+            signature: portwright_core::Signature::phrase("x"),
+            message: String::new(),
+            error: Some(portwright_core::job::JobError {
+                frames: frames.to_vec(),
+                ..portwright_core::job::JobError::default()
+            }),
+            hint: None,
+        };
+        assert_eq!(code(&finding), "linear(input)\nself.embed(actions)");
     }
 
     #[test]

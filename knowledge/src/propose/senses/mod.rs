@@ -13,13 +13,13 @@ use portwright_core::{
     plan::{Axis, Dtype, InputSpec, Values},
 };
 
-pub(crate) use tune::tune;
+pub(crate) use tune::{layers, tune};
 use vision::Vision;
 
 use super::inputs::{Inputs, Small, float, image, named, signed};
 
 /// Regions of an image whose features are given ready-made.
-const REGIONS: u64 = 6;
+pub(crate) const REGIONS: u64 = 6;
 
 /// One `forward` as the senses see it.
 struct Senses<'a> {
@@ -64,6 +64,12 @@ impl Senses<'_> {
         self.card.processed.get(name).map(|seen| seen.shape.len())
     }
 
+    /// How many axes the documentation gives an input; none where it gives no shape.
+    fn documented(&self, name: &str) -> usize {
+        let parameter = self.class.inputs.iter().find(|input| input.name == name);
+        parameter.map_or(0, |parameter| parameter.shape.len())
+    }
+
     /// Pixels. `false` for a plain batch of images, which needs no more than the sizes of the configuration.
     fn picture(&self, name: &str, inputs: &mut Inputs) -> bool {
         let vision = &self.vision;
@@ -101,7 +107,12 @@ impl Senses<'_> {
                 inputs.specs.push(float(name, shape, "video"));
                 inputs.feature("video", vision.features() * frames);
             }
-            "pixel_values" if self.takes("image_grid_thw") || self.takes("image_grid_hw") => {
+            "pixel_values"
+                if self.takes("image_grid_thw")
+                    || self.takes("image_grid_hw")
+                    || self.rank(name) == Some(2)
+                    || self.documented(name) == 2 =>
+            {
                 self.packed(name, "image", inputs);
             }
             "pixel_values"

@@ -10,15 +10,24 @@ use super::{
 /// Tokens that an image becomes, where the configuration fixes their number: two a side of the small image's four.
 const TOKENS_PER_IMAGE: u64 = 4;
 
+/// Moves the layers whose states are features inside small stacks, whatever other sizes the configuration has.
+pub fn layers(nodes: &[Node], config: &mut Map<String, Value>) {
+    for node in nodes {
+        for field in &node.fields {
+            if let Some(layers) = feature_layers(&field.name, &field.default) {
+                put(config, &join(&node.path, &field.name), layers);
+            }
+        }
+    }
+}
+
 /// Makes the fields of an image's tokens and tiles agree with the small image.
 pub fn tune(nodes: &[Node], config: &mut Map<String, Value>) {
     let default = |node: &Node| side(&node.field("image_size")?.default);
+    layers(nodes, config);
     for node in nodes {
         for field in &node.fields {
             let path = join(&node.path, &field.name);
-            if let Some(layers) = feature_layers(&field.name, &field.default) {
-                put(config, &path, layers);
-            }
             if field.name.ends_with("tokens_per_image") && field.default.is_number() {
                 put(config, &path, Value::from(TOKENS_PER_IMAGE));
             }

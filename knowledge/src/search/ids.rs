@@ -1,0 +1,134 @@
+//! Ids that only the model's code has a number for, or that the configuration declares beyond the small vocabulary.
+
+use portwright_core::{Finding, InterfaceCard, PortPlan};
+use serde_json::Value;
+
+use super::{
+    candidate::{Candidate, searched},
+    stated::{STATED, put_named},
+    text,
+};
+use crate::propose::{RESERVED, get, join, nodes};
+
+/// How a name of an id ends.
+const ENDS: [&str; 3] = ["token_id", "token_index", "_token"];
+
+/// The plan with a small number for every id that the failing code indexes with, where the error says that an index lies
+/// beyond the vocabulary. The model takes such a number from its configuration under the same name.
+pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    let said = text::said(finding);
+    let (_, after) = said.split_once("index ")?;
+    let [index, .., size] = text::numbers(after.lines().next()?)[..] else {
+        return None;
+    };
+    if !after.contains("out of bounds") || index < size || size <= RESERVED {
+        return None;
+    }
+    let all = nodes(card);
+    let mut next = plan.clone();
+    // Ids that are drawn lie above these.
+    let mut free = (0..RESERVED).rev();
+    for name in read(&text::code(finding)) {
+        let declared = all
+            .iter()
+            .find_map(|node| Some((node, node.fields.iter().find(|f| f.name == name)?)));
+        let path = match declared {
+            Some((node, field)) => {
+                let path = join(&node.path, &field.name);
+                let set = get(&plan.config, &path).unwrap_or(&field.default);
+                if set.as_u64().is_some_and(|id| id < size) {
+                    continue;
+                }
+                path
+            }
+            None => name,
+        };
+        put_named(card, &mut next.config, &path, Value::from(free.next()?));
+    }
+    let reason = format!("an id lies beyond the {size} of the small vocabulary");
+    (next != *plan).then(|| Candidate::setting(next, "config", searched(STATED, finding, reason)))
+}
+
+/// The names of ids that the code reads from its own instance or its configuration, each once.
+fn read(code: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for (at, words) in code.match_indices("self.") {
+        let path: String = code[at + words.len()..]
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
+            .collect();
+        let name = path.rsplit('.').next().unwrap_or_default().to_owned();
+        if ENDS.iter().any(|end| name.ends_with(end)) && !found.contains(&name) {
+            found.push(name);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use portwright_core::{
+        Signature, Stage,
+        job::{Frame, JobError},
+    };
+
+    use super::*;
+
+    #[test]
+    fn ids_are_read_once_by_their_names() {
+        let code = "logits[:, [self.good_token_index, self.config.bad_token_id, self.good_token_index, self.size]]";
+        assert_eq!(read(code), ["good_token_index", "bad_token_id"]);
+    }
+
+    #[test]
+    fn an_index_that_only_code_knows_moves_into_the_small_vocabulary() {
+        let card: InterfaceCard = serde_json::from_value(serde_json::json!({
+            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "multimodal",
+            "config_class": {"name": "AnyConfig", "module": "any", "source": {"file": "any.py", "line": 1}},
+            "config_fields": [], "attribute_map": {}, "sub_configs": {}, "classes": [], "modalities": ["text"]
+        }))
+        .unwrap();
+        let plan = PortPlan::from_toml(
+            r#"
+schema = 1
+model_type = "any"
+family = "multimodal"
+library_version = "5.20.2"
+class = "AnyModel"
+module = "any"
+config_class = "AnyConfig"
+task = "base"
+weights = { seed = 0, gain = 1.0 }
+
+[dims]
+batch = { example = 2, other = 3 }
+
+[[inputs]]
+name = "input_ids"
+dtype = "int64"
+shape = ["batch"]
+modality = "text"
+values = { kind = "integer", low = 24, high = 128 }
+"#,
+        )
+        .unwrap();
+        let finding = Finding {
+            stage: Stage::Forward,
+            backend: None,
+            signature: Signature::phrase("x"),
+            message: "index 10784 is out of bounds for dimension 0 with size 128".into(),
+            error: Some(JobError {
+                frames: vec![Frame {
+                    file: "modeling.py".into(),
+                    line: 1,
+                    function: "forward".into(),
+                    code: "logits[:, -1, [self.yes_token_index]]".into(),
+                }],
+                ..JobError::default()
+            }),
+            hint: None,
+        };
+        let found = candidates(&card, &plan, &finding).unwrap();
+        assert_eq!(found.plan.config["yes_token_index"], Value::from(23));
+    }
+}

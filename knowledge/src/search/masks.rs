@@ -1,0 +1,123 @@
+//! A mask that the forward expands along fewer axes than it was given: one over the pictures of a sample, for every
+//! position of its text.
+
+use portwright_core::{
+    Finding, PortPlan,
+    plan::{Axis, Dtype, Values},
+};
+
+use super::{
+    candidate::{Candidate, searched},
+    stated::STATED,
+    text,
+};
+
+/// What torch says where a tensor has more axes than it is expanded to.
+const TOO_MANY: &str = "must be greater or equal to the number of dimensions";
+
+pub fn candidates(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    let said = text::said(finding);
+    let (before, _) = said.split_once(TOO_MANY)?;
+    // The sizes of the tensor, to which the forward may have added an axis of one.
+    let (_, sizes) = before.split_once("{[")?;
+    let sizes = text::numbers(sizes.split(']').next()?);
+    let size = |axis: &Axis| match axis {
+        Axis::Fixed(size) => Some(*size),
+        Axis::Named(_) => {
+            let (name, factor) = axis.named()?;
+            Some(plan.dims.get(name)?.example * factor)
+        }
+    };
+    let sequence = plan.input("input_ids")?.shape.last()?.clone();
+    // A sample with an axis of pictures before their channels, rows and columns.
+    let pictures = plan
+        .inputs
+        .iter()
+        .find(|input| input.modality == "image" && input.shape.len() == 5)
+        .map_or(Axis::Fixed(1), |input| input.shape[1].clone());
+    let mut next = plan.clone();
+    let input = next.inputs.iter_mut().find(|input| {
+        let own: Option<Vec<u64>> = input.shape.iter().map(size).collect();
+        let meant = own.is_some_and(|own| {
+            own == sizes || (sizes.last() == Some(&1) && own == sizes[..sizes.len() - 1])
+        });
+        input.modality == "control" && input.shape.len() > 3 && meant
+    })?;
+    let batch = input.shape.first()?.clone();
+    input.shape = vec![batch, sequence, pictures];
+    input.dtype = Dtype::Int64;
+    input.values = Values::Constant { value: 1.0 };
+    let name = input.name.clone();
+    let reason = "the mask says for every position of the text which pictures it attends to";
+    let key = format!("inputs.{name}.shape");
+    Some(Candidate::setting(
+        next,
+        &key,
+        searched(STATED, finding, reason),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use portwright_core::{Signature, Stage};
+
+    use super::*;
+
+    #[test]
+    fn a_mask_with_too_many_axes_is_one_of_pictures_for_every_position() {
+        let plan = PortPlan::from_toml(
+            r#"
+schema = 1
+model_type = "any"
+family = "multimodal"
+library_version = "5.20.2"
+class = "AnyModel"
+module = "any"
+config_class = "AnyConfig"
+task = "base"
+weights = { seed = 0, gain = 1.0 }
+
+[dims]
+batch = { example = 2, other = 3 }
+sequence = { example = 8, other = 11 }
+
+[[inputs]]
+name = "input_ids"
+dtype = "int64"
+shape = ["batch", "sequence"]
+modality = "text"
+values = { kind = "integer", low = 24, high = 128 }
+
+[[inputs]]
+name = "pixel_values"
+dtype = "float32"
+shape = ["batch", 2, 3, 32, 32]
+modality = "image"
+values = { kind = "normal", mean = 0.0, std = 1.0 }
+
+[[inputs]]
+name = "picture_mask"
+dtype = "int64"
+shape = ["batch", 1, 4, 4]
+modality = "control"
+values = { kind = "listed", values = [1] }
+"#,
+        )
+        .unwrap();
+        let finding = Finding {
+            stage: Stage::Forward,
+            backend: None,
+            signature: Signature::phrase("x"),
+            message: "expand(torch.LongTensor{[2, 1, 4, 4, 1]}, size=[-1, -1, -1, 17]): the number of sizes provided (4) must be greater or equal to the number of dimensions in the tensor (5)".into(),
+            error: None,
+            hint: None,
+        };
+        let found = candidates(&plan, &finding).unwrap();
+        let mask = found.plan.input("picture_mask").unwrap();
+        assert_eq!(
+            serde_json::to_value(&mask.shape).unwrap(),
+            serde_json::json!(["batch", "sequence", 2])
+        );
+        assert!(found.plan.validate().is_ok());
+    }
+}
