@@ -92,7 +92,7 @@ pub struct Finding {
     pub signature: Signature,
     /// One sentence for people.
     pub message: String,
-    /// The error as met, where there was one.
+    /// The error as met, where there was one; where an artefact's values differ, where they first do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
     /// What a person can do about it.

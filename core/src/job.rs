@@ -78,6 +78,16 @@ pub enum Job {
         /// Loads and unloads over which the memory slope is fitted.
         reloads: u32,
     },
+    /// Runs the library's model and an ONNX file on one input file, and answers with a [`Divergence`]: the first module
+    /// whose values the file does not give.
+    Diverge {
+        plan: Box<PortPlan>,
+        source: ModelSource,
+        checkpoint: String,
+        /// The ONNX file.
+        artefact: String,
+        inputs: Vec<String>,
+    },
     /// Exports the plan's class as a prefill and a decode step with the cache as inputs and outputs, below `artefact/`.
     /// Answers with a [`CachedArtefact`].
     BuildGeneration {
@@ -115,6 +125,7 @@ impl Job {
             Job::Reference { .. } => "reference".to_owned(),
             Job::Build { backend, .. } => format!("build {backend}"),
             Job::Execute { backend, .. } => format!("run {backend}"),
+            Job::Diverge { .. } => "diverge".to_owned(),
             Job::Pytest { .. } => "test".to_owned(),
             Job::BuildGeneration { .. } => "build generation".to_owned(),
             Job::Generate { backend, .. } => format!("generate {backend}"),
@@ -292,6 +303,13 @@ pub struct Frame {
     pub function: String,
     #[serde(default)]
     pub code: String,
+}
+
+/// Where an artefact first differs from the library's model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Divergence {
+    /// The module, and the lines of the library that computed what differs; absent where every module agrees.
+    pub found: Option<JobError>,
 }
 
 /// How a job ended.

@@ -104,6 +104,44 @@ pub async fn attempt(
     })
 }
 
+/// What a plan is judged on, and the artefact that it makes for a backend; nothing where either cannot be had. A launch
+/// that has made them takes what it has.
+pub async fn artefact(
+    steps: &Steps<'_>,
+    request: &Request,
+    plan: &PortPlan,
+    backend: Backend,
+    phase: Phase,
+) -> Result<Option<(Ground, PathBuf)>, DriverError> {
+    let Ok(skillset) = generate(steps, request, plan, phase).await? else {
+        return Ok(None);
+    };
+    let dynamic = plan.export.get(&backend).is_none_or(|e| e.dynamic);
+    let checkpoint = request.checkpoint.as_deref();
+    let Ok(ground) = prepare(steps, request, plan, phase, dynamic, checkpoint).await? else {
+        return Ok(None);
+    };
+    let mut attempt = Attempt {
+        steps,
+        request,
+        plan,
+        phase,
+        skillset,
+        onnx: None,
+    };
+    let mut port = Port {
+        backend,
+        dynamic,
+        ground,
+        build: None,
+        work: PathBuf::new(),
+    };
+    attempt.build(&mut port).await?;
+    Ok(port
+        .build
+        .map(|(folder, artefact, _)| (port.ground, folder.join(artefact.main))))
+}
+
 /// The verdict on a backend that reads an ONNX file which this attempt could not make: making it once more would end
 /// the same way, and is the dearest step there is.
 fn without_file(

@@ -22,6 +22,7 @@ use super::{
     analyse::analyse,
     attempt::{Attempted, all, attempt},
     consult::Consultant,
+    diverge,
     generation::generation,
     ground::Phase,
     learn::{self, Repaired},
@@ -207,7 +208,10 @@ async fn repair(
             .await?
             .verdicts,
     };
-    for verdict in &row.verdicts {
+    // Once in a launch: the attempts after it mostly differ in the same place.
+    let mut explained = false;
+    for verdict in &mut row.verdicts {
+        explained |= diverge::explain(steps, request, &row.plan, verdict).await?;
         if verdict.verdict != Verdict::Unavailable
             && let Some(finding) = &verdict.finding
         {
@@ -252,7 +256,11 @@ async fn repair(
             let tried = attempt(steps, request, &plan, &[backend], Phase::Search)
                 .await?
                 .verdicts;
-            if let Some(verdict) = tried.into_iter().next()
+            let mut tried = tried.into_iter().next();
+            if let Some(verdict) = tried.as_mut().filter(|_| !explained) {
+                explained = diverge::explain(steps, request, &plan, verdict).await?;
+            }
+            if let Some(verdict) = tried
                 && let Some(finding) = verdict.finding.clone()
             {
                 learn::tried(steps, request, learnt, &proposal, Some(&verdict))?;

@@ -30,6 +30,7 @@ const FILES: &[(&str, &str)] = embedded![
     "jobs/build.py",
     "jobs/build_generation.py",
     "jobs/catalogue.py",
+    "jobs/diverge.py",
     "jobs/execute.py",
     "jobs/generate.py",
     "jobs/introspect.py",

@@ -135,6 +135,18 @@ fn named_paths(job: &Job) -> Vec<PathBuf> {
             paths.push(checkpoint.into());
             paths.extend(inputs.iter().map(PathBuf::from));
         }
+        Job::Diverge {
+            source,
+            checkpoint,
+            artefact,
+            inputs,
+            ..
+        } => {
+            paths.extend(folder(source));
+            paths.extend(Path::new(artefact).parent().map(Path::to_path_buf));
+            paths.push(checkpoint.into());
+            paths.extend(inputs.iter().map(PathBuf::from));
+        }
         Job::Pytest { skillset } => paths.push(skillset.into()),
     }
     paths

@@ -11,6 +11,7 @@ KINDS = {
     "reference": "reference",
     "build": "build",
     "execute": "execute",
+    "diverge": "diverge",
     "build-generation": "build_generation",
     "generate": "generate",
     "pytest": "pytest_job",

@@ -1,0 +1,125 @@
+//! Says of an artefact whose values differ where they first do, so that a person, or a model, looks at the right lines.
+
+use portwright_core::{
+    Backend, PortPlan, Stage,
+    job::{Divergence, Job, JobError},
+    verdict::BackendVerdict,
+};
+
+use super::{
+    DriverError, Request,
+    analyse::answer,
+    attempt::artefact,
+    ground::{Failure, Phase, job_in, path_text},
+    steps::{Steps, subfolder},
+};
+
+/// Who says so in the events.
+const NAME: &str = "driver";
+
+/// Adds to the finding of an ONNX file whose values differ the first module that does not agree, and answers whether it
+/// did. It changes no verdict, and a file that cannot be looked into keeps the finding that it has.
+pub async fn explain(
+    steps: &Steps<'_>,
+    request: &Request,
+    plan: &PortPlan,
+    verdict: &mut BackendVerdict,
+) -> Result<bool, DriverError> {
+    let backend = verdict.backend;
+    let Some(finding) = verdict.finding.as_mut().filter(|finding| {
+        backend == Backend::Onnxruntime
+            && finding.stage == Stage::Compare
+            && finding.signature.0.starts_with("values differ")
+    }) else {
+        return Ok(false);
+    };
+    let message = finding.message.clone();
+    let found: Option<JobError> = steps
+        .remembered(
+            "diverge",
+            &(plan, &message),
+            |_| true,
+            async || first(steps, request, plan, backend, &message).await,
+        )
+        .await?;
+    let Some(found) = found else {
+        return Ok(false);
+    };
+    steps.decided(NAME, format!("{backend}: {}", hint(&found, None)))?;
+    finding.hint = Some(hint(&found, finding.hint.as_deref()));
+    finding.error = Some(found);
+    Ok(true)
+}
+
+/// What was found, with the line of the library nearest to it, and then what is always worth trying.
+fn hint(found: &JobError, known: Option<&str>) -> String {
+    let mut parts = vec![found.message.clone()];
+    if let Some(frame) = found.frames.last() {
+        let file = frame.file.rsplit('/').next().unwrap_or(&frame.file);
+        parts.push(format!("it is computed at {file}:{}", frame.line));
+    }
+    parts.extend(known.map(str::to_owned));
+    parts.join("; ")
+}
+
+async fn first(
+    steps: &Steps<'_>,
+    request: &Request,
+    plan: &PortPlan,
+    backend: Backend,
+    message: &str,
+) -> Result<Option<JobError>, DriverError> {
+    let Some((ground, main)) = artefact(steps, request, plan, backend, Phase::Search).await? else {
+        return Ok(None);
+    };
+    // The set that the judge names; a probe may be the only one that shows it.
+    let named = |name: &str| message.contains(&format!("for set `{name}`"));
+    let at = ground.sets.iter().position(|set| named(&set.name));
+    let Some(inputs) = ground.inputs.get(at.unwrap_or_default()) else {
+        return Ok(None);
+    };
+    let job = Job::Diverge {
+        plan: Box::new(plan.clone()),
+        source: request.target.source.clone(),
+        checkpoint: path_text(&ground.checkpoint),
+        artefact: path_text(&main),
+        inputs: vec![path_text(inputs)],
+    };
+    let work = subfolder(&steps.scratch("diverge")?, "job")?;
+    let report = job_in(steps, request, job, &work, Vec::new()).await?;
+    Ok(match answer::<Divergence>(&report) {
+        Ok(answer) => answer.found,
+        Err(_) => {
+            let why = Failure::of_report(Stage::Compare, &report)
+                .map_or_else(String::new, |failure| failure.finding.message);
+            steps.decided(NAME, format!("{backend}: no module was compared: {why}"))?;
+            None
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use portwright_core::job::Frame;
+
+    use super::*;
+
+    #[test]
+    fn a_person_is_told_the_module_the_line_and_what_to_try() {
+        let found = JobError {
+            message: "the artefact first differs from PyTorch in `layer.1` (Linear)".into(),
+            frames: vec![Frame {
+                file: "/somewhere/modeling_any.py".into(),
+                line: 7,
+                function: "forward".into(),
+                code: "return self.layer(x)".into(),
+            }],
+            ..JobError::default()
+        };
+        assert_eq!(
+            hint(&found, Some("try another exporter")),
+            "the artefact first differs from PyTorch in `layer.1` (Linear); it is computed at modeling_any.py:7; \
+             try another exporter"
+        );
+    }
+}
