@@ -48,6 +48,7 @@ mod tests {
                 fields: "hidden_size = 768\n",
                 classes: &[],
                 source: None::<&Excerpt>,
+                needless: &["inputs.attention_mask".into()],
                 tried: &[Tried {
                     change: "hidden_size = 16".into(),
                     outcome: "forward: the same error".into(),

@@ -38,6 +38,8 @@ pub struct Repair<'a> {
     pub classes: &'a [String],
     /// The source around the error, where it stands in the library or the model's own folder.
     pub source: Option<&'a Excerpt>,
+    /// The keys of the plan's settings that the same failure is met without, all of them together.
+    pub needless: &'a [String],
     /// What was tried before, the latest last.
     pub tried: &'a [Tried],
 }
