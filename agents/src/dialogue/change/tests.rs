@@ -182,7 +182,7 @@ fn what_would_make_a_pass_worth_less_is_refused() {
         ),
         (patch("forward", SOURCE), "no such function"),
         (
-            patch("transformers.models.tiny.modeling_tiny.x;y.forward", SOURCE),
+            patch("transformers.models.tiny.modeling_tiny.X;y.forward", SOURCE),
             "identifier",
         ),
         (
