@@ -33,6 +33,8 @@ struct Set {
     parts: Vec<Part>,
     /// The number of the division that it comes of; its other half has the same one.
     division: u32,
+    /// Whether the failure was seen not to be met without both halves.
+    unmet: bool,
 }
 
 /// The reduction of one failure.
@@ -41,6 +43,7 @@ pub struct Reduction {
     /// The smallest plan on which the failure is known to be met.
     smallest: Box<PortPlan>,
     needless: Vec<String>,
+    needed: Vec<String>,
     waiting: VecDeque<Set>,
     /// What was asked last, as long as it is not answered.
     asked: Option<(Set, Box<PortPlan>)>,
@@ -60,6 +63,7 @@ impl Reduction {
         let mut reduction = Self {
             smallest: Box::new(plan.clone()),
             needless: Vec::new(),
+            needed: Vec::new(),
             waiting: VecDeque::new(),
             asked: None,
             tried: plan.digest().into_iter().collect(),
@@ -69,7 +73,7 @@ impl Reduction {
         // A limit of time is met again only by waiting as long once more.
         if !finding.timed_out() {
             for parts in part::groups(card, plan, reference, finding) {
-                reduction.wait_with(vec![parts]);
+                reduction.wait_with(vec![parts], false);
             }
         }
         reduction
@@ -86,7 +90,7 @@ impl Reduction {
             });
             let Some((plan, digest)) = new else {
                 // Not valid, or known: a part of it may be neither.
-                self.divide(set.parts);
+                self.divide(set.parts, false);
                 continue;
             };
             self.left -= 1;
@@ -104,16 +108,16 @@ impl Reduction {
             return;
         };
         if !met {
-            return self.divide(set.parts);
+            return self.divide(set.parts, true);
         }
         self.smallest = plan;
         self.needless.extend(keys(&set.parts));
         // The failure was not met without both halves, so the other half holds something that it needs.
-        let other = |waiting: &Set| waiting.division == set.division;
+        let other = |waiting: &Set| waiting.unmet && waiting.division == set.division;
         if let Some(other) = self.waiting.iter().position(other)
             && let Some(other) = self.waiting.remove(other)
         {
-            self.divide(other.parts);
+            self.divide(other.parts, true);
         }
     }
 
@@ -132,20 +136,30 @@ impl Reduction {
         &self.needless
     }
 
-    fn divide(&mut self, mut parts: Vec<Part>) {
-        // A single setting that is not taken away is needed, as far as anyone knows.
+    /// The keys of single settings without which the failure was not met.
+    pub fn needed(&self) -> &[String] {
+        &self.needed
+    }
+
+    /// Goes on with halves of what could not be taken away; `unmet` where that is because the failure was not met.
+    fn divide(&mut self, mut parts: Vec<Part>, unmet: bool) {
         if parts.len() > 1 {
             let second = parts.split_off(parts.len() / 2);
-            self.wait_with(vec![parts, second]);
+            self.wait_with(vec![parts, second], unmet);
+        } else if unmet {
+            self.needed.extend(keys(&parts));
         }
     }
 
-    fn wait_with(&mut self, halves: Vec<Vec<Part>>) {
+    fn wait_with(&mut self, halves: Vec<Vec<Part>>, unmet: bool) {
         self.divisions += 1;
         let division = self.divisions;
         let sets = halves.into_iter().filter(|parts| !parts.is_empty());
-        self.waiting
-            .extend(sets.map(|parts| Set { parts, division }));
+        self.waiting.extend(sets.map(|parts| Set {
+            parts,
+            division,
+            unmet,
+        }));
     }
 }
 

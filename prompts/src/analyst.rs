@@ -49,6 +49,7 @@ mod tests {
                 classes: &[],
                 source: None::<&Excerpt>,
                 needless: &["inputs.attention_mask".into()],
+                needed: &["config.hidden_size".into()],
                 tried: &[Tried {
                     change: "hidden_size = 16".into(),
                     outcome: "forward: the same error".into(),

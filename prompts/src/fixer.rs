@@ -40,6 +40,8 @@ pub struct Repair<'a> {
     pub source: Option<&'a Excerpt>,
     /// The keys of the plan's settings that the same failure is met without, all of them together.
     pub needless: &'a [String],
+    /// The keys of single settings without which the failure was not met.
+    pub needed: &'a [String],
     /// What was tried before, the latest last.
     pub tried: &'a [Tried],
 }

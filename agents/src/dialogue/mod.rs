@@ -65,6 +65,8 @@ pub struct Case {
     pub finding: Box<Finding>,
     /// The keys of the plan's settings that the failure is met without, all of them together.
     pub needless: Vec<String>,
+    /// The keys of single settings without which the failure was not met.
+    pub needed: Vec<String>,
     /// What was tried, the latest last.
     pub tried: Vec<Tried>,
     /// The digests of the recipes that failed.
@@ -372,6 +374,7 @@ impl Dialogue {
             classes: &classes,
             source: self.excerpt.as_ref(),
             needless: &case.needless,
+            needed: &case.needed,
             tried,
         };
         let user = match case.topic {

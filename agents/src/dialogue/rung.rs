@@ -15,7 +15,7 @@ use super::{Advisor, Case, Dialogue, Next, Topic, digest, outcome};
 pub struct Rung {
     topic: Topic,
     advisor: Option<Advisor>,
-    /// What the failure does not need, which the model is told.
+    /// What the failure needs and what it does not, which the model is told.
     reduction: Option<Reduction>,
     dialogue: Option<Dialogue>,
     /// The plan that came furthest, the earliest of those, with its finding: what the model is asked about.
@@ -116,12 +116,15 @@ impl Rung {
     /// Begins the dialogue. It is about the whole plan that fails: what a proposal changes is the port.
     fn ask(&mut self, card: &InterfaceCard) -> Option<Next> {
         let (plan, finding) = self.furthest.clone()?;
-        let needless = self.reduction.as_ref().map(Reduction::needless);
+        let reduction = self.reduction.as_ref();
+        let needless = reduction.map(Reduction::needless);
+        let needed = reduction.map(Reduction::needed);
         let case = Case {
             topic: self.topic,
             plan,
             finding,
             needless: needless.unwrap_or_default().to_vec(),
+            needed: needed.unwrap_or_default().to_vec(),
             tried: self.tried.clone(),
             failed: self.failed.clone(),
         };

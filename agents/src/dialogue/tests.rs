@@ -23,6 +23,7 @@ fn dialogue(looks: bool) -> Dialogue {
             "no overload matches",
         ),
         needless: vec!["inputs.attention_mask".into()],
+        needed: vec!["export.onnxruntime.opset".into()],
         tried: Vec::new(),
         failed: Vec::new(),
     };
@@ -157,11 +158,12 @@ fn a_model_that_looks_is_shown_what_it_asks_for() {
 }
 
 #[test]
-fn the_question_tells_what_the_failure_does_not_need() {
+fn the_question_tells_what_the_failure_needs_and_what_it_does_not() {
     let mut it = dialogue(false);
     let question = text(&asks(it.begin(&card())));
     assert!(question.contains("does not need"));
     assert!(question.contains("inputs.attention_mask"));
+    assert!(question.contains("export.onnxruntime.opset"));
     // What a proposal changes is the whole plan.
     let Next::Propose(proposal) = it.consulted(&card(), opset(18)) else {
         panic!("no proposal");
