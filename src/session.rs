@@ -91,6 +91,7 @@ pub async fn open<P: Progress + 'static>(
     } else {
         Walls::Required
     };
+    let knowledge = knowledge_folder(&options.cache_dir, &environment);
     let workers = Workers::new(WorkersConfig {
         python: environment.python.clone(),
         readable: environment.readable.clone(),
@@ -105,6 +106,7 @@ pub async fn open<P: Progress + 'static>(
         walls,
         environment,
         ledger,
+        knowledge,
         limits,
         tolerances: Tolerances::embedded().map_err(CliError::internal)?,
         identity,
@@ -133,6 +135,11 @@ pub async fn environment<P: Progress + 'static>(
         })
     });
     Ok(built.await.map_err(CliError::internal)??)
+}
+
+/// The folder of the index of what is known of an environment, and beside it of what else is made for searching it.
+pub fn knowledge_folder(cache: &Path, environment: &Environment) -> PathBuf {
+    cache.join("knowledge").join(&environment.key)
 }
 
 fn limits(args: &SessionArgs, settings: &Settings) -> Limits {

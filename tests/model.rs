@@ -35,16 +35,19 @@ fn run(place: &Place, llm: &[&str]) -> (i32, Value, String) {
     (output.status.code().unwrap(), json(&output), said)
 }
 
-/// What the run's events say of the model.
-fn consulted(place: &Place, document: &Value) -> Vec<Value> {
+fn events(place: &Place, document: &Value) -> Vec<Value> {
     let run = document["run"].as_str().unwrap();
     let output = place
         .command()
         .args(["runs", run, "--json"])
         .output()
         .unwrap();
-    let events = json(&output)["events"].as_array().unwrap().clone();
-    events
+    json(&output)["events"].as_array().unwrap().clone()
+}
+
+/// What the run's events say of the model.
+fn consulted(place: &Place, document: &Value) -> Vec<Value> {
+    events(place, document)
         .into_iter()
         .filter(|event| {
             event["event"] == "consulted"
@@ -166,12 +169,43 @@ fn a_run_is_answered_from_a_recording_of_the_local_model() {
     let asked = &events[events.len() - 2];
     assert_eq!(asked["model"], "qwen2.5-coder-1.5b-instruct-q4_k_m");
     assert_eq!(asked["what"], "calls give_up");
-    assert_eq!(asked["tokens"], 1738);
+    assert_eq!(asked["tokens"], 1989);
     let end = events.last().unwrap()["what"].as_str().unwrap();
     assert!(
-        end.contains("gives up: The current plan uses an unsupported onnx_opset_version (99)"),
+        end.contains("gives up: The failure is met when the exporter cannot express the free axes"),
         "{end}"
     );
+}
+
+#[test]
+fn a_failure_is_reduced_for_a_model_and_for_nobody_else() {
+    let place = Place::new();
+    let replay = format!("replay:{}", source().join(RECORDED).display());
+    let reduced = |llm: &[&str]| {
+        let (_, document, _) = run(&place, llm);
+        let events = events(&place, &document);
+        let verdicts = events.iter().filter(|e| e["event"] == "verdict-reached");
+        let said = events.iter().filter_map(|event| event["what"].as_str());
+        let tries: Vec<String> = said
+            .filter(|what| what.starts_with("the failure is"))
+            .map(ToOwned::to_owned)
+            .collect();
+        (verdicts.count(), tries)
+    };
+    let (verdicts, tries) = reduced(&["--llm", &replay]);
+    assert_eq!(
+        tries,
+        [
+            "the failure is met without inputs.attention_mask, inputs.token_type_ids",
+            "the failure is met without call.use_cache",
+            "the failure is not met without export.onnxruntime.dynamic, export.onnxruntime.optimize, export.onnxruntime.opset",
+            "the failure is met without export.onnxruntime.dynamic",
+            "the failure is met without export.onnxruntime.optimize",
+        ]
+    );
+    // Smaller plans have no verdicts: these are of the given plan and of its one repair.
+    assert_eq!(verdicts, 2);
+    assert_eq!(reduced(&["--llm", "off"]), (2, Vec::new()));
 }
 
 #[test]

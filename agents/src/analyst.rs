@@ -168,6 +168,7 @@ impl Analyst {
 
     fn carry(&mut self, next: Next) -> Action<<Self as Agent>::Finished> {
         match next {
+            Next::Reproduce(reproduction) => Action::Reproduce { reproduction },
             Next::Ask(question) => Action::Consult { question },
             Next::Look(lookup) => Action::Look { lookup },
             Next::Propose(proposal) => {

@@ -2,7 +2,7 @@
 //!
 //! The ladder is rules, those that were learnt after those that were shipped, then search, then a language model where
 //! there is one. [`Frontier`] holds the first two and goes on from the plan that came furthest; a [`Dialogue`] is the
-//! third, begun when they are exhausted or their budget is.
+//! third, begun when they are exhausted or their budget is. What the failure does not need is found out before it.
 
 use portwright_core::{Finding, InterfaceCard, PortPlan};
 use portwright_knowledge::{rules::learnt::LearntRule, search::Frontier};
@@ -85,6 +85,7 @@ impl Fixer {
     fn carry(&mut self, next: Option<Next>) -> Action<<Self as Agent>::Finished> {
         match next {
             None => Action::Finish(Err(self.exhausted())),
+            Some(Next::Reproduce(reproduction)) => Action::Reproduce { reproduction },
             Some(Next::Ask(question)) => Action::Consult { question },
             Some(Next::Look(lookup)) => Action::Look { lookup },
             Some(Next::Propose(proposal)) => {

@@ -1,6 +1,7 @@
 //! What agents ask for and what they are told: the one vocabulary between every agent and the driver.
 
 mod consult;
+mod reproduce;
 
 use portwright_core::{
     Backend, Finding, InterfaceCard, PortPlan, Verdict,
@@ -12,6 +13,7 @@ use portwright_prompts::fixer::Excerpt;
 use serde::{Deserialize, Serialize};
 
 pub use consult::{Lookup, Message, Question, Reply, Tool};
+pub use reproduce::Reproduction;
 
 /// What an agent asks the driver to do. `F` is what the agent hands over when it is finished.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,8 +41,10 @@ pub enum Action<F> {
     },
     /// Ask the language model.
     Consult { question: Box<Question> },
-    /// Read the library's source, or that of the model's own folder.
+    /// Read the library's source or that of the model's own folder, or search the index of the knowledge.
     Look { lookup: Lookup },
+    /// See whether a smaller plan meets the same failure. A question and no verdict: it is no attempt and no proposal.
+    Reproduce { reproduction: Box<Reproduction> },
     /// The agent is finished.
     Finish(F),
 }
@@ -87,6 +91,10 @@ pub enum Observation {
     /// What a lookup found; without an excerpt, why it found nothing.
     Looked {
         found: Result<Excerpt, String>,
+    },
+    /// Whether the smaller plan met the same failure.
+    Reproduced {
+        met: bool,
     },
     /// The action failed for a reason that lies in the model type or the plan.
     Failed {

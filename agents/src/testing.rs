@@ -1,9 +1,23 @@
-//! A small card and findings for the agents' tests.
+//! A small card and findings for the agents' tests, and the driver's part in a reduction.
 
 pub mod endpoint;
 
 use portwright_core::{Backend, Finding, InterfaceCard, Signature, Stage};
 use serde_json::json;
+
+use crate::protocol::{Action, Agent, Observation};
+
+/// Answers what a reduction asks, until the agent does something else.
+pub fn reduced<A: Agent>(
+    agent: &mut A,
+    mut action: Action<A::Finished>,
+    met: bool,
+) -> Action<A::Finished> {
+    while let Action::Reproduce { .. } = action {
+        action = agent.step(Observation::Reproduced { met });
+    }
+    action
+}
 
 /// A card with one encoder of three inputs.
 pub fn card() -> InterfaceCard {

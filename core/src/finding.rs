@@ -83,6 +83,9 @@ impl fmt::Display for Signature {
     }
 }
 
+/// How the signature of a job begins that was not done within its limit of time.
+const TIMED_OUT: &str = "timed out";
+
 /// A typed diagnosis of a failed attempt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
@@ -101,6 +104,16 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Whether `other` is the same failure: it was met at the same stage and has the same signature.
+    pub fn is_same(&self, other: &Finding) -> bool {
+        self.stage == other.stage && self.signature == other.signature
+    }
+
+    /// Whether a job was not done within its limit of time.
+    pub fn timed_out(&self) -> bool {
+        self.signature.0.starts_with(TIMED_OUT)
+    }
+
     /// The finding of a job that did not answer; `None` for one that did.
     pub fn of_outcome(
         stage: Stage,
@@ -120,7 +133,7 @@ impl Finding {
                 None,
             ),
             JobOutcome::TimedOut { seconds } => (
-                Signature::phrase(format!("timed out @ {stage}")),
+                Signature::phrase(format!("{TIMED_OUT} @ {stage}")),
                 format!("no answer within {seconds:.0} s"),
                 None,
                 Some("raise `run.wall_seconds` in portwright.toml".to_owned()),
@@ -283,6 +296,17 @@ mod tests {
             result: serde_json::Value::Null,
         };
         assert!(Finding::of_outcome(Stage::Forward, None, &done).is_none());
+    }
+
+    #[test]
+    fn a_failure_is_the_same_at_its_stage_and_with_its_signature_only() {
+        let of = |stage, outcome| Finding::of_outcome(stage, None, &outcome).unwrap();
+        let slow = |seconds| of(Stage::Export, JobOutcome::TimedOut { seconds });
+        assert!(slow(10.0).is_same(&slow(20.0)) && slow(10.0).timed_out());
+        let failed = |text| of(Stage::Export, JobOutcome::Failed { error: error(text) });
+        assert!(!failed("a").is_same(&failed("b")) && !failed("a").timed_out());
+        let earlier = JobOutcome::TimedOut { seconds: 10.0 };
+        assert!(!slow(10.0).is_same(&of(Stage::Forward, earlier)));
     }
 
     #[test]

@@ -48,6 +48,8 @@ mod tests {
                 fields: "hidden_size = 768\n",
                 classes: &[],
                 source: None::<&Excerpt>,
+                needless: &["inputs.attention_mask".into()],
+                needed: &["config.hidden_size".into()],
                 tried: &[Tried {
                     change: "hidden_size = 16".into(),
                     outcome: "forward: the same error".into(),

@@ -38,6 +38,10 @@ pub struct Repair<'a> {
     pub classes: &'a [String],
     /// The source around the error, where it stands in the library or the model's own folder.
     pub source: Option<&'a Excerpt>,
+    /// The keys of the plan's settings that the same failure is met without, all of them together.
+    pub needless: &'a [String],
+    /// The keys of single settings without which the failure was not met.
+    pub needed: &'a [String],
     /// What was tried before, the latest last.
     pub tried: &'a [Tried],
 }

@@ -19,6 +19,7 @@ use portwright_sandbox::environment::Environment;
 use crate::{
     error::{CliError, chain},
     exit,
+    session::knowledge_folder,
     settings::Settings,
 };
 
@@ -82,12 +83,12 @@ struct Place {
 impl Place {
     fn of(environment: &Environment, settings: &Settings) -> Result<Self, CliError> {
         let cache = settings.environment_options()?.cache_dir;
-        let folder = cache.join("knowledge");
+        let index = knowledge_folder(&cache, environment);
         Ok(Self {
-            index: folder.join(&environment.key),
-            vectors: folder.join(format!("{}.vectors", environment.key)),
+            vectors: index.with_file_name(format!("{}.vectors", environment.key)),
             collection: format!("portwright-{}", environment.key),
-            model: folder.join("model"),
+            model: index.with_file_name("model"),
+            index,
             environment: environment.clone(),
             library_version: environment.transformers().unwrap_or("unknown").to_owned(),
         })

@@ -2,7 +2,7 @@ use portwright_core::{ModelType, Stage, Verdict};
 
 use super::*;
 use crate::protocol::Reply;
-use crate::testing::{card, finding};
+use crate::testing::{card, finding, reduced};
 
 fn analyst(budget: u32) -> Analyst {
     Analyst::new(ProposeOptions::default(), None, budget, None)
@@ -167,10 +167,18 @@ fn a_model_may_propose_a_plan_when_rules_and_search_have_no_more() {
     let first = probed(analyst.step(Observation::SourceRead {
         card: Box::new(card()),
     }));
-    let Action::Consult { question } = analyst.step(failed(Stage::Forward, "shapes differ")) else {
+    let action = analyst.step(failed(Stage::Forward, "shapes differ"));
+    let Action::Reproduce { reproduction } = &action else {
+        panic!("no smaller plan: {action:?}");
+    };
+    assert_ne!(*reproduction.plan, first);
+    assert_eq!(reproduction.finding.backend, None);
+    let Action::Consult { question } = reduced(&mut analyst, action, true) else {
         panic!("no question");
     };
-    assert!(format!("{question:?}").contains("shapes differ"));
+    let question = format!("{question:?}");
+    assert!(question.contains("shapes differ"));
+    assert!(question.contains("does not need") && question.contains("inputs.attention_mask"));
     let reply = Reply::Called {
         tool: "propose".into(),
         arguments: serde_json::json!({
@@ -180,6 +188,8 @@ fn a_model_may_propose_a_plan_when_rules_and_search_have_no_more() {
     let proposed = probed(analyst.step(Observation::Consulted { reply }));
     assert_eq!(proposed.config["hidden_size"], 48);
     assert_ne!(proposed, first);
+    assert_eq!(proposed.inputs, first.inputs);
+    // A dialogue that has begun goes on; its failure is reduced already.
     let Action::Consult { .. } = analyst.step(failed(Stage::Forward, "shapes differ")) else {
         panic!("no second question");
     };
@@ -191,4 +201,14 @@ fn a_model_may_propose_a_plan_when_rules_and_search_have_no_more() {
     };
     assert!(finding.message.contains("shapes differ"));
     assert!(finding.hint.unwrap().contains("the endpoint is gone"));
+}
+
+#[test]
+fn without_a_model_no_smaller_plan_is_tried() {
+    let mut analyst = analyst(1);
+    probed(analyst.step(Observation::SourceRead {
+        card: Box::new(card()),
+    }));
+    let action = analyst.step(failed(Stage::Forward, "shapes differ"));
+    assert!(matches!(action, Action::Finish(Err(_))), "{action:?}");
 }

@@ -3,9 +3,12 @@
 
 use portwright_core::{
     Backend, InterfaceCard, PortPlan,
-    plan::{Adaptation, AdaptationKind, Axis, Dim, Dtype, InputSpec, Provenance, Strategy, Values},
+    plan::{
+        Adaptation, AdaptationKind, Axis, Dim, Dtype, InputSpec, Provenance, Source, Strategy,
+        TorchPatch, Values,
+    },
 };
-use portwright_knowledge::propose::refit;
+use portwright_knowledge::{guard, propose::refit};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
@@ -56,6 +59,9 @@ pub enum Change {
     RuntimeOptimization { level: String },
     /// The implementation of a mixture of experts before the export.
     Experts { implementation: String },
+    /// Another function for one of the modelling code while the model is exported. What it may hold the guards say, which
+    /// read it before it is rendered.
+    Patch { target: String, source: String },
 }
 
 /// Why a change was not taken, in words for the model.
@@ -94,7 +100,7 @@ pub fn apply(
     changed
         .validate()
         .map_err(|error| Refused(error.to_string()))?;
-    if recipe(&changed) == recipe(plan) {
+    if bare(&changed) == bare(plan) {
         return refuse("the proposal leaves the plan as it was: these settings hold already");
     }
     Ok(changed)
@@ -105,6 +111,20 @@ pub fn recipe(plan: &PortPlan) -> PortPlan {
     let mut plan = plan.clone();
     plan.adaptations
         .retain(|known| !matches!(known.kind, AdaptationKind::Setting { .. }));
+    plan
+}
+
+/// The plan as what it does alone: nobody's reasons make another one of it.
+pub fn bare(plan: &PortPlan) -> PortPlan {
+    let mut plan = recipe(plan);
+    for known in &mut plan.adaptations {
+        known.provenance = Provenance {
+            source: Source::Model,
+            name: String::new(),
+            answers: String::new(),
+            reason: String::new(),
+        };
+    }
     plan
 }
 
@@ -214,6 +234,7 @@ fn make(
                 name: implementation.clone(),
             });
         }
+        Change::Patch { target, source } => return patch(plan, target, source),
     };
     Ok(AdaptationKind::Setting { key })
 }
@@ -324,6 +345,24 @@ fn input(
     Ok(())
 }
 
+/// A patch in place of another one of the same function.
+fn patch(plan: &mut PortPlan, target: &str, source: &str) -> Result<AdaptationKind, Refused> {
+    let patch = TorchPatch {
+        target: target.trim().to_owned(),
+        source: source.to_owned(),
+    };
+    if plan.export.is_empty() {
+        return refuse("the plan exports nothing, and a patch stands in while a model is exported");
+    }
+    // The other guards have to read what it replaces, and are asked before it is rendered.
+    guard::well_formed(plan, &patch)
+        .map_err(|refused| Refused(format!("{refused}: {}", refused.refusal.hint())))?;
+    plan.adaptations.retain(
+        |known| !matches!(&known.kind, AdaptationKind::TorchPatch(known) if known.target == patch.target),
+    );
+    Ok(AdaptationKind::TorchPatch(patch))
+}
+
 /// The JSON schema of a [`Change`].
 pub fn schema() -> Value {
     let text = || json!({ "type": "string" });
@@ -365,6 +404,7 @@ pub fn schema() -> Value {
         change("opset", &[("version", whole())]),
         change("runtime-optimization", &[("level", one_of(&["disable", "basic", "extended", "all"]))]),
         change("experts", &[("implementation", one_of(&EXPERTS))]),
+        change("patch", &[("target", text()), ("source", text())]),
     ]})
 }
 

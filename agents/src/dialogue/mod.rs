@@ -22,9 +22,9 @@ use portwright_prompts::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::protocol::{Lookup, Message, Proposal, Question, Reply};
+use crate::protocol::{Lookup, Message, Proposal, Question, Reply, Reproduction};
 
-use change::{Refused, apply, recipe};
+use change::{Change, Refused, apply, bare, recipe};
 pub use rung::Rung;
 use tools::{Call, tools};
 
@@ -63,6 +63,10 @@ pub struct Case {
     pub topic: Topic,
     pub plan: Box<PortPlan>,
     pub finding: Box<Finding>,
+    /// The keys of the plan's settings that the failure is met without, all of them together.
+    pub needless: Vec<String>,
+    /// The keys of single settings without which the failure was not met.
+    pub needed: Vec<String>,
     /// What was tried, the latest last.
     pub tried: Vec<Tried>,
     /// The digests of the recipes that failed.
@@ -72,6 +76,8 @@ pub struct Case {
 /// What is to be done next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
+    /// Before the dialogue begins.
+    Reproduce(Box<Reproduction>),
     Ask(Box<Question>),
     Look(Lookup),
     Propose(Proposal),
@@ -131,7 +137,11 @@ impl Dialogue {
             Ok(excerpt) => format!("{}\n{}", excerpt.place, excerpt.text),
             Err(why) => why,
         };
-        self.show("source", &text)
+        let tool = match self.lookups.last() {
+            Some(Lookup::Knowledge { .. }) => "knowledge",
+            _ => "source",
+        };
+        self.show(tool, &text)
     }
 
     /// What came of a question.
@@ -185,6 +195,7 @@ impl Dialogue {
             }
             Call::ReadSource { file, line } => self.look(Lookup::Span { file, line }),
             Call::SearchSymbol { name } => self.look(Lookup::Symbol { name }),
+            Call::SearchKnowledge { question } => self.look(Lookup::Knowledge { question }),
             Call::ShowFinding {} => {
                 let text = format!(
                     "{}\n{}",
@@ -203,9 +214,16 @@ impl Dialogue {
     fn proposal(
         &self,
         card: &InterfaceCard,
-        changes: &[change::Change],
+        changes: &[Change],
         provenance: Provenance,
     ) -> Result<Proposal, Refused> {
+        let patches = |change: &Change| matches!(change, Change::Patch { .. });
+        if self.case.topic == Topic::Plan && changes.iter().any(patches) {
+            return Err(Refused(
+                "a patch stands in while a model is exported, and PyTorch itself, which fails here, is never patched"
+                    .to_owned(),
+            ));
+        }
         let plan = apply(card, &self.case.plan, changes, &provenance)?;
         if digest(&plan).is_some_and(|digest| self.case.failed.contains(&digest)) {
             return Err(Refused(
@@ -355,6 +373,8 @@ impl Dialogue {
             fields: &fields,
             classes: &classes,
             source: self.excerpt.as_ref(),
+            needless: &case.needless,
+            needed: &case.needed,
             tried,
         };
         let user = match case.topic {
@@ -382,7 +402,7 @@ impl Dialogue {
 
 /// What two plans have in common that do the same; `None` for one that cannot be written.
 fn digest(plan: &PortPlan) -> Option<Digest> {
-    recipe(plan).digest().ok()
+    bare(plan).digest().ok()
 }
 
 /// What came of a plan, in a line.

@@ -1,10 +1,12 @@
-//! The rung of a ladder that a dialogue is: what an agent tried before, and the dialogue once it has begun.
+//! The rung of a ladder that a dialogue is: what an agent tried before, the reduction of the failure, and the dialogue
+//! once it has begun.
 
 use portwright_core::{Digest, Finding, InterfaceCard, PortPlan};
+use portwright_knowledge::reduce::{self, Reduction};
 use portwright_prompts::fixer::Tried;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::Observation;
+use crate::protocol::{Observation, Reproduction};
 
 use super::{Advisor, Case, Dialogue, Next, Topic, digest, outcome};
 
@@ -13,6 +15,8 @@ use super::{Advisor, Case, Dialogue, Next, Topic, digest, outcome};
 pub struct Rung {
     topic: Topic,
     advisor: Option<Advisor>,
+    /// What the failure needs and what it does not, which the model is told.
+    reduction: Option<Reduction>,
     dialogue: Option<Dialogue>,
     /// The plan that came furthest, the earliest of those, with its finding: what the model is asked about.
     furthest: Option<(Box<PortPlan>, Box<Finding>)>,
@@ -27,6 +31,7 @@ impl Rung {
         Self {
             topic,
             advisor,
+            reduction: None,
             dialogue: None,
             furthest: None,
             change: None,
@@ -61,7 +66,7 @@ impl Rung {
         }
     }
 
-    /// Begins the dialogue, or goes on with it after the plan that was noted last; `None` where there is no model.
+    /// Begins, or goes on with the dialogue after the plan that was noted last; `None` where there is no model.
     pub fn failed(
         &mut self,
         card: &InterfaceCard,
@@ -76,7 +81,7 @@ impl Rung {
         }
     }
 
-    /// Begins the dialogue, or tells the model that its plan is not taken; `None` where there is no model.
+    /// Begins, or tells the model that its plan is not taken; `None` where there is no model.
     pub fn rejected(&mut self, card: &InterfaceCard, why: &str) -> Option<Next> {
         match &mut self.dialogue {
             Some(dialogue) => {
@@ -87,12 +92,39 @@ impl Rung {
         }
     }
 
+    /// First the failure is reduced. Nothing is built for it where there is no model that would be told.
     fn begin(&mut self, card: &InterfaceCard) -> Option<Next> {
+        self.advisor.as_ref()?;
+        let (plan, finding) = self.furthest.as_ref()?;
+        let plain = reduce::plain(card, plan, finding);
+        self.reduction = Some(Reduction::new(card, plan, &plain, finding));
+        self.reduce(card)
+    }
+
+    fn reduce(&mut self, card: &InterfaceCard) -> Option<Next> {
+        let (_, finding) = self.furthest.as_ref()?;
+        match self.reduction.as_mut()?.next(card) {
+            Some(variant) => Some(Next::Reproduce(Box::new(Reproduction {
+                plan: Box::new(variant.plan),
+                finding: finding.clone(),
+                without: variant.without,
+            }))),
+            None => self.ask(card),
+        }
+    }
+
+    /// Begins the dialogue. It is about the whole plan that fails: what a proposal changes is the port.
+    fn ask(&mut self, card: &InterfaceCard) -> Option<Next> {
         let (plan, finding) = self.furthest.clone()?;
+        let reduction = self.reduction.as_ref();
+        let needless = reduction.map(Reduction::needless);
+        let needed = reduction.map(Reduction::needed);
         let case = Case {
             topic: self.topic,
             plan,
             finding,
+            needless: needless.unwrap_or_default().to_vec(),
+            needed: needed.unwrap_or_default().to_vec(),
             tried: self.tried.clone(),
             failed: self.failed.clone(),
         };
@@ -102,12 +134,19 @@ impl Rung {
         Some(next)
     }
 
-    /// What the dialogue asked for; an observation that no dialogue waits for comes back.
+    /// What the reduction or the dialogue asked for; an observation that neither waits for comes back.
     pub fn told(
         &mut self,
         card: &InterfaceCard,
         observation: Observation,
     ) -> Result<Next, Observation> {
+        if let (Observation::Reproduced { met }, Some(reduction)) =
+            (&observation, &mut self.reduction)
+            && reduction.is_asking()
+        {
+            reduction.told(*met);
+            return self.reduce(card).ok_or(observation);
+        }
         match (observation, &mut self.dialogue) {
             (Observation::Consulted { reply }, Some(dialogue)) => {
                 Ok(dialogue.consulted(card, reply))

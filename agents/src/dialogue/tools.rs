@@ -32,6 +32,9 @@ pub enum Call {
     SearchSymbol {
         name: String,
     },
+    SearchKnowledge {
+        question: String,
+    },
     ShowFinding {},
     ShowPlan {},
 }
@@ -98,6 +101,11 @@ pub fn tools(looks: bool) -> Vec<Tool> {
                 "Read the definition of a class, a function or a method among the files of the model.",
                 json!({ "name": text("E.g. BertModel, or BertModel.forward.") }),
             ),
+            tool(
+                "search_knowledge",
+                "Search the library's source, its exporters' patches, the operators of ONNX and OpenVINO, and documentation.",
+                json!({ "question": text("An error message, names, or plain words.") }),
+            ),
             tool("show_finding", "Show the latest failure once more.", json!({})),
             tool("show_plan", "Show the plan that fails once more.", json!({})),
         ]);
@@ -120,6 +128,7 @@ mod tests {
                 "give_up",
                 "read_source",
                 "search_symbol",
+                "search_knowledge",
                 "show_finding",
                 "show_plan"
             ]

@@ -20,6 +20,7 @@ use super::{
     DriverError, Request,
     consult::Consultant,
     ground::{Failure, Phase, job_in, prepare},
+    reproduce::reproduce,
     steps::{Finished, Steps},
 };
 
@@ -68,6 +69,9 @@ pub async fn analyse(
             }
             Action::Consult { question } => consultant.consult(Analyst::NAME, &question).await?,
             Action::Look { lookup } => consultant.look(&lookup),
+            Action::Reproduce { reproduction } => {
+                reproduce(steps, request, Analyst::NAME, &reproduction).await?
+            }
             Action::Finish(Ok(analysis)) => return Ok(Ok(analysis)),
             Action::Finish(Err(finding)) => return Ok(Err(Failure::fail(finding))),
             // The analyst asks for nothing else; told what it did not ask for, it ends with a finding.
@@ -80,13 +84,13 @@ pub async fn analyse(
 /// What a probe of a plan showed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "probe", rename_all = "kebab-case")]
-enum Probed {
+pub enum Probed {
     Sound { exercised: Vec<String> },
     Failed(Failure),
 }
 
 /// Instantiates a plan and has the judge look at its reference. What a plan exports to is no part of the question.
-async fn probe(
+pub async fn probe(
     steps: &Steps<'_>,
     request: &Request,
     plan: &PortPlan,

@@ -43,13 +43,32 @@ impl Attempted {
     }
 }
 
-/// Builds, runs and judges `plan` on every requested backend.
+/// Builds, runs and judges `plan` on every requested backend, and records the verdicts.
 pub async fn attempt(
     steps: &Steps<'_>,
     request: &Request,
     plan: &PortPlan,
     backends: &[Backend],
     phase: Phase,
+) -> Result<Attempted, DriverError> {
+    let record = |verdict: &BackendVerdict| {
+        let ledger = &steps.session.ledger;
+        let record = ledger.record_verdict(&steps.run, verdict, phase == Phase::Fresh)?;
+        steps.session.observer.event(&record);
+        Ok(())
+    };
+    judged(steps, request, plan, backends, phase, &record).await
+}
+
+/// What the judge makes of `plan` on every requested backend. `told` hears each verdict as it is reached; here none is
+/// recorded as one of the run.
+pub async fn judged(
+    steps: &Steps<'_>,
+    request: &Request,
+    plan: &PortPlan,
+    backends: &[Backend],
+    phase: Phase,
+    told: &dyn Fn(&BackendVerdict) -> Result<(), DriverError>,
 ) -> Result<Attempted, DriverError> {
     let skillset = match generate(steps, request, plan, phase).await? {
         Ok(folder) => folder,
@@ -90,12 +109,7 @@ pub async fn attempt(
                     .await?
             }
         };
-        let record =
-            steps
-                .session
-                .ledger
-                .record_verdict(&steps.run, &verdict, phase == Phase::Fresh)?;
-        steps.session.observer.event(&record);
+        told(&verdict)?;
         verdicts.push(verdict);
     }
     Ok(Attempted {

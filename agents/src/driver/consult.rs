@@ -1,4 +1,4 @@
-//! Carries out what an agent asks of a language model: the question itself, and looking at source.
+//! Carries out what an agent asks of a language model: the question itself, and looking at source and at what is known.
 //!
 //! Whatever goes wrong with the model is told to the agent and ends its dialogue. The run goes on without the model.
 
@@ -15,7 +15,7 @@ use crate::{
     protocol::{Lookup, Message, Observation, Question, Reply},
 };
 
-use super::{DriverError, Request, source::Shelf, steps::Steps};
+use super::{DriverError, Request, knowledge, source::Shelf, steps::Steps};
 
 /// The model of one launch, with what the launch has spent on it.
 pub struct Consultant<'a> {
@@ -131,11 +131,16 @@ impl<'a> Consultant<'a> {
         Ok(reply)
     }
 
-    /// Looks at source.
+    /// Looks at source, or into the index of the knowledge.
     pub fn look(&self, lookup: &Lookup) -> Observation {
-        Observation::Looked {
-            found: self.shelf.find(lookup),
-        }
+        let found = match lookup {
+            Lookup::Knowledge { question } => {
+                knowledge::find(&self.steps.session.knowledge, question)
+            }
+            Lookup::Span { file, line } => self.shelf.span(file, *line),
+            Lookup::Symbol { name } => self.shelf.symbol(name),
+        };
+        Observation::Looked { found }
     }
 
     /// The question without what differs from machine to machine and from run to run: folders. So a recording of it is

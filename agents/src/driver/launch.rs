@@ -27,6 +27,7 @@ use super::{
     ground::Phase,
     learn::{self, Repaired},
     publish,
+    reproduce::reproduce,
     steps::Steps,
 };
 
@@ -236,7 +237,16 @@ async fn repair(
         };
         loop {
             let out_of_time = began.elapsed().as_secs() >= request.repair_seconds;
-            let proposal = match decide(consultant, &mut fixer, observation, out_of_time).await? {
+            let proposal = match decide(
+                steps,
+                request,
+                consultant,
+                &mut fixer,
+                observation,
+                out_of_time,
+            )
+            .await?
+            {
                 Ok(proposal) => proposal,
                 Err(gave_up) => {
                     steps.decided(
@@ -294,8 +304,10 @@ async fn repair(
     Ok((row, repairs))
 }
 
-/// Drives the fixer to its decision; on the way it may ask the model.
+/// Drives the fixer to its decision; on the way it may reduce the failure and ask the model.
 async fn decide(
+    steps: &Steps<'_>,
+    request: &Request,
     consultant: &Consultant<'_>,
     fixer: &mut Fixer,
     mut observation: Observation,
@@ -309,6 +321,9 @@ async fn decide(
             Action::Finish(decision) => return Ok(decision),
             Action::Consult { question } => consultant.consult(Fixer::NAME, &question).await?,
             Action::Look { lookup } => consultant.look(&lookup),
+            Action::Reproduce { reproduction } => {
+                reproduce(steps, request, Fixer::NAME, &reproduction).await?
+            }
             _ => {
                 return Ok(Err(GaveUp {
                     reason: "it asked for what a fixer may not do".to_owned(),

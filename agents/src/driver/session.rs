@@ -21,6 +21,8 @@ pub struct Session {
     pub launcher: PathBuf,
     pub walls: Walls,
     pub ledger: Ledger,
+    /// The folder of the index of the knowledge, which may not be there.
+    pub knowledge: PathBuf,
     pub limits: Limits,
     /// Threads of a job.
     pub threads: usize,

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use portwright_knowledge::tracing::Sources;
 use portwright_prompts::fixer::Excerpt;
 
-use crate::protocol::Lookup;
-
 /// Lines that are shown before and after a line.
 const AROUND: usize = 14;
 /// The most lines of a definition.
@@ -25,16 +23,11 @@ impl Shelf {
         Self { library, folder }
     }
 
-    /// The source that is asked for, or why there is none, in words for who asks.
-    pub fn find(&self, lookup: &Lookup) -> Result<Excerpt, String> {
-        match lookup {
-            Lookup::Span { file, line } => {
-                let path = self.path(file)?;
-                let line = *line as usize;
-                self.excerpt(&path, line.saturating_sub(AROUND).max(1), line + AROUND)
-            }
-            Lookup::Symbol { name } => self.symbol(name),
-        }
+    /// The lines around a line of a file, or why there are none, in words for who asks.
+    pub fn span(&self, file: &str, line: u32) -> Result<Excerpt, String> {
+        let path = self.path(file)?;
+        let line = line as usize;
+        self.excerpt(&path, line.saturating_sub(AROUND).max(1), line + AROUND)
     }
 
     /// A Python file inside the library or the folder; links that lead out of them are refused.
@@ -81,7 +74,7 @@ impl Shelf {
     }
 
     /// The definition of `Class`, or of `Class.method`: in the model's folder, or else in the library's models.
-    fn symbol(&self, name: &str) -> Result<Excerpt, String> {
+    pub fn symbol(&self, name: &str) -> Result<Excerpt, String> {
         let (class, method) = match name.split_once('.') {
             Some((class, method)) => (class, Some(method)),
             None => (name, None),
@@ -154,13 +147,6 @@ mod tests {
         (root, Shelf::new(library, None))
     }
 
-    fn span(file: &str, line: u32) -> Lookup {
-        Lookup::Span {
-            file: file.into(),
-            line,
-        }
-    }
-
     #[test]
     fn a_span_is_found_by_the_path_of_a_traceback_and_by_its_own() {
         let (root, shelf) = shelf();
@@ -170,14 +156,10 @@ mod tests {
             "transformers/models/one/modeling_one.py",
             whole.to_str().unwrap(),
         ] {
-            let found = shelf.find(&span(file, 4)).unwrap();
+            let found = shelf.span(file, 4).unwrap();
             assert!(found.text.contains("def forward"), "{file}");
         }
-        assert!(
-            shelf
-                .find(&span("models/one/modeling_one.py", 400))
-                .is_err()
-        );
+        assert!(shelf.span("models/one/modeling_one.py", 400).is_err());
     }
 
     #[test]
@@ -192,7 +174,7 @@ mod tests {
             "notes.txt",
             "/etc/passwd",
         ] {
-            let error = shelf.find(&span(file, 1)).unwrap_err();
+            let error = shelf.span(file, 1).unwrap_err();
             assert!(error.contains("no Python file"), "{file}: {error}");
         }
     }
@@ -200,7 +182,7 @@ mod tests {
     #[test]
     fn a_symbol_is_found_by_its_name() {
         let (_root, shelf) = shelf();
-        let symbol = |name: &str| shelf.find(&Lookup::Symbol { name: name.into() });
+        let symbol = |name: &str| shelf.symbol(name);
         assert!(
             symbol("OneModel")
                 .unwrap()

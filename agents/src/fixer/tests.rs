@@ -3,7 +3,7 @@ use portwright_knowledge::propose::{ProposeOptions, propose};
 
 use super::*;
 use crate::protocol::Reply;
-use crate::testing::{card, finding};
+use crate::testing::{card, finding, reduced};
 
 fn plan() -> PortPlan {
     propose(&card(), &ProposeOptions::default()).unwrap()
@@ -79,10 +79,13 @@ fn the_model_is_asked_when_rules_and_search_have_no_more() {
     };
     let mut fixer = Fixer::new(card(), 1, Vec::new(), Some(advisor));
     let searched = decision(fixer.step(attempted(&plan()))).unwrap();
-    let Action::Consult { question } = fixer.step(attempted(&searched.plan)) else {
+    let action = fixer.step(attempted(&searched.plan));
+    let Action::Consult { question } = reduced(&mut fixer, action, false) else {
         panic!("no question");
     };
-    assert!(format!("{question:?}").contains("GuardOnDataDependentSymNode"));
+    let question = format!("{question:?}");
+    assert!(question.contains("GuardOnDataDependentSymNode"));
+    assert!(!question.contains("does not need"));
     let reply = Reply::Called {
         tool: "propose".into(),
         arguments: serde_json::json!({
@@ -118,5 +121,58 @@ fn when_the_time_is_spent_only_the_model_is_left() {
     let mut fixer = Fixer::new(card(), 9, Vec::new(), Some(advisor));
     fixer.stop_searching("the time is spent");
     let action = fixer.step(attempted(&plan()));
+    let action = reduced(&mut fixer, action, true);
     assert!(matches!(action, Action::Consult { .. }), "{action:?}");
+}
+
+/// A fixer with a model that has begun to reduce the failure of its first plan.
+fn reducing() -> (Fixer, Action<Result<Proposal, GaveUp>>) {
+    let advisor = Advisor {
+        name: "m".into(),
+        looks: false,
+    };
+    let mut fixer = Fixer::new(card(), 0, Vec::new(), Some(advisor));
+    let action = fixer.step(attempted(&plan()));
+    (fixer, action)
+}
+
+#[test]
+fn the_failure_is_reduced_on_its_backend_before_the_model_sees_it() {
+    let (mut fixer, mut action) = reducing();
+    let mut tried = Vec::new();
+    while let Action::Reproduce { reproduction } = action {
+        assert_eq!(reproduction.finding.backend, Some(Backend::Onnxruntime));
+        let met = reproduction.plan.export[&Backend::Onnxruntime].dynamic;
+        tried.push(reproduction);
+        action = fixer.step(Observation::Reproduced { met });
+    }
+    assert!(tried.len() > 1);
+    let Action::Consult { question } = action else {
+        panic!("no question: {action:?}");
+    };
+    let question = format!("{question:?}");
+    let (needless, needed) = question.split_once("What the failure needs").unwrap();
+    assert!(needless.contains("inputs.attention_mask"));
+    assert!(!needless.contains("export.onnxruntime.dynamic"));
+    assert!(needed.contains("export.onnxruntime.dynamic"));
+    // The plan that is shown is the whole one.
+    assert!(question.contains("attention_mask\\\"\\ndtype"));
+    assert_eq!(fixer.left(), 0);
+}
+
+#[test]
+fn a_half_done_reduction_is_not_begun_again_by_what_is_written_down() {
+    let (fixer, _) = reducing();
+    let text = serde_json::to_string(&fixer).unwrap();
+    let mut again: Fixer = serde_json::from_str(&text).unwrap();
+    let (mut fixer, _) = reducing();
+    let told = || Observation::Reproduced { met: false };
+    assert_eq!(again.step(told()), fixer.step(told()));
+}
+
+#[test]
+fn an_answer_about_a_smaller_plan_that_nobody_asked_about_ends_it() {
+    let mut fixer = Fixer::new(card(), 1, Vec::new(), None);
+    let gave_up = decision(fixer.step(Observation::Reproduced { met: true })).unwrap_err();
+    assert!(gave_up.reason.contains("did not ask for"));
 }

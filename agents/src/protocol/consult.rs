@@ -48,7 +48,7 @@ pub enum Reply {
     Unavailable { why: String },
 }
 
-/// What an agent wants to see of the library's source.
+/// What an agent wants to see of the library's source, or of what is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "lookup", rename_all = "kebab-case")]
 pub enum Lookup {
@@ -57,4 +57,6 @@ pub enum Lookup {
     Span { file: String, line: u32 },
     /// The definition of a class or a function, or of `Class.method`, among the files of the model.
     Symbol { name: String },
+    /// What answers a question best in the index of the knowledge.
+    Knowledge { question: String },
 }

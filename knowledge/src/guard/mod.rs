@@ -44,19 +44,32 @@ pub fn admit(
     patch: &TorchPatch,
     text_of: impl Fn(&str) -> Option<String>,
 ) -> Result<Admitted, PatchRefused> {
-    let refused = |(line, refusal): (u32, Refusal)| PatchRefused {
-        target: patch.target.clone(),
-        line,
-        refusal,
-    };
     let original = scope::check(plan, patch)
         .and_then(|parts| {
             text_of(parts.module)
                 .and_then(|text| Original::find(&text, &parts))
                 .ok_or(Refusal::NoOriginal)
         })
-        .map_err(|refusal| refused((1, refusal)))?;
-    checked(patch, &original).map_err(refused)
+        .map_err(|refusal| refused(patch, (1, refusal)))?;
+    checked(patch, &original).map_err(|found| refused(patch, found))
+}
+
+/// Asks those guards alone that need not read what is replaced: whether it may be, and whether `patch` is one function.
+/// For who proposes a patch; it is [`admit`] that lets one through.
+pub fn well_formed(plan: &PortPlan, patch: &TorchPatch) -> Result<(), PatchRefused> {
+    let refused = |found| refused(patch, found);
+    let parts = scope::check(plan, patch).map_err(|refusal| refused((1, refusal)))?;
+    let tree = form::parse(&patch.source).map_err(refused)?;
+    form::one_function(tree.root_node(), &patch.source, parts.function).map_err(refused)?;
+    Ok(())
+}
+
+fn refused(patch: &TorchPatch, (line, refusal): (u32, Refusal)) -> PatchRefused {
+    PatchRefused {
+        target: patch.target.clone(),
+        line,
+        refusal,
+    }
 }
 
 /// What is refused, and the line of the patch's source on which it stands.

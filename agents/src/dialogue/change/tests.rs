@@ -4,6 +4,9 @@ use portwright_knowledge::propose::{ProposeOptions, propose};
 use super::*;
 use crate::testing::card;
 
+const TARGET: &str = "transformers.models.tiny.modeling_tiny.TinyModel.forward";
+const SOURCE: &str = "def forward(self, input_ids):\n    return self.embed(input_ids)\n";
+
 fn plan() -> PortPlan {
     propose(&card(), &ProposeOptions::default()).unwrap()
 }
@@ -35,6 +38,7 @@ fn examples() -> Vec<Value> {
         json!({ "change": "opset", "version": 18 }),
         json!({ "change": "runtime-optimization", "level": "basic" }),
         json!({ "change": "experts", "implementation": "eager" }),
+        json!({ "change": "patch", "target": TARGET, "source": SOURCE }),
     ]
 }
 
@@ -63,6 +67,7 @@ fn a_change_is_made_and_noted_with_where_it_comes_from() {
         &examples()[3],
         &examples()[6],
         &examples()[11],
+        &examples()[12],
     ] {
         let plan = changed(example.clone()).unwrap();
         let note = plan.adaptations.last().unwrap();
@@ -88,7 +93,32 @@ fn what_changes_nothing_is_refused() {
 }
 
 #[test]
+fn a_second_patch_of_one_function_takes_the_place_of_the_first() {
+    let provenance = Provenance {
+        source: Source::Model,
+        name: "m".into(),
+        answers: "x".into(),
+        reason: "y".into(),
+    };
+    let patch = |source: &str| Change::Patch {
+        target: TARGET.into(),
+        source: source.into(),
+    };
+    let first = apply(&card(), &plan(), &[patch(SOURCE)], &provenance).unwrap();
+    let other = SOURCE.replace("input_ids)\n", "input_ids) + 0\n");
+    let second = apply(&card(), &first, &[patch(&other)], &provenance).unwrap();
+    assert_eq!(second.adaptations.len(), 1);
+    let again = Provenance {
+        reason: "another".into(),
+        ..provenance
+    };
+    let same = apply(&card(), &second, &[patch(&other)], &again);
+    assert!(same.unwrap_err().0.contains("as it was"));
+}
+
+#[test]
 fn what_would_make_a_pass_worth_less_is_refused() {
+    let patch = |target: &str, source: &str| json!({ "change": "patch", "target": target, "source": source });
     let mask = |values: Value| json!({ "change": "input", "name": "attention_mask", "dtype": "int64", "shape": ["batch", "sequence"], "values": values });
     for (cheat, why) in [
         // A model without layers.
@@ -137,6 +167,40 @@ fn what_would_make_a_pass_worth_less_is_refused() {
             json!({ "change": "exporter", "backend": "onnxruntime", "strategy": "from-onnx" }),
             "from-onnx",
         ),
+        // Code where no code may stand, or more than one function of it.
+        (patch("os.system", SOURCE), "no modelling code"),
+        (
+            patch("torch.nn.functional.linear", SOURCE),
+            "no modelling code",
+        ),
+        (
+            patch(
+                "transformers.models.tiny.modeling_tiny.TinyModel.__init__",
+                SOURCE,
+            ),
+            "outside the forward pass",
+        ),
+        (patch("forward", SOURCE), "no such function"),
+        (
+            patch("transformers.models.tiny.modeling_tiny.X;y.forward", SOURCE),
+            "identifier",
+        ),
+        (
+            patch(
+                TARGET,
+                "import os\ndef forward(self, input_ids):\n    return input_ids\n",
+            ),
+            "not exactly the one function",
+        ),
+        (
+            patch(
+                TARGET,
+                "def backward(self, input_ids):\n    return input_ids\n",
+            ),
+            "not exactly the one function",
+        ),
+        (patch(TARGET, "def forward(self"), "not valid Python"),
+        (patch(TARGET, ""), "not exactly the one function"),
         // Words for what is no change of a plan at all.
         (json!({ "change": "seed", "value": 1 }), "unknown variant"),
         (
