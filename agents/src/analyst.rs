@@ -44,8 +44,6 @@ pub struct Analyst {
     card: Option<Box<InterfaceCard>>,
     current: Option<Box<PortPlan>>,
     frontier: Frontier,
-    /// The finding of the first plan, which says more to a person than that of the last guess.
-    first_finding: Option<Box<Finding>>,
     model: Rung,
 }
 
@@ -65,7 +63,6 @@ impl Analyst {
             card: None,
             current: None,
             frontier: Frontier::default(),
-            first_finding: None,
             model: Rung::new(Topic::Plan, advisor),
         }
     }
@@ -104,16 +101,12 @@ impl Analyst {
     }
 
     fn next_plan(&mut self, finding: Box<Finding>) -> Action<<Self as Agent>::Finished> {
-        let first = self
-            .first_finding
-            .get_or_insert_with(|| finding.clone())
-            .clone();
         let (Some(card), Some(current)) = (&self.card, self.current.clone()) else {
             // Introspection itself failed: there is nothing to vary.
             return Action::Finish(Err(finding));
         };
         if self.given.is_some() && !self.replaceable {
-            return Action::Finish(Err(first));
+            return Action::Finish(Err(finding));
         }
         self.model.note(&current, &finding);
         if !self.model.begun() {
@@ -129,7 +122,8 @@ impl Analyst {
         }
         match self.model.failed(card, &current, &finding) {
             Some(next) => self.carry(next),
-            None => Action::Finish(Err(first)),
+            // The earliest of the plans that came furthest says more to a person than the last guess.
+            None => Action::Finish(Err(self.model.finding().unwrap_or(finding))),
         }
     }
 
@@ -189,18 +183,18 @@ impl Analyst {
         }
     }
 
-    /// The first finding stays what it was; its hint tells what the model had to say.
+    /// The finding stays what it was; its hint tells what the model had to say.
     fn end(&self, reason: &str) -> Action<<Self as Agent>::Finished> {
-        let Some(mut first) = self.first_finding.clone() else {
+        let Some(mut finding) = self.model.finding() else {
             return Action::Finish(Err(Box::new(unexpected(Self::NAME, &Observation::Begin))));
         };
-        let hint = first
+        let hint = finding
             .hint
             .take()
             .map(|hint| format!("{hint}; "))
             .unwrap_or_default();
-        first.hint = Some(format!("{hint}the model did not help: {reason}"));
-        Action::Finish(Err(first))
+        finding.hint = Some(format!("{hint}the model did not help: {reason}"));
+        Action::Finish(Err(finding))
     }
 }
 

@@ -85,11 +85,12 @@ fn a_finding_leads_to_another_plan_and_never_to_the_same() {
 }
 
 #[test]
-fn the_budget_ends_the_search_with_the_first_finding() {
-    let mut analyst = analyst(2);
+fn the_budget_ends_the_search_with_the_finding_of_the_plan_that_came_furthest() {
+    let mut analyst = analyst(3);
     probed(analyst.step(Observation::SourceRead {
         card: Box::new(card()),
     }));
+    probed(analyst.step(failed(Stage::Forward, "the first")));
     probed(analyst.step(failed(
         Stage::Reference,
         "hollow reference: output last_hidden_state",

@@ -40,6 +40,11 @@ impl Rung {
         }
     }
 
+    /// The finding of the plan that came furthest, the earliest of those.
+    pub fn finding(&self) -> Option<Box<Finding>> {
+        self.furthest.as_ref().map(|(_, finding)| finding.clone())
+    }
+
     /// Whether the dialogue has begun.
     pub fn begun(&self) -> bool {
         self.dialogue.is_some()
