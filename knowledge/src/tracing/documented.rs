@@ -51,20 +51,21 @@ pub fn list_default(doc: &str, name: &str) -> Option<String> {
 
 /// The first list of axes in a text; in one that gives a type, after the word `shape`.
 pub fn of_text(text: &str, typed: bool) -> Option<Vec<String>> {
-    let text = match text.find("shape") {
+    let from = match text.find("shape") {
         Some(at) => &text[at..],
         None if typed => return None,
         None => text,
     };
-    text.match_indices(['(', '['])
-        .find_map(|(at, _)| axes(&text[at..]))
+    from.match_indices(['(', '['])
+        .find_map(|(at, _)| axes(&from[at..]))
         .or_else(|| batch(text).filter(|_| typed))
 }
 
 /// A single axis over the samples, ``of shape `(batch_size)` ``, which is no tuple in Python and is written as one all the
 /// same. Other words in brackets are a remark.
 fn batch(text: &str) -> Option<Vec<String>> {
-    let (_, inside) = text.split_once("`(")?;
+    // What follows the type is its description, or the next argument.
+    let (_, inside) = text.split("):").next()?.split_once("shape `(")?;
     let axis = inside.split(")`").next()?;
     (axis == "batch_size").then(|| vec![axis.to_owned()])
 }
