@@ -39,6 +39,7 @@ pub use candidate::Candidate;
 pub use frontier::Frontier;
 pub use part::NOT_CALLED;
 pub(crate) use rotary::axes as rotary_axes;
+pub use stated::STATED;
 pub(crate) use text::said;
 
 /// The largest number of plans tried from one failed plan.
