@@ -3,7 +3,7 @@
 use portwright_core::{Finding, InterfaceCard, ModelType, PortPlan, Signature, Stage};
 use portwright_knowledge::{
     propose::{self, ProposeOptions},
-    search::{Frontier, NOT_CALLED},
+    search::{Frontier, NOT_CALLED, STATED},
 };
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,9 @@ pub struct Analyst {
     /// The largest number of plans to try.
     budget: u32,
     tries: u32,
+    /// How many of them an error asked for outright.
+    #[serde(default)]
+    asked: u32,
     card: Option<Box<InterfaceCard>>,
     current: Option<Box<PortPlan>>,
     frontier: Frontier,
@@ -60,6 +63,7 @@ impl Analyst {
             replaceable: false,
             budget,
             tries: 0,
+            asked: 0,
             card: None,
             current: None,
             frontier: Frontier::default(),
@@ -111,10 +115,11 @@ impl Analyst {
         self.model.note(&current, &finding);
         if !self.model.begun() {
             self.frontier.observe(card, &current, &finding);
-            while self.tries < self.budget
+            while self.spent() < self.budget
                 && let Some(candidate) = self.frontier.advance()
             {
                 if self.may_be(&candidate.plan.class, &current.class) {
+                    self.asked += u32::from(candidate.adaptation.provenance.name == STATED);
                     self.model.proposes(&candidate.adaptation.provenance.reason);
                     return self.probe(Box::new(candidate.plan));
                 }
@@ -125,6 +130,12 @@ impl Analyst {
             // The earliest of the plans that came furthest says more to a person than the last guess.
             None => Action::Finish(Err(self.model.finding().unwrap_or(finding))),
         }
+    }
+
+    /// The tries that count. What an error asks for outright is a step on a way and no guess, so half as many of such steps
+    /// as there are guesses are free: a table may lack one key after the other.
+    fn spent(&self) -> u32 {
+        self.tries - self.asked.min(self.budget / 2).min(self.tries)
     }
 
     /// Whether the port is one of a part within its whole, and the whole ran without the part.

@@ -102,6 +102,21 @@ fn the_budget_ends_the_search_with_the_finding_of_the_plan_that_came_furthest() 
 }
 
 #[test]
+fn what_an_error_asks_for_outright_is_not_counted_as_a_guess() {
+    let mut analyst = analyst(2);
+    probed(analyst.step(Observation::SourceRead {
+        card: Box::new(card()),
+    }));
+    let asked = probed(analyst.step(failed(Stage::Forward, "`hidden_size` must be 32")));
+    assert_eq!(asked.config["hidden_size"], 32);
+    probed(analyst.step(failed(Stage::Forward, "another")));
+    assert!(matches!(
+        analyst.step(failed(Stage::Forward, "a third")),
+        Action::Finish(Err(_))
+    ));
+}
+
+#[test]
 fn a_plan_given_by_a_person_is_not_replaced() {
     let given = propose::propose(&card(), &ProposeOptions::default()).unwrap();
     let mut analyst = Analyst::new(ProposeOptions::default(), Some(given.clone()), 9, None);

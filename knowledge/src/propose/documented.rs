@@ -6,7 +6,7 @@ use portwright_core::{
 };
 
 use super::{
-    inputs::{Inputs, Small, token_values},
+    inputs::{Inputs, Small, image, token_values},
     senses::REGIONS,
 };
 
@@ -35,11 +35,12 @@ pub fn add(inputs: &mut Inputs, parameter: &InputParam, modality: &str, small: &
     if parameter.shape.is_empty() || parameter.name.starts_with("pixel") {
         return false;
     }
-    let shape: Vec<Axis> = parameter
-        .shape
-        .iter()
-        .map(|axis| resolve(axis, inputs, small))
-        .collect();
+    let shape: Vec<Axis> = if is_picture(&parameter.shape) {
+        image(&parameter.name, small).shape
+    } else {
+        let axes = parameter.shape.iter();
+        axes.map(|axis| resolve(axis, inputs, small)).collect()
+    };
     let ids = parameter.name.ends_with("input_ids");
     let dtype = if ids { Dtype::Int64 } else { dtype(parameter) };
     inputs.specs.push(InputSpec {
@@ -59,6 +60,15 @@ pub fn add(inputs: &mut Inputs, parameter: &InputParam, modality: &str, small: &
         .into(),
     });
     true
+}
+
+/// Whether a shape is that of a batch of pictures, such as the mask of an image in colours. They are as large as the images
+/// that the configuration is for.
+fn is_picture(shape: &[String]) -> bool {
+    let [_, channels, height, width] = shape else {
+        return false;
+    };
+    channels.contains("channels") && height.contains("height") && width.contains("width")
 }
 
 fn resolve(axis: &str, inputs: &mut Inputs, small: &Small) -> Axis {
@@ -177,6 +187,10 @@ fn values(name: &str, dtype: Dtype, shape: &[String]) -> Values {
         // Sizes of a grid are all alike, and positions count up.
         _ if name.ends_with("_shapes") => Values::Constant { value: SIDE as f64 },
         _ if name.contains("position") && shape.len() <= 2 => Values::Range,
+        // One whole number a sample counts something of it, such as the rows that belong to it; every sample has one.
+        _ if shape.len() == 1 && shape[0] == "batch_size" && !name.ends_with("labels") => {
+            Values::Constant { value: 1.0 }
+        }
         _ => Values::Integer { low: 0, high: 2 },
     }
 }
@@ -230,6 +244,37 @@ mod tests {
         };
         assert_eq!(product("dim * len(config.layer_ids)", &small), Some(192));
         assert_eq!(product("dim * len(config.others)", &small), None);
+    }
+
+    #[test]
+    fn a_picture_is_as_large_as_an_image_and_a_count_is_one_a_sample() {
+        let nodes = [Node {
+            path: String::new(),
+            model_type: None,
+            fields: vec![Field {
+                name: "image_size".into(),
+                common: "image_size".into(),
+                default: json!(32),
+                computed: false,
+                inherited: false,
+            }],
+        }];
+        let small = Small {
+            nodes: &nodes,
+            config: &Map::new(),
+            tokens: &TokenMap::new(&nodes),
+        };
+        let mut inputs = Inputs::default();
+        let axes = ["batch_size", "num_channels", "height", "width"];
+        let picture = parameter("some_masks", "torch.FloatTensor", &axes);
+        let counts = parameter("rows", "torch.LongTensor", &["batch_size"]);
+        assert!(add(&mut inputs, &picture, "image", &small));
+        assert!(add(&mut inputs, &counts, "image", &small));
+        assert_eq!(
+            serde_json::to_value(&inputs.specs[0].shape).unwrap(),
+            json!(["batch", 3, 32, 32])
+        );
+        assert_eq!(inputs.specs[1].values, Values::Constant { value: 1.0 });
     }
 
     #[test]

@@ -9,7 +9,7 @@ use portwright_core::{
 use serde_json::{Map, Value};
 
 use super::{
-    documented, senses, sensors, sizes,
+    documented, senses, sensors, sizes, stacked,
     tokens::TokenMap,
     tree::{Node, get, join},
 };
@@ -93,6 +93,7 @@ pub fn inputs(card: &InterfaceCard, class: &ModelClass, small: &Small) -> Inputs
         add(card, class, &parameter.name, main, small, &mut inputs);
     }
     senses::placeholders::place(class, small, &mut inputs);
+    stacked::split(class, &mut inputs.specs);
     inputs
 }
 
@@ -404,9 +405,18 @@ pub(super) fn image(name: &str, small: &Small) -> InputSpec {
         .number(&["num_channels", "in_channels", "in_chans"])
         .unwrap_or(3);
     let side = |place: usize| {
-        let value = ["image_size", "img_size"]
-            .iter()
-            .find_map(|n| small.value(n));
+        let names = ["image_size", "img_size"];
+        let seeing = small.nodes.iter().filter(|node| sizes::sees(node));
+        let seen = seeing
+            .flat_map(|node| names.iter().map(move |name| (node, name)))
+            .find_map(|(node, name)| small.of(node, name));
+        // What cuts its input into patches means an image by it.
+        let cut = || {
+            let node = small.nodes.iter().find(|n| n.field("patch_size").is_some());
+            small.of(node?, "input_size")
+        };
+        let value = seen.or_else(|| names.iter().find_map(|n| small.value(n)));
+        let value = value.or_else(cut);
         match value {
             Some(Value::Array(items)) => items
                 .get(place.min(items.len().saturating_sub(1)))?

@@ -27,14 +27,17 @@ pub fn depth(node: &Node, default: u64) -> u64 {
 pub fn some(node: &Node, field: &Field) -> Option<u64> {
     let value = field.default.as_u64().filter(|value| *value > 0)?;
     let name = field.name.as_str();
-    if !["layers", "_replace", "_index"]
+    if !["layers", "_replace", "_index", "num_blocks"]
         .iter()
         .any(|part| name.contains(part))
     {
         return None;
     }
     let deepest = depths(node).into_iter().max()?;
-    if name.contains("dense") {
+    if name == "num_blocks" {
+        // Blocks beside a stack of layers are some of its own, such as the last ones, which queries join.
+        (value < deepest).then(|| (value * depth(node, deepest) / deepest).max(1))
+    } else if name.contains("dense") {
         Some(value.min(1))
     } else if name.ends_with("_index") {
         // One layer that is named beside a list of layers moves with them.
@@ -250,6 +253,12 @@ mod tests {
         assert_eq!(some(&node, &node.fields[1]), Some(1));
         assert_eq!(some(&node, &node.fields[2]), Some(1));
         assert_eq!(some(&node, &node.fields[0]), None);
+    }
+
+    #[test]
+    fn blocks_beside_a_stack_of_layers_are_some_of_them() {
+        let node = node(&[("num_hidden_layers", json!(24)), ("num_blocks", json!(4))]);
+        assert_eq!(some(&node, &node.fields[1]), Some(1));
     }
 
     #[test]

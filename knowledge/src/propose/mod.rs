@@ -12,6 +12,7 @@ mod generation;
 pub(crate) mod inputs;
 mod layers;
 mod lists;
+mod margins;
 mod mixed;
 mod plain;
 mod refit;
@@ -19,6 +20,7 @@ mod roles;
 pub(crate) mod senses;
 mod sensors;
 mod sizes;
+mod stacked;
 pub(crate) mod tokens;
 pub(crate) mod tree;
 

@@ -114,11 +114,15 @@ fn head_size(node: &Node) -> Option<u64> {
         .or_else(|| Some(main_width(node)? / all_heads(node)?.max(1)))
 }
 
+/// Widths of the coordinates and extents of a box, which are laid side by side to make a whole hidden state.
+const PARTS: [&str; 2] = ["coordinate_size", "shape_size"];
+
 fn is_size(field: &Field) -> bool {
-    matches!(
-        role(&field.common),
-        Role::Width | Role::FeedForward | Role::HeadSize | Role::RotarySize | Role::Rank
-    )
+    PARTS.contains(&field.name.as_str())
+        || matches!(
+            role(&field.common),
+            Role::Width | Role::FeedForward | Role::HeadSize | Role::RotarySize | Role::Rank
+        )
 }
 
 fn has_zero(value: &Value) -> bool {
@@ -215,11 +219,13 @@ mod tests {
             ("intermediate_size", json!(3072)),
             ("num_attention_heads", json!(12)),
             ("unusual", json!(3072)),
+            ("coordinate_size", json!(128)),
         ])];
         let config = scaled(&nodes, &TokenMap::new(&nodes)).unwrap();
         assert_eq!(config["hidden_size"], json!(48));
         assert_eq!(config["intermediate_size"], json!(192));
         assert_eq!(config["unusual"], json!(192));
+        assert_eq!(config["coordinate_size"], json!(8));
         assert_eq!(config.get("num_attention_heads"), None);
     }
 }

@@ -126,7 +126,8 @@ pub fn role(name: &str) -> Role {
         "topk_group" => return Role::ExpertGroupsPerToken,
         "rotary_dim" | "qk_rope_head_dim" => return Role::RotarySize,
         "q_lora_rank" | "kv_lora_rank" | "o_lora_rank" => return Role::Rank,
-        "num_queries" => return Role::Queries,
+        // What is proposed in the first of two stages is what the second one asks about.
+        "num_queries" | "two_stage_num_proposals" => return Role::Queries,
         _ => {}
     }
     if ends(&HEAD_SIZES) {
@@ -246,6 +247,7 @@ mod tests {
             ("image_size", Role::Image),
             ("patch_size", Role::Patch),
             ("sliding_window", Role::Window),
+            ("two_stage_num_proposals", Role::Queries),
             ("attention_head_dim", Role::HeadSize),
             ("layer_norm_eps", Role::Other),
         ] {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::{
-    layers, lists, mixed,
+    layers, lists, margins, mixed,
     roles::{Role, role},
     tokens::{RESERVED, TokenMap},
     tree::{Field, Node, join, put},
@@ -39,6 +39,8 @@ struct Shared<'a> {
     main_widths: BTreeSet<u64>,
     /// The divisor of lists of channel counts.
     channels: u64,
+    /// Whether the code scales the channels of some part, which therefore stay as they are.
+    scaled: bool,
     /// The side of the image before and after it shrinks.
     image: Option<(u64, u64)>,
 }
@@ -49,7 +51,9 @@ pub fn solve(nodes: &[Node], tokens: &TokenMap) -> Map<String, Value> {
         tokens,
         main_widths: nodes.iter().filter_map(main_width).collect(),
         channels: lists::divisor(nodes),
-        image: image_scale(nodes),
+        scaled: nodes.iter().any(lists::scales_channels),
+        image: image_scale(&nodes.iter().filter(|n| sees(n)).collect::<Vec<_>>())
+            .or_else(|| image_scale(&nodes.iter().collect::<Vec<_>>())),
     };
     assemble(nodes, |node| solve_node(node, &shared))
 }
@@ -102,6 +106,7 @@ fn solve_node(node: &Node, shared: &Shared) -> BTreeMap<String, Value> {
     lists::channels(node, shared.channels, &mut found);
     widths(node, shared, &mut found);
     levels(node, shared.image, &mut found);
+    margins::shrink(node, shared.image, &mut found);
     rotary(node, HEAD_SIZE, &mut found);
     found.retain(|name, value| node.field(name).is_none_or(|field| field.default != *value));
     found
@@ -136,8 +141,13 @@ fn levels(node: &Node, image: Option<(u64, u64)>, found: &mut BTreeMap<String, V
     }
 }
 
+/// Whether a configuration is of the part that sees, rather than of one that is told where in an image to look.
+pub fn sees(node: &Node) -> bool {
+    node.path.contains("vis")
+}
+
 /// The side of the image before and after it shrinks, in patches where it is cut into such.
-fn image_scale(nodes: &[Node]) -> Option<(u64, u64)> {
+fn image_scale(nodes: &[&Node]) -> Option<(u64, u64)> {
     let first = |value: &Value| match value {
         Value::Array(items) => items.first()?.as_u64(),
         value => value.as_u64(),
@@ -172,7 +182,13 @@ fn widths(node: &Node, shared: &Shared, found: &mut BTreeMap<String, Value>) {
             .as_u64()
             .filter(|width| shared.main_widths.contains(width));
         if let Some(width) = width.filter(|_| items.iter().all(|item| *item == items[0])) {
-            let small = vec![shared.width(width); items.len()];
+            // A width that leads a list of channels is divided as they are, and so is every list of it.
+            let one = if lists::leads_channels(node, width) {
+                width / shared.divisor_of(node)
+            } else {
+                shared.width(width)
+            };
+            let small = vec![one; items.len()];
             found.insert(field.name.clone(), Value::from(small));
         }
     }
@@ -224,6 +240,8 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
         Role::Vocabulary => value.min(VOCABULARY),
         // Its channels are multiplied and rounded in the code, constants among them, and so is this one.
         Role::Width if lists::scales_channels(node) => value,
+        // Nor can a width in which such a part meets another, which is no hidden one.
+        Role::Width if shared.scaled && !shared.main_widths.contains(&value) => value,
         Role::Width if stages > 1 && field.common.ends_with("embed_dim") => {
             lists::first_stage_width(node).unwrap_or(value)
         }
@@ -469,3 +487,7 @@ mod tests {
         assert_eq!(key_value_heads(32, 32, 64), 4);
     }
 }
+
+#[cfg(test)]
+#[path = "sizes_tests.rs"]
+mod solved_tests;

@@ -87,7 +87,7 @@ impl Change {
                     .contains(&gain)
                     .then(|| setting("weights.gain".into()))
             }
-            Change::DropIgnoredControl => drop_ignored_control(plan, text),
+            Change::DropIgnoredControl => drop_ignored_control(card, plan, text),
             Change::DropIgnoredDecoder => drop_ignored_decoder(plan, text),
             Change::Call { name, value } => {
                 let class = card.class(&plan.class)?;
@@ -139,7 +139,16 @@ impl Change {
     }
 }
 
-fn drop_ignored_control(plan: &mut PortPlan, text: &str) -> Option<AdaptationKind> {
+fn drop_ignored_control(
+    card: &InterfaceCard,
+    plan: &mut PortPlan,
+    text: &str,
+) -> Option<AdaptationKind> {
+    // A forward that ignores what it cannot be called without still has to be given it.
+    let required = |name: &str| {
+        let class = card.class(&plan.class);
+        class.is_some_and(|class| class.inputs.iter().any(|i| i.required && i.name == name))
+    };
     let name = plan
         .inputs
         .iter()
@@ -148,7 +157,8 @@ fn drop_ignored_control(plan: &mut PortPlan, text: &str) -> Option<AdaptationKin
         .find(|name| {
             text.lines()
                 .any(|line| line.ends_with(&format!("input {name}")))
-        })?;
+        })
+        .filter(|name| !required(name))?;
     plan.inputs.retain(|input| input.name != name);
     Some(setting(format!("inputs.{name}")))
 }

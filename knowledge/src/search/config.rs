@@ -322,8 +322,23 @@ fn unusual(
                 && get(&plan.config, path).is_none()
                 && !known.iter().any(|(other, _)| other == path)
         })
-        .map(|path| (path, Value::from(1)))
+        .map(|path| {
+            let documented = documented(card, &path).unwrap_or(Value::from(1));
+            (path, documented)
+        })
         .collect()
+}
+
+/// The list that the class says a field without a default has.
+fn documented(card: &InterfaceCard, path: &str) -> Option<Value> {
+    let (table, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let fields = match table {
+        "" => &card.config_fields,
+        _ => &card.sub_configs.get(table)?.fields,
+    };
+    let field = fields.iter().find(|field| field.name == name)?;
+    let list = serde_json::from_str::<Value>(field.declared.as_deref()?).ok()?;
+    list.is_array().then_some(list)
 }
 
 /// Whole numbers without a value, by the annotations of their fields.

@@ -22,8 +22,10 @@ mod part;
 mod placeholders;
 mod random;
 mod rotary;
+mod scales;
 mod stated;
 mod switches;
+mod tables;
 mod text;
 
 use portwright_core::{
@@ -37,6 +39,7 @@ pub use candidate::Candidate;
 pub use frontier::Frontier;
 pub use part::NOT_CALLED;
 pub(crate) use rotary::axes as rotary_axes;
+pub use stated::STATED;
 pub(crate) use text::said;
 
 /// The largest number of plans tried from one failed plan.
@@ -74,6 +77,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
     match finding.stage {
         Stage::Instantiate => {
             let mut found = stated::candidates(card, plan, finding);
+            found.extend(tables::candidates(card, plan, finding));
             found.extend(agreement::candidates(card, plan, finding));
             found.extend(rotary::kinds(card, plan, finding));
             found.extend(rotary::sections(card, plan, finding));
@@ -94,6 +98,8 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
         }
         Stage::Analyse | Stage::Forward | Stage::Reference => {
             let mut found = class::candidates(card, plan, finding);
+            found.extend(tables::candidates(card, plan, finding));
+            found.extend(class::around(card, plan, finding));
             found.extend(longest::candidates(card, plan, finding));
             found.extend(switches::candidates(card, plan, finding));
             found.extend(ids::candidates(card, plan, finding));
@@ -123,6 +129,7 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     found.extend(axes::unpacked(card, plan, finding));
     found.extend(axes::patches(card, plan, finding));
     found.extend(multiples::candidates(plan, finding));
+    found.extend(scales::candidates(card, plan, finding));
     found.extend(exclusive::candidates(card, plan, finding));
     found.extend(random::candidates(card, plan, finding));
     found.extend(inputs::width(plan, finding));

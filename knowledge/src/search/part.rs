@@ -6,7 +6,7 @@ use super::{
     candidate::{Candidate, searched},
     inputs::is_tensor,
 };
-use crate::propose::{ProposeOptions, more_input, propose};
+use crate::propose::{ProposeOptions, more_input, propose, refit};
 
 /// The signature of a reference that does not call the part.
 pub const NOT_CALLED: &str = "the reference does not call the part";
@@ -71,7 +71,11 @@ fn other_classes(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Ve
                 class: Some(class.name.clone()),
                 ..ProposeOptions::default()
             };
-            let next = propose(card, &options).ok()?;
+            let mut next = propose(card, &options).ok()?;
+            // What was repaired on the way here holds for every class of the whole.
+            let proposed = std::mem::replace(&mut next.config, plan.config.clone());
+            next.weights = plan.weights.clone();
+            let next = refit(card, next, &proposed);
             let reason = format!("`{}` may call the part", class.name);
             Some(Candidate::setting(
                 next,

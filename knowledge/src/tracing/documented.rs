@@ -33,15 +33,41 @@ fn described(line: &str, below: &[&str]) -> Option<Vec<String>> {
     axes(text.split_once("of shape `")?.1)
 }
 
+/// The list of numbers that a docstring says an argument or a field defaults to: a list cannot stand in a signature, so some
+/// classes declare nothing there and expect it from whoever makes one.
+pub fn list_default(doc: &str, name: &str) -> Option<String> {
+    let line = doc.lines().find_map(|line| {
+        let rest = line.trim_start().strip_prefix(name)?;
+        rest.starts_with(" (").then_some(rest)
+    })?;
+    let (_, value) = line.split_once("defaults to `[")?;
+    let items = value.split("]`").next()?;
+    let numbers = !items.is_empty()
+        && items
+            .split(',')
+            .all(|item| item.trim().parse::<f64>().is_ok());
+    numbers.then(|| format!("[{items}]"))
+}
+
 /// The first list of axes in a text; in one that gives a type, after the word `shape`.
 pub fn of_text(text: &str, typed: bool) -> Option<Vec<String>> {
-    let text = match text.find("shape") {
+    let from = match text.find("shape") {
         Some(at) => &text[at..],
         None if typed => return None,
         None => text,
     };
-    text.match_indices(['(', '['])
-        .find_map(|(at, _)| axes(&text[at..]))
+    from.match_indices(['(', '['])
+        .find_map(|(at, _)| axes(&from[at..]))
+        .or_else(|| batch(text).filter(|_| typed))
+}
+
+/// A single axis over the samples, ``of shape `(batch_size)` ``, which is no tuple in Python and is written as one all the
+/// same. Other words in brackets are a remark.
+fn batch(text: &str) -> Option<Vec<String>> {
+    // What follows the type is its description, or the next argument.
+    let (_, inside) = text.split("):").next()?.split_once("shape `(")?;
+    let axis = inside.split(")`").next()?;
+    (axis == "batch_size").then(|| vec![axis.to_owned()])
 }
 
 fn axes(text: &str) -> Option<Vec<String>> {
@@ -87,6 +113,9 @@ mod tests {
         Noise. Can be batched and of shape `(batch_size, sequence_length,
         config.width)`, or (else, not).
     flag (`bool`, *optional*): Whether (or not, maybe) to.
+    counts (torch.LongTensor of shape `(batch_size)`):
+        How many rows each sample has.
+    lengths (`torch.LongTensor` of shape `(some)`): Another.
     ";
 
     #[test]
@@ -108,8 +137,21 @@ mod tests {
     }
 
     #[test]
+    fn one_axis_over_the_samples_is_a_shape() {
+        assert_eq!(shape(DOC, "counts").unwrap(), ["batch_size"]);
+    }
+
+    #[test]
+    fn a_list_that_is_a_documented_default_is_read() {
+        let doc = "sizes (`list[int]`, *optional*, defaults to `[3, 2]`):\n    Some.\nsizes_of (`int`, defaults to 4):";
+        assert_eq!(list_default(doc, "sizes").unwrap(), "[3, 2]");
+        assert_eq!(list_default(doc, "sizes_of"), None);
+    }
+
+    #[test]
     fn text_in_brackets_is_no_shape() {
         assert_eq!(shape(DOC, "flag"), None);
+        assert_eq!(shape(DOC, "lengths"), None);
     }
 
     proptest::proptest! {

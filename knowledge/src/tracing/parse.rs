@@ -134,6 +134,14 @@ fn class(node: Node, text: &str) -> ClassFacts {
             _ => {}
         }
     }
+    if let Some(doc) = docstring(node, text) {
+        for field in &facts.fields {
+            let unset = field.default.as_deref() == Some("None");
+            if let Some(list) = documented::list_default(doc, &field.name).filter(|_| unset) {
+                facts.filled.entry(field.name.clone()).or_insert(list);
+            }
+        }
+    }
     facts
 }
 
@@ -200,8 +208,8 @@ fn parameter(node: Node, text: &str) -> Option<ParameterFacts> {
     })
 }
 
-fn docstring<'a>(function: Node, text: &'a str) -> Option<&'a str> {
-    let statement = function.child_by_field_name("body")?.named_child(0)?;
+fn docstring<'a>(definition: Node, text: &'a str) -> Option<&'a str> {
+    let statement = definition.child_by_field_name("body")?.named_child(0)?;
     let string = statement
         .named_child(0)
         .filter(|node| node.kind() == "string")?;
