@@ -123,6 +123,7 @@ values = { kind = "integer", low = 24, high = 128 }
                     line: 1,
                     function: "forward".into(),
                     code: "logits[:, -1, [self.yes_token_index]]".into(),
+                    ..Frame::default()
                 }],
                 ..JobError::default()
             }),

@@ -17,6 +17,7 @@ mod ids;
 mod inputs;
 mod longest;
 mod masks;
+mod merged;
 mod multiples;
 mod part;
 mod placeholders;
@@ -103,6 +104,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found.extend(agreement::candidates(card, plan, finding));
             found.extend(placeholders::alone(plan, finding));
             found.extend(inputs::whole_mask(plan, finding));
+            found.extend(merged::candidates(card, plan, finding));
             found.extend(placeholders::counted(card, plan, finding));
             found.extend(rotary::sections(card, plan, finding));
             found.extend(input_and_config(card, plan, finding));
