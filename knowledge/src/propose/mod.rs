@@ -7,6 +7,7 @@
 mod class;
 mod demands;
 mod documented;
+mod doubled;
 mod foreign;
 mod generation;
 pub(crate) mod inputs;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     candidate::{Candidate, searched},
-    placeholders::{SHORT, WORDS},
+    placeholders::{SHORT, WORDS, one_length},
     stated::{STATED, put_named},
     text,
 };
@@ -38,6 +38,14 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> O
         return None;
     }
     let wanted = all / rows;
+    // The example fits, and the other sizes do not.
+    if let Some(next) =
+        count(plan, sense).and_then(|before| one_length(plan, before, before * rows))
+    {
+        let reason = "a length that changes gives other features than the text has places for";
+        let provenance = searched(STATED, finding, reason);
+        return Some(Candidate::setting(next, "dims", provenance));
+    }
     let next = match count(plan, sense) {
         Some(before) if before == wanted => None,
         Some(_) => resize(plan, sense, wanted),

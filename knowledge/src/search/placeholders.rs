@@ -136,7 +136,7 @@ pub fn counted(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
 
 /// The plan whose example fits, and whose other sizes give another number of features than it has placeholders: the rows
 /// that the error counts are as many as the other size of the batch. Only what carries text stays free.
-fn one_length(plan: &PortPlan, count: u64, tokens: u64) -> Option<PortPlan> {
+pub(super) fn one_length(plan: &PortPlan, count: u64, tokens: u64) -> Option<PortPlan> {
     let other = plan.dims.get("batch")?.other?;
     if count == 0 || tokens != count * other {
         return None;
