@@ -39,11 +39,7 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
 }
 
 /// The plan without the ids that move nothing, with the mask of what is read in their place, and what that is.
-fn without(
-    card: &InterfaceCard,
-    plan: &PortPlan,
-    finding: &Finding,
-) -> Option<(PortPlan, String)> {
+fn without(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Option<(PortPlan, String)> {
     let name = finding
         .signature
         .0
