@@ -47,7 +47,7 @@ mod tests {
         let source = serde_json::json!({ "file": "any.py", "line": 1 });
         let input = |name: &str| serde_json::json!({ "name": name, "required": false, "shape": ["batch_size", "sequence_length"], "source": source });
         let card: InterfaceCard = serde_json::from_value(serde_json::json!({
-            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "audio",
+            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "speech",
             "config_class": { "name": "AnyConfig", "module": "any", "source": source },
             "config_fields": [], "attribute_map": {}, "sub_configs": {}, "modalities": [],
             "classes": [{ "name": "AnyModel", "module": "any", "task": "base", "source": source, "main_input": "input_values",

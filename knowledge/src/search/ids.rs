@@ -166,7 +166,7 @@ values = { kind = "integer", low = 24, high = 128 }
     #[test]
     fn listed_ids_move_into_the_small_vocabulary() {
         let card: InterfaceCard = serde_json::from_value(serde_json::json!({
-            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "audio",
+            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "speech",
             "config_class": {"name": "AnyConfig", "module": "any", "source": {"file": "any.py", "line": 1}},
             "config_fields": [{"name": "ending_codes", "default": [83, 45, 248]}],
             "attribute_map": {}, "sub_configs": {}, "classes": [], "modalities": ["text"]
@@ -176,7 +176,7 @@ values = { kind = "integer", low = 24, high = 128 }
             r#"
 schema = 1
 model_type = "any"
-family = "audio"
+family = "speech"
 library_version = "5.20.2"
 class = "AnyModel"
 module = "any"

@@ -81,7 +81,7 @@ mod tests {
     fn ids_that_features_replace_are_left_out_and_the_mask_is_that_of_the_features() {
         let source = serde_json::json!({ "file": "any.py", "line": 1 });
         let card: InterfaceCard = serde_json::from_value(serde_json::json!({
-            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "audio",
+            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "speech",
             "config_class": { "name": "AnyConfig", "module": "any", "source": source },
             "config_fields": [], "attribute_map": {}, "sub_configs": {}, "modalities": [],
             "classes": [{ "name": "AnyModel", "module": "any", "task": "base", "source": source, "main_input": "input_ids",
@@ -92,7 +92,7 @@ mod tests {
             r#"
 schema = 1
 model_type = "any"
-family = "audio"
+family = "speech"
 library_version = "5.20.2"
 class = "AnyModel"
 module = "any"

@@ -180,7 +180,7 @@ values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count
             "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "multimodal",
             "config_class": class, "config_fields": [], "attribute_map": {}, "classes": [], "modalities": ["text"],
             "sub_configs": { "audio_config": {
-                "config_class": class, "model_type": "any_audio",
+                "class": "AnyAudioConfig", "attribute_map": {},
                 "fields": [{ "name": "out_dim", "default": 64 }, { "name": "layers", "default": 2 }],
             } },
         }))

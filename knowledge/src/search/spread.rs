@@ -74,7 +74,7 @@ mod tests {
             r#"
 schema = 1
 model_type = "any"
-family = "audio"
+family = "speech"
 library_version = "5.20.2"
 class = "AnyModel"
 module = "any"
