@@ -296,13 +296,16 @@ pub struct JobError {
 }
 
 /// One line of a traceback.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
     pub file: String,
     pub line: u32,
     pub function: String,
     #[serde(default)]
     pub code: String,
+    /// The shapes of the tensors among the local variables, of the innermost frames.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tensors: BTreeMap<String, Vec<u64>>,
 }
 
 /// Where an artefact first differs from the library's model.

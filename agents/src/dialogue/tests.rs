@@ -90,6 +90,7 @@ fn the_source_around_the_error_is_part_of_the_question() {
             line: 7,
             function: "forward".into(),
             code: "return x".into(),
+            ..Frame::default()
         }],
         ..JobError::default()
     });

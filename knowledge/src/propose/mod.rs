@@ -7,6 +7,7 @@
 mod class;
 mod demands;
 mod documented;
+mod doubled;
 mod foreign;
 mod generation;
 pub(crate) mod inputs;
@@ -39,7 +40,7 @@ pub use generation::{GenerationError, cacheless, generation};
 pub(crate) use lists::{is_channels, is_depths};
 pub use refit::refit;
 pub(crate) use roles::{Role, role};
-pub(crate) use sizes::{HEAD_SIZE, WIDTH, portions};
+pub(crate) use sizes::{HEAD_SIZE, VOCABULARY, WIDTH, portions};
 pub(crate) use tokens::RESERVED;
 pub(crate) use tree::{Node, get, join, nodes, put, take};
 

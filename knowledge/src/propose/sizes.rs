@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::{
-    layers, lists, margins, mixed,
+    doubled, layers, lists, margins, mixed,
     roles::{Role, role},
     tokens::{RESERVED, TokenMap},
     tree::{Field, Node, join, put},
@@ -104,6 +104,7 @@ fn solve_node(node: &Node, shared: &Shared) -> BTreeMap<String, Value> {
     layers::per_layer(node, &mut found);
     mixed::mix(node, &mut found);
     lists::channels(node, shared.channels, &mut found);
+    doubled::shrink(node, &mut found);
     widths(node, shared, &mut found);
     levels(node, shared.image, &mut found);
     margins::shrink(node, shared.image, &mut found);

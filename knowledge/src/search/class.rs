@@ -92,15 +92,7 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
         .filter(without)
         .take(FEW)
         .filter_map(|class| {
-            let options = ProposeOptions {
-                class: Some(class.name.clone()),
-                ..ProposeOptions::default()
-            };
-            let mut next = propose(card, &options).ok()?;
-            // What was repaired on the way here holds for every class of the type.
-            let proposed = std::mem::replace(&mut next.config, plan.config.clone());
-            next.weights = plan.weights.clone();
-            let next = refit(card, next, &proposed);
+            let next = of(card, plan, class)?;
             let reason = format!("`{}` does not return `{field}`", class.name);
             Some(Candidate::setting(
                 next,
@@ -109,6 +101,18 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
             ))
         })
         .collect()
+}
+
+/// The plan of another class. What was repaired on the way here holds for every class of the type.
+pub fn of(card: &InterfaceCard, plan: &PortPlan, class: &ModelClass) -> Option<PortPlan> {
+    let options = ProposeOptions {
+        class: Some(class.name.clone()),
+        ..ProposeOptions::default()
+    };
+    let mut next = propose(card, &options).ok()?;
+    let proposed = std::mem::replace(&mut next.config, plan.config.clone());
+    next.weights = plan.weights.clone();
+    Some(refit(card, next, &proposed))
 }
 
 #[cfg(test)]

@@ -172,7 +172,7 @@ mod tests {
             file: "modeling.py".into(),
             line: *line,
             function: "forward".into(),
-            code: String::new(),
+            ..Frame::default()
         });
         place(&Finding {
             stage: Stage::Forward,

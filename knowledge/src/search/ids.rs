@@ -8,7 +8,7 @@ use super::{
     stated::{STATED, put_named},
     text,
 };
-use crate::propose::{RESERVED, get, join, nodes};
+use crate::propose::{RESERVED, VOCABULARY, get, join, nodes};
 
 /// How a name of an id ends.
 const ENDS: [&str; 3] = ["token_id", "token_index", "_token"];
@@ -46,6 +46,36 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> O
         put_named(card, &mut next.config, &path, Value::from(free.next()?));
     }
     let reason = format!("an id lies beyond the {size} of the small vocabulary");
+    (next != *plan).then(|| Candidate::setting(next, "config", searched(STATED, finding, reason)))
+}
+
+/// What torch says of an id beyond the rows of an embedding.
+const BEYOND: &str = "index out of range in self";
+
+/// The plan in which the lists of ids that the configuration declares lie within the small vocabulary, where an id lies
+/// beyond a table: the forward writes them over what was drawn.
+pub fn listed(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    if !text::said(finding).contains(BEYOND) {
+        return None;
+    }
+    let mut next = plan.clone();
+    for node in nodes(card) {
+        let lists = ["codes", "_ids", "tokens"];
+        let named = |name: &str| lists.iter().any(|end| name.ends_with(end));
+        for field in node.fields.iter().filter(|field| named(&field.name)) {
+            let path = join(&node.path, &field.name);
+            let set = get(&plan.config, &path).unwrap_or(&field.default);
+            let ids: Option<Vec<u64>> = set
+                .as_array()
+                .and_then(|ids| ids.iter().map(Value::as_u64).collect());
+            let Some(ids) = ids.filter(|ids| ids.iter().any(|id| *id >= VOCABULARY)) else {
+                continue;
+            };
+            let small: Vec<u64> = ids.iter().map(|id| id % VOCABULARY).collect();
+            put_named(card, &mut next.config, &path, Value::from(small));
+        }
+    }
+    let reason = "ids that the configuration lists lie beyond the small vocabulary";
     (next != *plan).then(|| Candidate::setting(next, "config", searched(STATED, finding, reason)))
 }
 
@@ -123,6 +153,7 @@ values = { kind = "integer", low = 24, high = 128 }
                     line: 1,
                     function: "forward".into(),
                     code: "logits[:, -1, [self.yes_token_index]]".into(),
+                    ..Frame::default()
                 }],
                 ..JobError::default()
             }),
@@ -130,5 +161,51 @@ values = { kind = "integer", low = 24, high = 128 }
         };
         let found = candidates(&card, &plan, &finding).unwrap();
         assert_eq!(found.plan.config["yes_token_index"], Value::from(23));
+    }
+
+    #[test]
+    fn listed_ids_move_into_the_small_vocabulary() {
+        let card: InterfaceCard = serde_json::from_value(serde_json::json!({
+            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "speech",
+            "config_class": {"name": "AnyConfig", "module": "any", "source": {"file": "any.py", "line": 1}},
+            "config_fields": [{"name": "ending_codes", "default": [83, 45, 248]}],
+            "attribute_map": {}, "sub_configs": {}, "classes": [], "modalities": ["text"]
+        }))
+        .unwrap();
+        let plan = PortPlan::from_toml(
+            r#"
+schema = 1
+model_type = "any"
+family = "speech"
+library_version = "5.20.2"
+class = "AnyModel"
+module = "any"
+config_class = "AnyConfig"
+task = "base"
+weights = { seed = 0, gain = 1.0 }
+
+[dims]
+batch = { example = 2, other = 3 }
+
+[[inputs]]
+name = "input_ids"
+dtype = "int64"
+shape = ["batch"]
+modality = "text"
+values = { kind = "integer", low = 24, high = 99 }
+"#,
+        )
+        .unwrap();
+        let finding = Finding {
+            stage: Stage::Forward,
+            backend: None,
+            signature: Signature::phrase("x"),
+            message: BEYOND.into(),
+            error: None,
+            hint: None,
+        };
+        let found = listed(&card, &plan, &finding).unwrap();
+        let set = get(&found.plan.config, "ending_codes");
+        assert_eq!(set, Some(&serde_json::json!([83, 45, 120])));
     }
 }

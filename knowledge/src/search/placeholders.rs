@@ -18,7 +18,7 @@ use crate::propose::{
 };
 
 /// The senses by the words with which the library names them; what names none is about every sense.
-const WORDS: [(&str, &[&str]); 3] = [
+pub(super) const WORDS: [(&str, &[&str]); 3] = [
     ("image", &["Image", "image", "Multimodal", "placeholder"]),
     ("video", &["Video", "video", "Multimodal", "placeholder"]),
     (
@@ -31,7 +31,7 @@ const WORDS: [(&str, &[&str]); 3] = [
 const MANY: u64 = 1024;
 
 /// What torch says where features are fewer than placeholders and the library has not counted them before.
-const SHORT: &str = "source < number of ones in mask";
+pub(super) const SHORT: &str = "source < number of ones in mask";
 
 /// Plans with fewer placeholders, where the error does not say how many features there are.
 fn fewer(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
@@ -136,7 +136,7 @@ pub fn counted(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
 
 /// The plan whose example fits, and whose other sizes give another number of features than it has placeholders: the rows
 /// that the error counts are as many as the other size of the batch. Only what carries text stays free.
-fn one_length(plan: &PortPlan, count: u64, tokens: u64) -> Option<PortPlan> {
+pub(super) fn one_length(plan: &PortPlan, count: u64, tokens: u64) -> Option<PortPlan> {
     let other = plan.dims.get("batch")?.other?;
     if count == 0 || tokens != count * other {
         return None;

@@ -134,6 +134,7 @@ mod tests {
             line: 1,
             function: "f".into(),
             code: code.into(),
+            ..Frame::default()
         };
         let plumbing = format!("/env/{PLUMBING}");
         let frames = [

@@ -35,7 +35,7 @@ fn frame(file: &str, line: u32) -> Frame {
         file: file.into(),
         line,
         function: "forward".into(),
-        code: String::new(),
+        ..Frame::default()
     }
 }
 

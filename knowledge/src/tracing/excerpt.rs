@@ -107,7 +107,7 @@ fn frame(line: &str) -> Option<Frame> {
         file: file.to_owned(),
         line: number.parse().ok()?,
         function: function.to_owned(),
-        code: String::new(),
+        ..Frame::default()
     })
 }
 

@@ -52,3 +52,13 @@ def test_an_error_whose_message_cannot_be_read_is_still_described():
         raise Broken
 
     assert "RuntimeError" in raised(action)["message"]
+
+
+def test_the_shapes_of_local_tensors_are_told():
+    import torch
+
+    def action():
+        features = torch.zeros(2, 30, 64)
+        raise ValueError(f"features: {features.shape[0]}")
+
+    assert raised(action)["frames"][-1]["tensors"] == {"features": [2, 30, 64]}

@@ -126,6 +126,17 @@ def test_introspection_reads_classes_and_defaults(server, tmp_path):
     assert read["sub_configs"]["vision_config"]["defaults"]["image_size"] == 224
 
 
+def test_a_skillset_that_is_called_like_an_absent_library_does_not_pass_for_it(server, tmp_path):
+    code = (
+        "import importlib.util\n"
+        "from . import TYPE\n"
+        "def test_absent(): assert TYPE and importlib.util.find_spec('xlstm') is None\n"
+    )
+    folder = skillset(tmp_path / "xlstm", __init__="TYPE = 'xlstm'\n", test_skillset=code)
+    report = answer(server, "absent", {"kind": "pytest", "skillset": str(folder)}, tmp_path)["ok"]
+    assert report["passed"] == 1, report["messages"]
+
+
 def test_pytest_counts_and_keeps_the_messages(server, tmp_path):
     code = (
         "import pytest\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import xml.etree.ElementTree as ElementTree
 
-from portwright_worker import errors
+from portwright_worker import errors, skillsets
 
 REPORT = "junit.xml"
 # Some tests failed, none were collected: a report is still there to read.
@@ -17,12 +17,20 @@ def run(job: dict, work: str) -> dict:
 
     errors.now("test")
     report = os.path.join(work, REPORT)
+    folder = within(job["skillset"], work)
     # A subprocess of a test must not write beside the sources either: the skillset's folder is read-only.
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     code = pytest.main(
         [
-            job["skillset"],
-            f"--rootdir={job['skillset']}",
+            folder,
+            f"--rootdir={folder}",
+            # Imported as `skillsets.NAME`, with nothing of its parent's folder on the path: a type may be called like
+            # an optional library, which the models would believe to be installed.
+            "--import-mode=importlib",
+            "-o",
+            "consider_namespace_packages=true",
+            "-o",
+            f"pythonpath={os.path.dirname(os.path.dirname(folder))}",
             f"--junitxml={report}",
             f"--basetemp={os.path.join(work, '.worker', 'pytest')}",
             "-p",
@@ -35,6 +43,15 @@ def run(job: dict, work: str) -> dict:
     if code not in READABLE:
         raise RuntimeError(f"pytest ended with {int(code)} ({getattr(code, 'name', 'unknown')}); the log says why")
     return read(report)
+
+
+def within(skillset: str, work: str) -> str:
+    """The skillset's folder, below a folder that is called as it is for a person: `from skillsets.bert import load`."""
+    holder, name = os.path.split(os.path.normpath(skillset))
+    link = os.path.join(work, ".worker", skillsets.PARENT)
+    os.makedirs(os.path.dirname(link), exist_ok=True)
+    os.symlink(holder, link)
+    return os.path.join(link, name)
 
 
 def read(report: str) -> dict:

@@ -1,0 +1,70 @@
+//! What a decoder reads, where the forward goes on with nothing in its place: an encoder's input alone is no input of the
+//! decoder, and a forward need not check for it.
+
+use portwright_core::{Finding, InterfaceCard, PortPlan};
+
+use super::{
+    candidate::{Candidate, searched},
+    stated::STATED,
+    text,
+};
+use crate::propose::more_input;
+
+/// How the names of what a decoder reads begin; its embeddings stand for them.
+const READS: &str = "decoder_input";
+const EMBEDS: &str = "embeds";
+const NOTHING: &str = "'NoneType' object";
+
+pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    if !text::said(finding).contains(NOTHING) {
+        return None;
+    }
+    let reads = |name: &str| name.starts_with(READS) && !name.ends_with(EMBEDS);
+    if plan.inputs.iter().any(|input| reads(&input.name)) {
+        return None;
+    }
+    let class = card.class(&plan.class)?;
+    let input = class.inputs.iter().find(|input| reads(&input.name))?;
+    let next = more_input(card, plan, &input.name)?;
+    let reason = format!("`{}` is what the decoder reads", input.name);
+    let key = format!("inputs.{}", input.name);
+    Some(Candidate::setting(
+        next,
+        &key,
+        searched(STATED, finding, reason),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use portwright_core::{Signature, Stage};
+
+    use super::*;
+    use crate::propose::{ProposeOptions, propose};
+
+    #[test]
+    fn a_decoder_that_was_given_nothing_gets_its_input() {
+        let source = serde_json::json!({ "file": "any.py", "line": 1 });
+        let input = |name: &str| serde_json::json!({ "name": name, "required": false, "shape": ["batch_size", "sequence_length"], "source": source });
+        let card: InterfaceCard = serde_json::from_value(serde_json::json!({
+            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "speech",
+            "config_class": { "name": "AnyConfig", "module": "any", "source": source },
+            "config_fields": [], "attribute_map": {}, "sub_configs": {}, "modalities": [],
+            "classes": [{ "name": "AnyModel", "module": "any", "task": "base", "source": source, "main_input": "input_values",
+                "inputs": [input("input_values"), input("decoder_input_values")] }],
+        }))
+        .unwrap();
+        let mut plan = propose(&card, &ProposeOptions::default()).unwrap();
+        plan.inputs.retain(|input| input.name == "input_values");
+        let finding = Finding {
+            stage: Stage::Forward,
+            backend: None,
+            signature: Signature::phrase("x"),
+            message: "AttributeError: 'NoneType' object has no attribute 'shape'".into(),
+            error: None,
+            hint: None,
+        };
+        let found = candidates(&card, &plan, &finding).unwrap().plan;
+        assert!(found.input("decoder_input_values").is_some());
+    }
+}
