@@ -33,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+pub(crate) use foreign::SMALL as FOREIGN_SMALL;
 pub use generation::{GenerationError, cacheless, generation};
 pub(crate) use lists::{is_channels, is_depths};
 pub use refit::refit;

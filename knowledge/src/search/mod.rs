@@ -15,6 +15,7 @@ mod frontier;
 mod groups;
 mod ids;
 mod inputs;
+mod keyed;
 mod longest;
 mod masks;
 mod multiples;
@@ -73,7 +74,8 @@ pub fn candidates(
 fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     match finding.stage {
         Stage::Instantiate => {
-            let mut found = stated::candidates(card, plan, finding);
+            let mut found = keyed::candidates(card, plan, finding);
+            found.extend(stated::candidates(card, plan, finding));
             found.extend(agreement::candidates(card, plan, finding));
             found.extend(rotary::kinds(card, plan, finding));
             found.extend(rotary::sections(card, plan, finding));
