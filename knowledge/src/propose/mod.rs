@@ -38,7 +38,7 @@ pub use generation::{GenerationError, cacheless, generation};
 pub(crate) use lists::{is_channels, is_depths};
 pub use refit::refit;
 pub(crate) use roles::{Role, role};
-pub(crate) use sizes::{HEAD_SIZE, WIDTH, portions};
+pub(crate) use sizes::{HEAD_SIZE, OTHER_WIDTH, WIDTH, portions};
 pub(crate) use tokens::RESERVED;
 pub(crate) use tree::{Node, get, join, nodes, put, take};
 

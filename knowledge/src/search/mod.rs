@@ -21,6 +21,7 @@ mod masks;
 mod multiples;
 mod part;
 mod placeholders;
+mod proportion;
 mod random;
 mod rotary;
 mod stated;
@@ -103,6 +104,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found.extend(masks::candidates(plan, finding));
             found.extend(groups::candidates(card, plan, finding));
             found.extend(agreement::candidates(card, plan, finding));
+            found.extend(placeholders::not_handed_on(plan, finding));
             found.extend(placeholders::alone(plan, finding));
             found.extend(inputs::whole_mask(plan, finding));
             found.extend(placeholders::counted(card, plan, finding));
@@ -130,6 +132,7 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     found.extend(inputs::width(plan, finding));
     found.extend(inputs::within(plan, finding));
     found.extend(inputs::length(plan, finding));
+    found.extend(proportion::candidates(plan, finding));
     found.extend(config::product(plan, finding));
     found.extend(inputs::named(card, plan, finding).into_iter().take(1));
     found.extend(inputs::rank(plan, finding).into_iter().take(2));

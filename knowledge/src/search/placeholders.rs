@@ -13,7 +13,7 @@ use super::{
     text,
 };
 use crate::propose::{
-    Node, WIDTH, get, join, nodes,
+    Node, OTHER_WIDTH, WIDTH, get, join, nodes,
     senses::placeholders::{count, insert, resize, without},
 };
 
@@ -29,6 +29,9 @@ const WORDS: [(&str, &[&str]); 3] = [
 
 /// More features than a small image gives.
 const MANY: u64 = 1024;
+
+/// The width of what a small part hands over where nothing ties it to the width of the text.
+const NARROW: u64 = OTHER_WIDTH;
 
 /// What torch says where features are fewer than placeholders and the library has not counted them before.
 const SHORT: &str = "source < number of ones in mask";
@@ -72,6 +75,14 @@ pub fn counted(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
     };
     if tokens == features {
         return handed_over(card, plan, finding, line);
+    }
+    // Features that were laid out in rows of the text's width are fewer or more than the placeholders where each had
+    // another width.
+    if tokens > 0 && features == tokens * NARROW {
+        let found = handed_over(card, plan, finding, line);
+        if !found.is_empty() {
+            return found;
+        }
     }
     let batch = plan.dims.get("batch").map_or(1, |dim| dim.example).max(1);
     let mut found: Vec<Candidate> = shared(plan, finding, line, tokens).into_iter().collect();
@@ -205,7 +216,8 @@ fn handed_over(
         for node in all.iter().filter(|node| node.path.contains(part)) {
             for field in node.fields.iter().filter(|field| {
                 let name = &field.name;
-                name.starts_with("out") && field.default.is_number() && is_size(name)
+                let over = name.starts_with("out") || name.contains("proj");
+                over && field.default.is_number() && is_size(name)
             }) {
                 let path = join(&node.path, &field.name);
                 put_named(card, &mut next.config, &path, Value::from(width));
@@ -224,6 +236,26 @@ fn is_size(name: &str) -> bool {
     ["dim", "size", "hidden"]
         .iter()
         .any(|part| name.contains(part))
+}
+
+/// The plan without the sense of an input that the error says another input is required for, though the plan gives that
+/// other one: the code does not hand it on to where it is needed, so nothing can be given for this sense.
+pub fn not_handed_on(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    let said = text::said(finding);
+    let (before, after) = said.split_once(" is required when ")?;
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let required = before.trim_end_matches('`').rsplit(|c| !word(c)).next()?;
+    let beside = plan
+        .inputs
+        .iter()
+        .find(|spec| spec.name != required && text::names(after, &spec.name))?;
+    plan.input(required)?;
+    let sense = beside.modality.clone();
+    let mut next = without(plan, &sense)?;
+    next.inputs.retain(|spec| spec.modality != sense);
+    let reason = format!("`{required}` is given, and the code does not hand it on");
+    let provenance = searched(STATED, finding, reason);
+    Some(Candidate::setting(next, "inputs.sense", provenance))
 }
 
 /// The plan without its video, where images and videos have the same placeholders: the model then writes the features of
@@ -354,6 +386,54 @@ values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count
         assert_eq!(found[0].plan.config["audio_config"]["output_dim"], 64);
         let mut all = crate::search::candidates(&card, &plan, &finding(text), &[]);
         assert_eq!(all.remove(0).plan.config["audio_config"]["output_dim"], 64);
+    }
+
+    #[test]
+    fn a_sense_whose_required_input_is_given_and_not_handed_on_is_left_out() {
+        let mut plan = plan();
+        for (name, modality) in [
+            ("pixel_values_videos", "video"),
+            ("frames_per_video", "control"),
+        ] {
+            let mut spec = plan.inputs[0].clone();
+            spec.name = name.into();
+            spec.modality = modality.into();
+            plan.inputs.push(spec);
+        }
+        let text = "ValueError: `frames_per_video` is required when passing `pixel_values_videos`.";
+        let next = not_handed_on(&plan, &finding(text)).unwrap().plan;
+        let names: Vec<&str> = next.inputs.iter().map(|spec| spec.name.as_str()).collect();
+        assert_eq!(names, ["input_ids"]);
+        assert_eq!(runs(&next), [(1, 4)]);
+        plan.inputs.pop();
+        assert!(not_handed_on(&plan, &finding(text)).is_none());
+    }
+
+    #[test]
+    fn features_of_another_width_than_the_text_are_handed_over_with_its_width() {
+        let mut card = card();
+        let source = serde_json::json!({"file": "any.py", "line": 1});
+        let nested = |fields: serde_json::Value| serde_json::json!({"class": "InnerConfig", "fields": fields, "attribute_map": {}});
+        card.sub_configs = serde_json::from_value(serde_json::json!({
+            "vision_config": nested(serde_json::json!([
+                {"name": "projection_dim", "default": 2048, "source": source},
+                {"name": "model_type", "default": "inner_vision"},
+            ])),
+            "text_config": nested(serde_json::json!([
+                {"name": "hidden_size", "default": 4096, "source": source},
+                {"name": "model_type", "default": "inner_text"},
+            ])),
+        }))
+        .unwrap();
+        let mut plan = plan();
+        let config = serde_json::json!({
+            "vision_config": {"model_type": "inner_vision", "projection_dim": 32},
+            "text_config": {"model_type": "inner_text", "hidden_size": 64},
+        });
+        plan.config = config.as_object().unwrap().clone();
+        let text = "Image features and image tokens do not match, tokens: 8, features: 256";
+        let found = counted(&card, &plan, &finding(text));
+        assert_eq!(found[0].plan.config["vision_config"]["projection_dim"], 64);
     }
 
     #[test]
