@@ -2,7 +2,7 @@
 
 use portwright_core::{
     Finding, InterfaceCard, PortPlan,
-    plan::{Axis, Values},
+    plan::{Axis, Dtype, Values},
 };
 
 use serde_json::Value;
@@ -74,7 +74,9 @@ pub fn counted(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
         return Vec::new();
     };
     if tokens == features {
-        return handed_over(card, plan, finding, line);
+        let mut found: Vec<Candidate> = flags(card, plan, finding, line).into_iter().collect();
+        found.extend(handed_over(card, plan, finding, line));
+        return found;
     }
     // Features that were laid out in rows of the text's width are fewer or more than the placeholders where each had
     // another width.
@@ -91,6 +93,7 @@ pub fn counted(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
         // Where the error counts the plan's own placeholders it also counts the features right.
         let own: u64 = WORDS
             .iter()
+            .filter(|(_, words)| words.iter().any(|word| line.contains(word)))
             .filter_map(|(sense, _)| count(plan, sense))
             .sum();
         let axis = if tokens > 0 && tokens == own * batch {
@@ -184,6 +187,31 @@ fn shared(plan: &PortPlan, finding: &Finding, line: &str, tokens: u64) -> Option
     let reason = "videos have the placeholders of images between marks of their own";
     let provenance = searched(STATED, finding, reason);
     (next != *plan).then(|| Candidate::setting(next, "inputs.input_ids.values.runs", provenance))
+}
+
+/// A mask over the frames of a sound picks the features that are there, which only flags do: whole numbers pick rows of
+/// features, as many times as the mask has places. Where no processor showed what it makes, the mask may be either.
+fn flags(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+    line: &str,
+) -> Option<Candidate> {
+    let mut next = plan.clone();
+    let mask = next.inputs.iter_mut().find(|spec| {
+        let sound = ["audio", "feature"]
+            .iter()
+            .any(|word| spec.name.contains(word));
+        sound && spec.name.ends_with("mask") && spec.dtype == Dtype::Int64
+    })?;
+    if !line.contains("Audio") || card.processed.contains_key(&mask.name) {
+        return None;
+    }
+    mask.dtype = Dtype::Bool;
+    let reason = format!("`{}` may have to be flags", mask.name);
+    let key = format!("inputs.{}.dtype", mask.name);
+    let provenance = searched(STATED, finding, reason);
+    Some(Candidate::setting(next, &key, provenance))
 }
 
 /// As many features as placeholders do not fit where each has another width than a token: what the part for the sense
@@ -386,6 +414,22 @@ values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count
         assert_eq!(found[0].plan.config["audio_config"]["output_dim"], 64);
         let mut all = crate::search::candidates(&card, &plan, &finding(text), &[]);
         assert_eq!(all.remove(0).plan.config["audio_config"]["output_dim"], 64);
+    }
+
+    #[test]
+    fn a_mask_that_picks_features_becomes_flags() {
+        let mut plan = plan();
+        let mut mask = plan.inputs[0].clone();
+        mask.name = "input_features_mask".into();
+        mask.values = Values::Constant { value: 1.0 };
+        plan.inputs.push(mask);
+        let text = "Audio features and audio tokens do not match, tokens: 26, features: 26";
+        let found = counted(&card(), &plan, &finding(text));
+        let mask = found[0].plan.input("input_features_mask").unwrap();
+        assert_eq!(mask.dtype, Dtype::Bool);
+        let all = crate::search::candidates(&card(), &plan, &finding(text), &[]);
+        let mask = all[0].plan.input("input_features_mask").unwrap();
+        assert_eq!(mask.dtype, Dtype::Bool);
     }
 
     #[test]
