@@ -104,7 +104,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found.extend(masks::candidates(plan, finding));
             found.extend(groups::candidates(card, plan, finding));
             found.extend(agreement::candidates(card, plan, finding));
-            found.extend(placeholders::not_handed_on(plan, finding));
+            found.extend(placeholders::not_handed_on(card, plan, finding));
             found.extend(placeholders::alone(plan, finding));
             found.extend(inputs::whole_mask(plan, finding));
             found.extend(placeholders::counted(card, plan, finding));

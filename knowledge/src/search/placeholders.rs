@@ -267,8 +267,13 @@ fn is_size(name: &str) -> bool {
 }
 
 /// The plan without the sense of an input that the error says another input is required for, though the plan gives that
-/// other one: the code does not hand it on to where it is needed, so nothing can be given for this sense.
-pub fn not_handed_on(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+/// other one, or its class takes none of that name: it does not get to where it is needed, so nothing can be given for
+/// this sense.
+pub fn not_handed_on(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+) -> Option<Candidate> {
     let said = text::said(finding);
     let (before, after) = said.split_once(" is required when ")?;
     let word = |c: char| c.is_alphanumeric() || c == '_';
@@ -277,11 +282,15 @@ pub fn not_handed_on(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
         .inputs
         .iter()
         .find(|spec| spec.name != required && text::names(after, &spec.name))?;
-    plan.input(required)?;
+    let class = card.class(&plan.class);
+    let takes = class.is_some_and(|class| class.inputs.iter().any(|it| it.name == required));
+    if takes && plan.input(required).is_none() {
+        return None;
+    }
     let sense = beside.modality.clone();
     let mut next = without(plan, &sense)?;
     next.inputs.retain(|spec| spec.modality != sense);
-    let reason = format!("`{required}` is given, and the code does not hand it on");
+    let reason = format!("`{required}` does not get to where it is required");
     let provenance = searched(STATED, finding, reason);
     Some(Candidate::setting(next, "inputs.sense", provenance))
 }
@@ -445,12 +454,21 @@ values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count
             plan.inputs.push(spec);
         }
         let text = "ValueError: `frames_per_video` is required when passing `pixel_values_videos`.";
-        let next = not_handed_on(&plan, &finding(text)).unwrap().plan;
+        let mut card = card();
+        let source = serde_json::json!({"file": "any.py", "line": 1});
+        card.classes = serde_json::from_value(serde_json::json!([{
+            "name": "AnyModel", "module": "any", "task": "base", "main_input": "input_ids", "source": source,
+            "inputs": [{"name": "frames_per_video", "required": false, "source": source}],
+        }]))
+        .unwrap();
+        let next = not_handed_on(&card, &plan, &finding(text)).unwrap().plan;
         let names: Vec<&str> = next.inputs.iter().map(|spec| spec.name.as_str()).collect();
         assert_eq!(names, ["input_ids"]);
         assert_eq!(runs(&next), [(1, 4)]);
         plan.inputs.pop();
-        assert!(not_handed_on(&plan, &finding(text)).is_none());
+        assert!(not_handed_on(&card, &plan, &finding(text)).is_none());
+        card.classes[0].inputs.clear();
+        assert!(not_handed_on(&card, &plan, &finding(text)).is_some());
     }
 
     #[test]
