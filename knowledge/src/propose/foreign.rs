@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::tree::{Node, get, join, put};
 
 /// A tiny stack of attention over patches, which is what the large ones are.
-const SMALL: &str = "test_vit";
+pub const SMALL: &str = "test_vit";
 
 /// Words by which a name says that its model is large.
 const LARGE: [&str; 3] = ["large", "huge", "giant"];

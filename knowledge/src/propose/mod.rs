@@ -36,11 +36,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+pub(crate) use foreign::SMALL as FOREIGN_SMALL;
 pub use generation::{GenerationError, cacheless, generation};
 pub(crate) use lists::{is_channels, is_depths};
 pub use refit::refit;
 pub(crate) use roles::{Role, role};
-pub(crate) use sizes::{HEAD_SIZE, VOCABULARY, WIDTH, portions};
+pub(crate) use sizes::{HEAD_SIZE, OTHER_WIDTH, VOCABULARY, WIDTH, portions};
 pub(crate) use tokens::RESERVED;
 pub(crate) use tree::{Node, get, join, nodes, put, take};
 

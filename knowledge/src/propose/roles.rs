@@ -28,7 +28,7 @@ pub enum Role {
     Other,
 }
 
-const WIDTHS: [&str; 24] = [
+const WIDTHS: [&str; 25] = [
     "hidden_size",
     "hidden_dim",
     "hidden_channels",
@@ -44,6 +44,7 @@ const WIDTHS: [&str; 24] = [
     "model_dim",
     "projection_dim",
     "proj_dim",
+    "proj_dims",
     "projection_size",
     "proj_size",
     "pooler_output_size",

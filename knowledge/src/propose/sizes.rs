@@ -14,7 +14,7 @@ use super::{
 /// The hidden width of a small model: divisible by every head count and group count in use.
 pub const WIDTH: u64 = 64;
 /// A width that differs from the hidden one, so that a mix-up of two shows as an error.
-const OTHER_WIDTH: u64 = 32;
+pub const OTHER_WIDTH: u64 = 32;
 const FEED_FORWARD: u64 = 128;
 const EXPERT_FEED_FORWARD: u64 = 48;
 const HEADS: u64 = 4;

@@ -17,12 +17,14 @@ mod groups;
 mod ids;
 mod inputs;
 mod instead;
+mod keyed;
 mod longest;
 mod masks;
 mod merged;
 mod multiples;
 mod part;
 mod placeholders;
+mod proportion;
 mod random;
 mod rotary;
 mod scales;
@@ -80,7 +82,8 @@ pub fn candidates(
 fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     match finding.stage {
         Stage::Instantiate => {
-            let mut found = stated::candidates(card, plan, finding);
+            let mut found = keyed::candidates(card, plan, finding);
+            found.extend(stated::candidates(card, plan, finding));
             found.extend(tables::candidates(card, plan, finding));
             found.extend(agreement::candidates(card, plan, finding));
             found.extend(rotary::kinds(card, plan, finding));
@@ -115,6 +118,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found.extend(decoder::candidates(card, plan, finding));
             found.extend(groups::candidates(card, plan, finding));
             found.extend(agreement::candidates(card, plan, finding));
+            found.extend(placeholders::not_handed_on(card, plan, finding));
             found.extend(placeholders::alone(plan, finding));
             found.extend(inputs::whole_mask(plan, finding));
             found.extend(merged::candidates(card, plan, finding));
@@ -144,6 +148,7 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     found.extend(inputs::width(plan, finding));
     found.extend(inputs::within(plan, finding));
     found.extend(inputs::length(plan, finding));
+    found.extend(proportion::candidates(plan, finding));
     found.extend(config::product(plan, finding));
     found.extend(inputs::named(card, plan, finding).into_iter().take(1));
     found.extend(inputs::rank(plan, finding).into_iter().take(2));

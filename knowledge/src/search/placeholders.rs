@@ -2,7 +2,7 @@
 
 use portwright_core::{
     Finding, InterfaceCard, PortPlan,
-    plan::{Axis, Values},
+    plan::{Axis, Dtype, Values},
 };
 
 use serde_json::Value;
@@ -13,7 +13,7 @@ use super::{
     text,
 };
 use crate::propose::{
-    Node, WIDTH, get, join, nodes,
+    Node, OTHER_WIDTH, WIDTH, get, join, nodes,
     senses::placeholders::{count, insert, resize, without},
 };
 
@@ -29,6 +29,9 @@ pub(super) const WORDS: [(&str, &[&str]); 3] = [
 
 /// More features than a small image gives.
 const MANY: u64 = 1024;
+
+/// The width of what a small part hands over where nothing ties it to the width of the text.
+const NARROW: u64 = OTHER_WIDTH;
 
 /// What torch says where features are fewer than placeholders and the library has not counted them before.
 pub(super) const SHORT: &str = "source < number of ones in mask";
@@ -71,7 +74,17 @@ pub fn counted(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
         return Vec::new();
     };
     if tokens == features {
-        return handed_over(card, plan, finding, line);
+        let mut found: Vec<Candidate> = flags(card, plan, finding, line).into_iter().collect();
+        found.extend(handed_over(card, plan, finding, line));
+        return found;
+    }
+    // Features that were laid out in rows of the text's width are fewer or more than the placeholders where each had
+    // another width.
+    if tokens > 0 && features == tokens * NARROW {
+        let found = handed_over(card, plan, finding, line);
+        if !found.is_empty() {
+            return found;
+        }
     }
     let batch = plan.dims.get("batch").map_or(1, |dim| dim.example).max(1);
     let mut found: Vec<Candidate> = shared(plan, finding, line, tokens).into_iter().collect();
@@ -80,6 +93,7 @@ pub fn counted(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
         // Where the error counts the plan's own placeholders it also counts the features right.
         let own: u64 = WORDS
             .iter()
+            .filter(|(_, words)| words.iter().any(|word| line.contains(word)))
             .filter_map(|(sense, _)| count(plan, sense))
             .sum();
         let axis = if tokens > 0 && tokens == own * batch {
@@ -175,6 +189,31 @@ fn shared(plan: &PortPlan, finding: &Finding, line: &str, tokens: u64) -> Option
     (next != *plan).then(|| Candidate::setting(next, "inputs.input_ids.values.runs", provenance))
 }
 
+/// A mask over the frames of a sound picks the features that are there, which only flags do: whole numbers pick rows of
+/// features, as many times as the mask has places. Where no processor showed what it makes, the mask may be either.
+fn flags(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+    line: &str,
+) -> Option<Candidate> {
+    let mut next = plan.clone();
+    let mask = next.inputs.iter_mut().find(|spec| {
+        let sound = ["audio", "feature"]
+            .iter()
+            .any(|word| spec.name.contains(word));
+        sound && spec.name.ends_with("mask") && spec.dtype == Dtype::Int64
+    })?;
+    if !line.contains("Audio") || card.processed.contains_key(&mask.name) {
+        return None;
+    }
+    mask.dtype = Dtype::Bool;
+    let reason = format!("`{}` may have to be flags", mask.name);
+    let key = format!("inputs.{}.dtype", mask.name);
+    let provenance = searched(STATED, finding, reason);
+    Some(Candidate::setting(next, &key, provenance))
+}
+
 /// As many features as placeholders do not fit where each has another width than a token: what the part for the sense
 /// hands over gets the width of the text.
 fn handed_over(
@@ -205,7 +244,8 @@ fn handed_over(
         for node in all.iter().filter(|node| node.path.contains(part)) {
             for field in node.fields.iter().filter(|field| {
                 let name = &field.name;
-                name.starts_with("out") && field.default.is_number() && is_size(name)
+                let over = name.starts_with("out") || name.contains("proj");
+                over && field.default.is_number() && is_size(name)
             }) {
                 let path = join(&node.path, &field.name);
                 put_named(card, &mut next.config, &path, Value::from(width));
@@ -224,6 +264,35 @@ fn is_size(name: &str) -> bool {
     ["dim", "size", "hidden"]
         .iter()
         .any(|part| name.contains(part))
+}
+
+/// The plan without the sense of an input that the error says another input is required for, though the plan gives that
+/// other one, or its class takes none of that name: it does not get to where it is needed, so nothing can be given for
+/// this sense.
+pub fn not_handed_on(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+) -> Option<Candidate> {
+    let said = text::said(finding);
+    let (before, after) = said.split_once(" is required when ")?;
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let required = before.trim_end_matches('`').rsplit(|c| !word(c)).next()?;
+    let beside = plan
+        .inputs
+        .iter()
+        .find(|spec| spec.name != required && text::names(after, &spec.name))?;
+    let class = card.class(&plan.class);
+    let takes = class.is_some_and(|class| class.inputs.iter().any(|it| it.name == required));
+    if takes && plan.input(required).is_none() {
+        return None;
+    }
+    let sense = beside.modality.clone();
+    let mut next = without(plan, &sense)?;
+    next.inputs.retain(|spec| spec.modality != sense);
+    let reason = format!("`{required}` does not get to where it is required");
+    let provenance = searched(STATED, finding, reason);
+    Some(Candidate::setting(next, "inputs.sense", provenance))
 }
 
 /// The plan without its video, where images and videos have the same placeholders: the model then writes the features of
@@ -354,6 +423,79 @@ values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count
         assert_eq!(found[0].plan.config["audio_config"]["output_dim"], 64);
         let mut all = crate::search::candidates(&card, &plan, &finding(text), &[]);
         assert_eq!(all.remove(0).plan.config["audio_config"]["output_dim"], 64);
+    }
+
+    #[test]
+    fn a_mask_that_picks_features_becomes_flags() {
+        let mut plan = plan();
+        let mut mask = plan.inputs[0].clone();
+        mask.name = "input_features_mask".into();
+        mask.values = Values::Constant { value: 1.0 };
+        plan.inputs.push(mask);
+        let text = "Audio features and audio tokens do not match, tokens: 26, features: 26";
+        let found = counted(&card(), &plan, &finding(text));
+        let mask = found[0].plan.input("input_features_mask").unwrap();
+        assert_eq!(mask.dtype, Dtype::Bool);
+        let all = crate::search::candidates(&card(), &plan, &finding(text), &[]);
+        let mask = all[0].plan.input("input_features_mask").unwrap();
+        assert_eq!(mask.dtype, Dtype::Bool);
+    }
+
+    #[test]
+    fn a_sense_whose_required_input_is_given_and_not_handed_on_is_left_out() {
+        let mut plan = plan();
+        for (name, modality) in [
+            ("pixel_values_videos", "video"),
+            ("frames_per_video", "control"),
+        ] {
+            let mut spec = plan.inputs[0].clone();
+            spec.name = name.into();
+            spec.modality = modality.into();
+            plan.inputs.push(spec);
+        }
+        let text = "ValueError: `frames_per_video` is required when passing `pixel_values_videos`.";
+        let mut card = card();
+        let source = serde_json::json!({"file": "any.py", "line": 1});
+        card.classes = serde_json::from_value(serde_json::json!([{
+            "name": "AnyModel", "module": "any", "task": "base", "main_input": "input_ids", "source": source,
+            "inputs": [{"name": "frames_per_video", "required": false, "source": source}],
+        }]))
+        .unwrap();
+        let next = not_handed_on(&card, &plan, &finding(text)).unwrap().plan;
+        let names: Vec<&str> = next.inputs.iter().map(|spec| spec.name.as_str()).collect();
+        assert_eq!(names, ["input_ids"]);
+        assert_eq!(runs(&next), [(1, 4)]);
+        plan.inputs.pop();
+        assert!(not_handed_on(&card, &plan, &finding(text)).is_none());
+        card.classes[0].inputs.clear();
+        assert!(not_handed_on(&card, &plan, &finding(text)).is_some());
+    }
+
+    #[test]
+    fn features_of_another_width_than_the_text_are_handed_over_with_its_width() {
+        let mut card = card();
+        let source = serde_json::json!({"file": "any.py", "line": 1});
+        let nested = |fields: serde_json::Value| serde_json::json!({"class": "InnerConfig", "fields": fields, "attribute_map": {}});
+        card.sub_configs = serde_json::from_value(serde_json::json!({
+            "vision_config": nested(serde_json::json!([
+                {"name": "projection_dim", "default": 2048, "source": source},
+                {"name": "model_type", "default": "inner_vision"},
+            ])),
+            "text_config": nested(serde_json::json!([
+                {"name": "hidden_size", "default": 4096, "source": source},
+                {"name": "model_type", "default": "inner_text"},
+            ])),
+        }))
+        .unwrap();
+        let mut plan = plan();
+        let config = serde_json::json!({
+            "vision_config": {"model_type": "inner_vision", "projection_dim": 32},
+            "text_config": {"model_type": "inner_text", "hidden_size": 64},
+        });
+        plan.config = config.as_object().unwrap().clone();
+        let text = "Image features and image tokens do not match, tokens: 8, features: 256";
+        let found = counted(&card, &plan, &finding(text));
+        assert_eq!(found[0].plan.config["vision_config"]["projection_dim"], 64);
     }
 
     #[test]

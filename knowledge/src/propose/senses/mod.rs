@@ -194,7 +194,13 @@ impl Senses<'_> {
     /// Patches of all images in one long row, which a table of grids divides again.
     fn packed(&self, name: &str, modality: &str, inputs: &mut Inputs) {
         let vision = &self.vision;
-        let rows = Axis::Named(format!("{}*batch", vision.patches()));
+        // A video has as many frames as become one feature, so that it has the features of an image.
+        let moments = if modality == "video" {
+            vision.moments
+        } else {
+            1
+        };
+        let rows = Axis::Named(format!("{}*batch", vision.patches() * moments));
         let shape = if self.rank("pixel_values") == Some(4) {
             let patch = Axis::Fixed(vision.patch);
             vec![rows, Axis::Fixed(vision.channels), patch.clone(), patch]
@@ -211,7 +217,8 @@ impl Senses<'_> {
         let (rows, columns) = (signed(vision.rows), signed(vision.columns));
         let known = main || self.card.processed.contains_key(name);
         let (axes, values): (&[u64], Vec<i64>) = match name {
-            "image_grid_thw" | "video_grid_thw" => (&[3], vec![1, rows, columns]),
+            "image_grid_thw" => (&[3], vec![1, rows, columns]),
+            "video_grid_thw" => (&[3], vec![signed(vision.moments), rows, columns]),
             "image_grid_hw" | "spatial_shapes" | "target_sizes" | "target_sizes_videos" => {
                 (&[2], vec![rows, columns])
             }

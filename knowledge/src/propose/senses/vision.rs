@@ -11,6 +11,8 @@ pub struct Vision {
     pub patch: u64,
     /// Frames in one patch.
     pub temporal: u64,
+    /// Frames of a video whose places become one feature.
+    pub moments: u64,
     /// Patches that become one feature, along one side.
     pub merge: u64,
     /// Pixels of a tile.
@@ -55,6 +57,7 @@ impl Vision {
             channels,
             patch,
             temporal: 1,
+            moments: number(&["temporal_merge_size"]).unwrap_or(1).max(1),
             merge,
             height,
             width,
