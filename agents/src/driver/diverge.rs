@@ -113,6 +113,7 @@ mod tests {
                 line: 7,
                 function: "forward".into(),
                 code: "return self.layer(x)".into(),
+                ..Frame::default()
             }],
             ..JobError::default()
         };
