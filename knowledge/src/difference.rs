@@ -26,6 +26,9 @@ impl Difference {
             Difference::Act(AdaptationKind::ExpertsImplementation { name }) => {
                 format!("experts implementation {name}")
             }
+            Difference::Act(AdaptationKind::AntialiasAsProduct) => {
+                "antialiased resizes as products".to_owned()
+            }
             Difference::Act(AdaptationKind::Setting { key }) => key.clone(),
         }
     }

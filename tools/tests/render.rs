@@ -156,6 +156,9 @@ fn variants() -> Vec<PortPlan> {
         }];
         variants.push(variant);
         let mut variant = plan.clone();
+        variant.adaptations = vec![antialias()];
+        variants.push(variant);
+        let mut variant = plan.clone();
         variant.adaptations = vec![
             patch(&format!("{BERT}.BertSelfOutput.forward"), SELF_OUTPUT),
             patch(&format!("{BERT}.eager_attention_forward"), ATTENTION),
@@ -186,6 +189,29 @@ fn variants() -> Vec<PortPlan> {
         variants.push(plan);
     }
     variants
+}
+
+fn antialias() -> Adaptation {
+    Adaptation {
+        kind: AdaptationKind::AntialiasAsProduct,
+        provenance: Provenance {
+            source: Source::Rule,
+            name: "antialias-as-product".into(),
+            answers: "values differ".into(),
+            reason: "the operator gives other numbers".into(),
+        },
+    }
+}
+
+#[test]
+fn resizes_are_products_only_where_the_plan_asks_for_it() {
+    for mut plan in plans() {
+        let plain = render_code(&plan, None, &library()).unwrap();
+        assert!(!plain["skillset.py"].contains("_antialiased"));
+        plan.adaptations.push(antialias());
+        let asked = render_code(&plan, None, &library()).unwrap();
+        assert!(asked["skillset.py"].contains(", _antialiased():"));
+    }
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub enum AdaptationKind {
     Setting { key: String },
     /// `model.set_experts_implementation(name)` before the export of a mixture of experts.
     ExpertsImplementation { name: String },
+    /// An antialiased resize is written as the product of matrices that it is, while the model is exported.
+    AntialiasAsProduct,
     /// One function that stands in for another of the modelling code while the model is exported, and never in the
     /// eager reference.
     TorchPatch(TorchPatch),

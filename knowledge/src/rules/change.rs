@@ -20,6 +20,8 @@ pub enum Change {
     Experts {
         implementation: String,
     },
+    /// Antialiased resizes as products of matrices, where the model is given images: only those are resized.
+    AntialiasAsProduct,
     Gain {
         factor: f64,
     },
@@ -79,6 +81,12 @@ impl Change {
                 };
                 let known = plan.adaptations.iter().any(|known| known.kind == kind);
                 (!known).then_some(kind)
+            }
+            Change::AntialiasAsProduct => {
+                let images = plan.inputs.iter().any(|input| input.modality == "image");
+                let kind = AdaptationKind::AntialiasAsProduct;
+                let known = plan.adaptations.iter().any(|known| known.kind == kind);
+                (images && !known).then_some(kind)
             }
             Change::Gain { factor } => {
                 plan.weights.gain *= factor;

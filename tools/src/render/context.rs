@@ -94,6 +94,7 @@ pub fn change(kind: &AdaptationKind) -> String {
         AdaptationKind::ExpertsImplementation { name } => {
             format!("experts implementation `{name}`")
         }
+        AdaptationKind::AntialiasAsProduct => "antialiased resizes as products of matrices".into(),
         AdaptationKind::TorchPatch(patch) => {
             format!("another `{}` while the model is exported", patch.target)
         }
@@ -164,6 +165,11 @@ pub fn code(
         *backend != Backend::TorchCpu && export.strategy == Strategy::TorchDynamo
             || *backend == Backend::Onnxruntime && export.strategy == Strategy::Transformers
     });
+    let products = exported
+        && plan
+            .adaptations
+            .iter()
+            .any(|known| known.kind == AdaptationKind::AntialiasAsProduct);
     let batch = batch(plan);
     let random: Vec<_> = plan
         .inputs
@@ -194,7 +200,7 @@ pub fn code(
         exported,
         converts,
         test_imports => if converts { "INPUTS, Arrays, Skillset, backends, build, load" } else { "INPUTS, Arrays, Skillset, backends, load" },
-        stdlib_imports => stdlib_imports(exported, tables || !plan.call.is_empty()),
+        stdlib_imports => stdlib_imports(exported, tables || products || !plan.call.is_empty(), products),
         class_import => class_import(plan, modelling)?,
         config_literal => Literal::of_json(&serde_json::Value::Object(config.clone())).after(0, "CONFIG: dict[str, Any] = ", ""),
         call => !plan.call.is_empty(),
@@ -213,6 +219,7 @@ pub fn code(
         packages_literal => packages_literal(plan, &backends),
         experts => experts(plan),
         patched => exported && patches::listed(plan).next().is_some(),
+        products,
         onnxruntime => export(Backend::Onnxruntime),
         openvino => export(Backend::Openvino),
         builders_literal => functions("_BUILDERS = ", "_export_", plan),
@@ -263,7 +270,7 @@ fn merge(values: &mut Map<String, Json>, overrides: &Map<String, Json>) {
     }
 }
 
-fn stdlib_imports(exported: bool, functools: bool) -> Vec<&'static str> {
+fn stdlib_imports(exported: bool, functools: bool, iterator: bool) -> Vec<&'static str> {
     let mut lines = Vec::new();
     if exported {
         lines.push("import contextlib");
@@ -280,11 +287,12 @@ fn stdlib_imports(exported: bool, functools: bool) -> Vec<&'static str> {
     if exported {
         lines.extend(["import sys", "import tempfile"]);
     }
-    lines.extend([
-        "from collections.abc import Callable",
-        "from pathlib import Path",
-        "from typing import Any, Self",
-    ]);
+    lines.push(if iterator {
+        "from collections.abc import Callable, Iterator"
+    } else {
+        "from collections.abc import Callable"
+    });
+    lines.extend(["from pathlib import Path", "from typing import Any, Self"]);
     lines
 }
 
@@ -444,7 +452,9 @@ fn experts(plan: &PortPlan) -> Vec<Value> {
             AdaptationKind::ExpertsImplementation { name } => {
                 Some(context! { name, comment => wrap(&adaptation.provenance.reason, 82) })
             }
-            AdaptationKind::Setting { .. } | AdaptationKind::TorchPatch(_) => None,
+            AdaptationKind::Setting { .. }
+            | AdaptationKind::AntialiasAsProduct
+            | AdaptationKind::TorchPatch(_) => None,
         });
     found.collect()
 }

@@ -34,7 +34,9 @@ pub fn listed(plan: &PortPlan) -> impl Iterator<Item = (&TorchPatch, &str)> {
             AdaptationKind::TorchPatch(patch) => {
                 Some((patch, adaptation.provenance.reason.as_str()))
             }
-            AdaptationKind::Setting { .. } | AdaptationKind::ExpertsImplementation { .. } => None,
+            AdaptationKind::Setting { .. }
+            | AdaptationKind::ExpertsImplementation { .. }
+            | AdaptationKind::AntialiasAsProduct => None,
         })
 }
 

@@ -63,6 +63,7 @@ fn change(
         Difference::Act(AdaptationKind::ExpertsImplementation { name }) => Some(Change::Experts {
             implementation: name.clone(),
         }),
+        Difference::Act(AdaptationKind::AntialiasAsProduct) => Some(Change::AntialiasAsProduct),
         // A patch names the code of one type.
         Difference::Act(_) => None,
         Difference::Value { path, to } => {
