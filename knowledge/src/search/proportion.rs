@@ -88,6 +88,7 @@ values = { kind = "normal", mean = 0.0, std = 1.0 }
             line: 1,
             function: "forward".into(),
             code: "self.convolutions(input_features, mask)".into(),
+            ..portwright_core::job::Frame::default()
         };
         let finding = |message: &str| Finding {
             stage: Stage::Forward,

@@ -169,6 +169,7 @@ values = {{ kind = "normal", mean = 0.0, std = 1.0 }}
                     line: 1,
                     function: "__init__".into(),
                     code: code.into(),
+                    ..portwright_core::job::Frame::default()
                 }],
                 ..JobError::default()
             }),
