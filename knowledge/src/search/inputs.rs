@@ -1,13 +1,14 @@
-//! Changes of the inputs: one that the error asks for, another size or rank, and what general causes suggest.
+//! Changes of the inputs: one that the error asks for, another size, and what general causes suggest.
 
 use portwright_core::{
     Finding, InterfaceCard, PortPlan,
-    plan::{Axis, Dim, InputSpec, Values},
+    plan::{Axis, Dim, Values},
 };
-use serde_json::Value;
 
 use super::{
     candidate::{Candidate, searched},
+    lengths::{last_axis, one_axis},
+    ranks::{ranks, unfolded},
     stated::STATED,
     text,
 };
@@ -15,8 +16,6 @@ use crate::propose::more_input;
 
 /// Lengths that suit models which work in chunks or blocks, or halve a sequence several times.
 const LENGTHS: [u64; 3] = [16, 64, 256];
-/// Colours of a pixel.
-const CHANNELS: u64 = 3;
 
 /// Optional inputs whose names stand in the error, or in the line of code that failed, are added.
 pub fn named(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
@@ -223,187 +222,6 @@ pub fn codebooks(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     )]
 }
 
-/// The width that the first layer wants, where the error says which width it was given: the last axis of an input.
-pub fn width(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
-    const PRODUCT: &str = "shapes cannot be multiplied (";
-    const MATCH: &str = "size of tensor a (";
-    const BATCHES: &str = "dimensions of batch2 tensor to be: [";
-    let said = text::said(finding);
-    let after = |words: &str| said.split_once(words).map(|(_, rest)| text::numbers(rest));
-    let (is, should) = match (
-        after(PRODUCT).as_deref(),
-        after(MATCH).as_deref(),
-        after(BATCHES).as_deref(),
-    ) {
-        (Some([_, is, should, ..]), _, _)
-        | (None, Some([is, should, ..]), _)
-        | (None, None, Some([_, is, _, should, ..])) => (*is, *should),
-        _ => return None,
-    };
-    // A sum has no order: either of its two may be the input.
-    let sum = after(PRODUCT).is_none() && after(MATCH).is_some();
-    // Nothing else than this axis can be meant where it alone has the size.
-    let ends = |input: &&InputSpec| input.shape.last() == Some(&Axis::Fixed(is));
-    let sure = plan.inputs.iter().filter(ends).count() == 1;
-    let axis = if sure { STATED } else { "sizes" };
-    last_axis(plan, finding, is, should, axis).or_else(|| {
-        sum.then(|| last_axis(plan, finding, should, is, "sizes"))
-            .flatten()
-            .or_else(|| shorter(plan, finding, is, should, &said))
-    })
-}
-
-/// Only the example's length, where the error counts an index that no more than the other length reaches: a list of
-/// modules, one for each place, ends there.
-pub fn within(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
-    let said = text::said(finding);
-    let (_, after) = said.split_once("index ")?;
-    let index = *text::numbers(after).first()?;
-    if !after.contains("is out of range") {
-        return None;
-    }
-    let mut next = plan.clone();
-    for dim in next.dims.values_mut() {
-        if dim.example <= index + 1 && dim.other.is_some_and(|other| other > index) {
-            dim.other = None;
-        }
-    }
-    let reason = format!("index {index} is reached by the other length alone");
-    let provenance = searched("dims", finding, reason);
-    (next != *plan).then(|| Candidate::setting(next, "dims", provenance))
-}
-
-/// Another length of an axis that may have any, where the error sets that length against the one it needs: a table of
-/// positions is as long as the input has to be.
-pub fn length(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
-    let said = text::said(finding);
-    let (_, after) = said.split_once("size of tensor a (")?;
-    let [is, should, ..] = text::numbers(after)[..] else {
-        return None;
-    };
-    let mut next = plan.clone();
-    let (name, dim) = next
-        .dims
-        .iter_mut()
-        .find(|(name, dim)| dim.example == is && *name != "batch")?;
-    *dim = Dim {
-        example: should,
-        other: None,
-    };
-    let reason = format!("`{name}` is {is} long and has to be {should}");
-    let key = format!("dims.{name}");
-    Some(Candidate::setting(
-        next,
-        &key,
-        searched(STATED, finding, reason),
-    ))
-}
-
-/// The length that something has room for, such as a table of positions, along the axis that the error counts.
-fn shorter(
-    plan: &PortPlan,
-    finding: &Finding,
-    is: u64,
-    should: u64,
-    said: &str,
-) -> Option<Candidate> {
-    let (_, after) = said.split_once("at non-singleton dimension ")?;
-    let place = usize::try_from(*text::numbers(after).first()?).ok()?;
-    let input = plan.inputs.iter().find(|input| input.dtype.is_float())?;
-    let (name, _) = input.shape.get(place)?.named()?;
-    let mut next = plan.clone();
-    let dim = next.dims.get_mut(name)?;
-    if dim.example != is || should >= is || should < 2 {
-        return None;
-    }
-    *dim = Dim {
-        example: should,
-        other: None,
-    };
-    let reason = format!("there is room for {should} of {is} along axis {place}");
-    let provenance = searched("sizes", finding, reason);
-    Some(Candidate::setting(
-        next,
-        &format!("dims.{name}"),
-        provenance,
-    ))
-}
-
-/// Other ranks, where the error is about nothing else.
-pub fn rank(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
-    let said = text::said(finding);
-    let flat = plan
-        .inputs
-        .iter()
-        .find(|input| input.dtype.is_float())
-        .is_some_and(|input| {
-            input.shape.len() == 2 || (input.shape.len() == 3 && input.modality == "audio")
-        });
-    let plain = ["unpack", "unbatched", "mono", "5D", "5-D"]
-        .iter()
-        .any(|words| said.contains(words));
-    if plain || (flat && said.contains("channels")) {
-        ranks(plan, finding, &said)
-    } else {
-        Vec::new()
-    }
-}
-
-/// The last axis of the first real-valued input that ends with the number takes the other, where other axes hold the
-/// same by chance.
-fn last_axis(
-    plan: &PortPlan,
-    finding: &Finding,
-    is: u64,
-    should: u64,
-    axis: &str,
-) -> Option<Candidate> {
-    let mut next = plan.clone();
-    let input = next
-        .inputs
-        .iter_mut()
-        .filter(|input| input.dtype.is_float())
-        .find(|input| input.shape.last() == Some(&Axis::Fixed(is)))?;
-    let name = input.name.clone();
-    *input.shape.last_mut()? = Axis::Fixed(should);
-    // An error that counts this very axis leaves little to guess.
-    let place = input.shape.len() - 1;
-    let counted = text::said(finding).contains(&format!("at non-singleton dimension {place}"));
-    let axis = if counted { STATED } else { axis };
-    let reason = format!("the error sets {is} against {should}, the last axis of `{name}`");
-    let key = format!("inputs.{name}.shape");
-    Some(Candidate::setting(
-        next,
-        &key,
-        searched(axis, finding, reason),
-    ))
-}
-
-/// One axis after the other takes the number, where several of one input hold it: only one of them may be meant.
-fn one_axis(plan: &PortPlan, finding: &Finding, is: u64, should: u64) -> Vec<Candidate> {
-    let mut found = Vec::new();
-    for (place, input) in plan.inputs.iter().enumerate() {
-        let holders: Vec<usize> = (0..input.shape.len())
-            .filter(|axis| input.shape[*axis] == Axis::Fixed(is))
-            .collect();
-        if holders.len() < 2 || found.len() > 2 {
-            continue;
-        }
-        for axis in holders {
-            let mut next = plan.clone();
-            next.inputs[place].shape[axis] = Axis::Fixed(should);
-            let reason = format!(
-                "the error sets {is} against {should}, which may be axis {axis} of `{}`",
-                input.name
-            );
-            let key = format!("inputs.{}.shape", input.name);
-            let provenance = searched("sizes", finding, reason);
-            found.push(Candidate::setting(next, &key, provenance));
-        }
-    }
-    found
-}
-
 /// Images of sides that survive more halvings, where no field of the configuration fixes them.
 fn larger_images(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let mut found = Vec::new();
@@ -427,114 +245,6 @@ fn larger_images(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
         }
     }
     found
-}
-
-/// Rows for each codebook as an axis of their own at the end, where the model cannot unfold them by itself.
-fn unfolded(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
-    let mut next = plan.clone();
-    let input = next.inputs.iter_mut().find(|input| {
-        let rows = input.shape.first().and_then(Axis::named);
-        rows.is_some_and(|(_, factor)| factor > 1)
-    })?;
-    let (name, rows) = input.shape.first()?.named()?;
-    let (first, last) = (Axis::Named(name.to_owned()), Axis::Fixed(rows));
-    input.shape[0] = first;
-    input.shape.push(last);
-    let key = format!("inputs.{}.shape", input.name);
-    let reason = "the rows of one element become an axis of their own";
-    Some(Candidate::setting(
-        next,
-        &key,
-        searched("rank", finding, reason),
-    ))
-}
-
-/// Another rank for the first real-valued input: a frame axis more, a channel axis more, or one axis less.
-fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
-    let about_rank = [
-        "unpack",
-        "dimension",
-        "Dimension",
-        "unbatched",
-        "3D",
-        "4D",
-        "5D",
-        "dims",
-        "shape of the mask",
-        "channels",
-        "mono",
-    ]
-    .iter()
-    .any(|word| said.contains(word));
-    let Some(position) = plan.inputs.iter().position(|input| input.dtype.is_float()) else {
-        return Vec::new();
-    };
-    if !about_rank {
-        return Vec::new();
-    }
-    let shape = &plan.inputs[position].shape;
-    let frames = ["num_frames", "frames_per_clip", "num_image_tokens"]
-        .iter()
-        .find_map(|name| plan.config.get(*name).and_then(Value::as_u64))
-        .unwrap_or(2);
-    let mut shapes: Vec<(Vec<Axis>, &str)> = Vec::new();
-    if let Some((name, factor)) = shape.first().and_then(Axis::named).filter(|(_, f)| *f > 1) {
-        let mut apart = vec![Axis::Named(name.to_owned()), Axis::Fixed(factor)];
-        apart.extend(shape[1..].iter().cloned());
-        shapes.push((apart, "the parts of each sample apart"));
-    }
-    let mut more = [
-        (1, frames, "frames"),
-        (1, 1, "a channel"),
-        (shape.len(), 2, "a pair"),
-    ];
-    // Sound has channels more often than frames.
-    if plan.inputs[position].modality == "audio" {
-        more.swap(0, 1);
-    }
-    for (place, size, why) in more {
-        if shape.len() < 6 && place <= shape.len() {
-            let mut more = shape.clone();
-            more.insert(place, Axis::Fixed(size));
-            shapes.push((more, why));
-        }
-    }
-    if let [rows, Axis::Fixed(width)] = shape.as_slice()
-        && let Some(patch) = patch_of(*width)
-    {
-        let patch = Axis::Fixed(patch);
-        let whole = vec![rows.clone(), Axis::Fixed(CHANNELS), patch.clone(), patch];
-        shapes.insert(0, (whole, "patches that keep their rows and columns"));
-    }
-    if shape.len() == 3 {
-        shapes.insert(
-            0,
-            (
-                vec![shape[0].clone(), shape[2].clone(), shape[1].clone()],
-                "axes the other way round",
-            ),
-        );
-    }
-    if shape.len() > 2 {
-        let mut fewer = shape.clone();
-        fewer.remove(1);
-        shapes.push((fewer, "one axis less"));
-    }
-    shapes
-        .into_iter()
-        .map(|(shape, why)| {
-            let mut next = plan.clone();
-            next.inputs[position].shape = shape;
-            let key = format!("inputs.{}.shape", next.inputs[position].name);
-            let reason = format!("the error is about an axis: {why}");
-            Candidate::setting(next, &key, searched("rank", finding, reason))
-        })
-        .collect()
-}
-
-/// The side of a square patch whose pixels fill a row of this width.
-fn patch_of(width: u64) -> Option<u64> {
-    (2..=64).find(|side| CHANNELS * side * side == width)
 }
 
 /// What may help without a name in the error: no control inputs, other lengths, one size only, the missing required
@@ -652,40 +362,10 @@ values = { kind = "mask" }
     }
 
     #[test]
-    fn a_sum_of_two_sizes_may_have_the_input_on_either_side() {
-        let sum = |a: u64, b: u64, at: u64| {
-            finding(&format!(
-                "The size of tensor a ({a}) must match the size of tensor b ({b}) at non-singleton dimension {at}"
-            ))
-        };
-        for (a, b) in [(128, 64), (64, 128)] {
-            let found = width(&plan(), &sum(a, b, 2)).unwrap();
-            assert_eq!(found.plan.inputs[0].shape[2], Axis::Fixed(64));
-        }
-        let found = width(&plan(), &sum(64, 63, 1)).unwrap();
-        assert_eq!(found.plan.dims["frames"].example, 63);
-        assert!(width(&plan(), &sum(40, 39, 1)).is_none());
-    }
-
-    #[test]
-    fn a_length_that_no_module_is_there_for_is_left_out() {
-        let found = within(&plan(), &finding("IndexError: index 64 is out of range")).unwrap();
-        assert_eq!(found.plan.dims["frames"].other, None);
-        assert_eq!(found.plan.dims["batch"].other, Some(3));
-        assert!(within(&plan(), &finding("IndexError: index 99 is out of range")).is_none());
-    }
-
-    #[test]
     fn a_mask_that_moves_nothing_is_given_whole() {
         let found = whole_mask(&plan(), &finding("")).unwrap();
         let mask = found.plan.input("some_mask").unwrap();
         assert_eq!(mask.values, Values::Constant { value: 1.0 });
         assert!(whole_mask(&found.plan, &finding("")).is_none());
-    }
-
-    #[test]
-    fn the_width_of_a_row_tells_its_patch() {
-        assert_eq!(patch_of(192), Some(8));
-        assert_eq!(patch_of(64), None);
     }
 }

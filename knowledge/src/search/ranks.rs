@@ -1,0 +1,151 @@
+//! The number of an input's axes, which an error counts.
+
+use portwright_core::{Finding, PortPlan, plan::Axis};
+use serde_json::Value;
+
+use super::{
+    candidate::{Candidate, searched},
+    text,
+};
+
+/// Colours of a pixel.
+const CHANNELS: u64 = 3;
+
+/// Other ranks, where the error is about nothing else.
+pub fn rank(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let said = text::said(finding);
+    let flat = plan
+        .inputs
+        .iter()
+        .find(|input| input.dtype.is_float())
+        .is_some_and(|input| {
+            input.shape.len() == 2 || (input.shape.len() == 3 && input.modality == "audio")
+        });
+    let plain = ["unpack", "unbatched", "mono", "5D", "5-D"]
+        .iter()
+        .any(|words| said.contains(words));
+    if plain || (flat && said.contains("channels")) {
+        ranks(plan, finding, &said)
+    } else {
+        Vec::new()
+    }
+}
+
+/// Rows for each codebook as an axis of their own at the end, where the model cannot unfold them by itself.
+pub fn unfolded(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    let mut next = plan.clone();
+    let input = next.inputs.iter_mut().find(|input| {
+        let rows = input.shape.first().and_then(Axis::named);
+        rows.is_some_and(|(_, factor)| factor > 1)
+    })?;
+    let (name, rows) = input.shape.first()?.named()?;
+    let (first, last) = (Axis::Named(name.to_owned()), Axis::Fixed(rows));
+    input.shape[0] = first;
+    input.shape.push(last);
+    let key = format!("inputs.{}.shape", input.name);
+    let reason = "the rows of one element become an axis of their own";
+    Some(Candidate::setting(
+        next,
+        &key,
+        searched("rank", finding, reason),
+    ))
+}
+
+/// Another rank for the first real-valued input: a frame axis more, a channel axis more, or one axis less.
+pub fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
+    let about_rank = [
+        "unpack",
+        "dimension",
+        "Dimension",
+        "unbatched",
+        "3D",
+        "4D",
+        "5D",
+        "dims",
+        "shape of the mask",
+        "channels",
+        "mono",
+    ]
+    .iter()
+    .any(|word| said.contains(word));
+    let Some(position) = plan.inputs.iter().position(|input| input.dtype.is_float()) else {
+        return Vec::new();
+    };
+    if !about_rank {
+        return Vec::new();
+    }
+    let shape = &plan.inputs[position].shape;
+    let frames = ["num_frames", "frames_per_clip", "num_image_tokens"]
+        .iter()
+        .find_map(|name| plan.config.get(*name).and_then(Value::as_u64))
+        .unwrap_or(2);
+    let mut shapes: Vec<(Vec<Axis>, &str)> = Vec::new();
+    if let Some((name, factor)) = shape.first().and_then(Axis::named).filter(|(_, f)| *f > 1) {
+        let mut apart = vec![Axis::Named(name.to_owned()), Axis::Fixed(factor)];
+        apart.extend(shape[1..].iter().cloned());
+        shapes.push((apart, "the parts of each sample apart"));
+    }
+    let mut more = [
+        (1, frames, "frames"),
+        (1, 1, "a channel"),
+        (shape.len(), 2, "a pair"),
+    ];
+    // Sound has channels more often than frames.
+    if plan.inputs[position].modality == "audio" {
+        more.swap(0, 1);
+    }
+    for (place, size, why) in more {
+        if shape.len() < 6 && place <= shape.len() {
+            let mut more = shape.clone();
+            more.insert(place, Axis::Fixed(size));
+            shapes.push((more, why));
+        }
+    }
+    if let [rows, Axis::Fixed(width)] = shape.as_slice()
+        && let Some(patch) = patch_of(*width)
+    {
+        let patch = Axis::Fixed(patch);
+        let whole = vec![rows.clone(), Axis::Fixed(CHANNELS), patch.clone(), patch];
+        shapes.insert(0, (whole, "patches that keep their rows and columns"));
+    }
+    if shape.len() == 3 {
+        shapes.insert(
+            0,
+            (
+                vec![shape[0].clone(), shape[2].clone(), shape[1].clone()],
+                "axes the other way round",
+            ),
+        );
+    }
+    if shape.len() > 2 {
+        let mut fewer = shape.clone();
+        fewer.remove(1);
+        shapes.push((fewer, "one axis less"));
+    }
+    shapes
+        .into_iter()
+        .map(|(shape, why)| {
+            let mut next = plan.clone();
+            next.inputs[position].shape = shape;
+            let key = format!("inputs.{}.shape", next.inputs[position].name);
+            let reason = format!("the error is about an axis: {why}");
+            Candidate::setting(next, &key, searched("rank", finding, reason))
+        })
+        .collect()
+}
+
+/// The side of a square patch whose pixels fill a row of this width.
+fn patch_of(width: u64) -> Option<u64> {
+    (2..=64).find(|side| CHANNELS * side * side == width)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_width_of_a_row_tells_its_patch() {
+        assert_eq!(patch_of(192), Some(8));
+        assert_eq!(patch_of(64), None);
+    }
+}
