@@ -1,3 +1,5 @@
+mod planted;
+
 use portwright_core::{Backend, Stage, job::JobError};
 use portwright_knowledge::propose::{ProposeOptions, propose};
 use serde_json::json;
