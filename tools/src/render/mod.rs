@@ -76,6 +76,8 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "skillset.py.j2",
     "weights.py.j2",
     "export.py.j2",
+    "tables.py.j2",
+    "resizes.py.j2",
     "patch.py.j2",
     "patches.py.j2",
     "init.py.j2",
