@@ -130,11 +130,6 @@ pub async fn artefact(
     let Ok(skillset) = generate(steps, request, plan, phase).await? else {
         return Ok(None);
     };
-    let dynamic = plan.export.get(&backend).is_none_or(|e| e.dynamic);
-    let checkpoint = request.checkpoint.as_deref();
-    let Ok(ground) = prepare(steps, request, plan, phase, dynamic, checkpoint).await? else {
-        return Ok(None);
-    };
     let mut attempt = Attempt {
         steps,
         request,
@@ -143,12 +138,8 @@ pub async fn artefact(
         skillset,
         onnx: None,
     };
-    let mut port = Port {
-        backend,
-        dynamic,
-        ground,
-        build: None,
-        work: PathBuf::new(),
+    let Ok(mut port) = attempt.begun(backend).await? else {
+        return Ok(None);
     };
     attempt.build(&mut port).await?;
     Ok(port
@@ -224,31 +215,9 @@ impl Attempt<'_> {
         if let Err(absent) = backends::of(backend).probe(&self.steps.session.environment) {
             return Ok(unavailable(backend, absent.to_string(), absent.hint));
         }
-        let dynamic = self
-            .plan
-            .export
-            .get(&backend)
-            .is_none_or(|export| export.dynamic);
-        let checkpoint = self.request.checkpoint.as_deref();
-        let ground = match prepare(
-            self.steps,
-            self.request,
-            self.plan,
-            self.phase,
-            dynamic,
-            checkpoint,
-        )
-        .await?
-        {
-            Ok(ground) => ground,
+        let mut port = match self.begun(backend).await? {
+            Ok(port) => port,
             Err(failure) => return Ok(not_passed(backend, &failure)),
-        };
-        let mut port = Port {
-            backend,
-            dynamic,
-            ground,
-            build: None,
-            work: PathBuf::new(),
         };
         let mut porter = Porter::new(backend, self.plan);
         let mut action = porter.step(Observation::Begin);
@@ -265,6 +234,29 @@ impl Attempt<'_> {
             };
             action = porter.step(observation);
         }
+    }
+
+    /// A backend's port with the ground that it is judged on, and nothing built yet.
+    async fn begun(&self, backend: Backend) -> Result<Result<Port, Failure>, DriverError> {
+        let export = self.plan.export.get(&backend);
+        let dynamic = export.is_none_or(|export| export.dynamic);
+        let checkpoint = self.request.checkpoint.as_deref();
+        let ground = prepare(
+            self.steps,
+            self.request,
+            self.plan,
+            self.phase,
+            dynamic,
+            checkpoint,
+        )
+        .await?;
+        Ok(ground.map(|ground| Port {
+            backend,
+            dynamic,
+            ground,
+            build: None,
+            work: PathBuf::new(),
+        }))
     }
 
     async fn build(&mut self, port: &mut Port) -> Result<Observation, DriverError> {

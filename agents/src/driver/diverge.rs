@@ -34,15 +34,14 @@ pub async fn explain(
         return Ok(false);
     };
     let message = finding.message.clone();
-    let found: Option<JobError> = steps
-        .remembered(
-            "diverge",
-            &(plan, &message),
-            |_| true,
-            async || first(steps, request, plan, backend, &message).await,
-        )
+    // What could not be looked into now may be later.
+    let looked = |answer: &Option<Divergence>| answer.is_some();
+    let answer = steps
+        .remembered("diverge", &(plan, &message), looked, async || {
+            first(steps, request, plan, backend, &message).await
+        })
         .await?;
-    let Some(found) = found else {
+    let Some(found) = answer.and_then(|answer| answer.found) else {
         return Ok(false);
     };
     steps.decided(NAME, format!("{backend}: {}", hint(&found, None)))?;
@@ -62,13 +61,14 @@ fn hint(found: &JobError, known: Option<&str>) -> String {
     parts.join("; ")
 }
 
+/// What the worker answers; nothing, and an event that says why, where it could not look.
 async fn first(
     steps: &Steps<'_>,
     request: &Request,
     plan: &PortPlan,
     backend: Backend,
     message: &str,
-) -> Result<Option<JobError>, DriverError> {
+) -> Result<Option<Divergence>, DriverError> {
     let Some((ground, main)) = artefact(steps, request, plan, backend, Phase::Search).await? else {
         return Ok(None);
     };
@@ -88,7 +88,7 @@ async fn first(
     let work = subfolder(&steps.scratch("diverge")?, "job")?;
     let report = job_in(steps, request, job, &work, Vec::new()).await?;
     Ok(match answer::<Divergence>(&report) {
-        Ok(answer) => answer.found,
+        Ok(answer) => Some(answer),
         Err(_) => {
             let why = Failure::of_report(Stage::Compare, &report)
                 .map_or_else(String::new, |failure| failure.finding.message);

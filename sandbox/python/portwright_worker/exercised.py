@@ -102,12 +102,11 @@ def _is_read_by(module: Any, name: str, takers: dict[str, list[Any]], built: Bui
     """
     if not takers.get(name):
         return True
-
-    def count(of: Any) -> int:
-        return len(built.read.get(of, {}).get(name, ()))
-
     inside = set(module.modules()) - {module}
-    return all(taker in inside and count(taker) <= count(module) for taker in takers[name])
+    if not all(taker in inside for taker in takers[name]):
+        return False
+    read = set().union(*(fields.get(name, ()) for fields in built.read.values()))
+    return 2 * len(built.read[module][name]) > len(read)
 
 
 def _given(module: Any, built: Built) -> set[str]:

@@ -41,7 +41,7 @@ def artefact(request, checkpoint, tmp_path_factory):  # noqa: F811
     return path
 
 
-def found(server, checkpoint, artefact, work):  # noqa: F811
+def ran(server, checkpoint, artefact, work):  # noqa: F811
     work.mkdir(exist_ok=True)
     save_file({"input_ids": IDS}, work / "set-1.safetensors")
     job = {
@@ -52,7 +52,11 @@ def found(server, checkpoint, artefact, work):  # noqa: F811
         "artefact": str(artefact),
         "inputs": [str(work / "set-1.safetensors")],
     }
-    return answer(server, work.name, job, work)["ok"]["found"]
+    return answer(server, work.name, job, work)
+
+
+def found(server, checkpoint, artefact, work):  # noqa: F811
+    return ran(server, checkpoint, artefact, work)["ok"]["found"]
 
 
 def test_a_sound_artefact_diverges_nowhere(server, checkpoint, artefact, tmp_path):  # noqa: F811
@@ -70,3 +74,13 @@ def test_the_first_module_that_differs_is_named_with_its_operators(server, check
     assert error["exception"] == "Divergence"
     assert "`encoder.layer.1.intermediate.dense` (Linear), by 1.000e+00" in error["message"]
     assert " 0 modules before it agree" not in error["message"]
+
+
+def test_a_file_that_names_no_module_is_an_error_and_no_agreement(server, checkpoint, artefact, tmp_path):  # noqa: F811
+    model = onnx.load(artefact)
+    for at, node in enumerate(model.graph.node):
+        del node.metadata_props[:]
+        node.name = f"node_{at}"
+    onnx.save(model, tmp_path / "bare.onnx")
+    error = ran(server, checkpoint, tmp_path / "bare.onnx", tmp_path / "bare")["error"]
+    assert "names a module" in error["message"]

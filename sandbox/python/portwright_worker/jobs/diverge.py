@@ -105,7 +105,10 @@ def _property(node: Any, key: str) -> str:
 
 
 def _first(model: Any, expected: dict[str, np.ndarray], values: list[Value]) -> dict | None:
-    """The first module that ends with values which none of its nodes gives; `None` where every module agrees."""
+    """The first module that ends with values which none of its nodes gives; `None` where every module agrees.
+
+    A file of which no node can be told to belong to a module says nothing, and that is an error and no agreement.
+    """
     agree, within = 0, _wrapper(set(expected), values)
     for name, array in expected.items():
         inside = [value for value in values if within + name in value.modules]
@@ -129,6 +132,8 @@ def _first(model: Any, expected: dict[str, np.ndarray], values: list[Value]) -> 
             "causes": [],
             "doing": "compare",
         }
+    if not agree:
+        raise ValueError("no node of the file names a module of the model")
     return None
 
 
