@@ -38,30 +38,19 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> O
 
 #[cfg(test)]
 mod tests {
-    use portwright_core::{Signature, Stage};
+    use portwright_core::Stage;
 
     use super::*;
+    use crate::search::fixtures;
 
     #[test]
     fn an_image_of_which_patches_are_drawn_gets_a_single_one() {
-        let card: InterfaceCard = serde_json::from_value(serde_json::json!({
-            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "multimodal",
-            "config_class": {"name": "AnyConfig", "module": "any", "source": {"file": "any.py", "line": 1}},
+        let card: InterfaceCard = fixtures::card(serde_json::json!({
             "config_fields": [{"name": "image_size", "default": 384}, {"name": "patch_size", "default": 32}],
-            "attribute_map": {}, "sub_configs": {}, "classes": [], "modalities": ["image", "text"]
-        }))
-        .unwrap();
-        let plan = PortPlan::from_toml(
+            "modalities": ["image", "text"]
+        }));
+        let plan = fixtures::plan(
             r#"
-schema = 1
-model_type = "any"
-family = "multimodal"
-library_version = "5.20.2"
-class = "AnyModel"
-module = "any"
-config_class = "AnyConfig"
-task = "base"
-weights = { seed = 0, gain = 1.0 }
 
 [config]
 patch_size = 8
@@ -76,16 +65,11 @@ shape = ["batch", 3, 32, 32]
 modality = "image"
 values = { kind = "normal", mean = 0.0, std = 1.0 }
 "#,
-        )
-        .unwrap();
-        let finding = Finding {
-            stage: Stage::Forward,
-            backend: None,
-            signature: Signature::phrase("x"),
-            message: "the forward draws random numbers, on which its outputs depend: x".into(),
-            error: None,
-            hint: None,
-        };
+        );
+        let finding = fixtures::finding(
+            Stage::Forward,
+            "the forward draws random numbers, on which its outputs depend: x",
+        );
         let found = candidates(&card, &plan, &finding).unwrap();
         assert_eq!(found.plan.config["image_size"], serde_json::json!(8));
     }

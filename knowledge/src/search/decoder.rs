@@ -37,33 +37,28 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> O
 
 #[cfg(test)]
 mod tests {
-    use portwright_core::{Signature, Stage};
+    use portwright_core::Stage;
 
     use super::*;
     use crate::propose::{ProposeOptions, propose};
+    use crate::search::fixtures;
 
     #[test]
     fn a_decoder_that_was_given_nothing_gets_its_input() {
         let source = serde_json::json!({ "file": "any.py", "line": 1 });
         let input = |name: &str| serde_json::json!({ "name": name, "required": false, "shape": ["batch_size", "sequence_length"], "source": source });
-        let card: InterfaceCard = serde_json::from_value(serde_json::json!({
-            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "speech",
+        let card: InterfaceCard = fixtures::card(serde_json::json!({
             "config_class": { "name": "AnyConfig", "module": "any", "source": source },
-            "config_fields": [], "attribute_map": {}, "sub_configs": {}, "modalities": [],
+            "modalities": [],
             "classes": [{ "name": "AnyModel", "module": "any", "task": "base", "source": source, "main_input": "input_values",
                 "inputs": [input("input_values"), input("decoder_input_values")] }],
-        }))
-        .unwrap();
+        }));
         let mut plan = propose(&card, &ProposeOptions::default()).unwrap();
         plan.inputs.retain(|input| input.name == "input_values");
-        let finding = Finding {
-            stage: Stage::Forward,
-            backend: None,
-            signature: Signature::phrase("x"),
-            message: "AttributeError: 'NoneType' object has no attribute 'shape'".into(),
-            error: None,
-            hint: None,
-        };
+        let finding = fixtures::finding(
+            Stage::Forward,
+            "AttributeError: 'NoneType' object has no attribute 'shape'",
+        );
         let found = candidates(&card, &plan, &finding).unwrap().plan;
         assert!(found.input("decoder_input_values").is_some());
     }

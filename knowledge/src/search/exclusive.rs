@@ -86,22 +86,14 @@ fn unwanted<'a>(said: &str, plan: &'a PortPlan) -> Vec<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use portwright_core::{Signature, Stage};
+    use portwright_core::Stage;
 
     use super::*;
+    use crate::search::fixtures;
 
     fn plan() -> PortPlan {
-        PortPlan::from_toml(
+        fixtures::plan(
             r#"
-schema = 1
-model_type = "any"
-family = "multimodal"
-library_version = "5.20.2"
-class = "AnyModel"
-module = "any"
-config_class = "AnyConfig"
-task = "base"
-weights = { seed = 0, gain = 1.0 }
 
 [dims]
 batch = { example = 2, other = 3 }
@@ -129,28 +121,20 @@ modality = "video"
 values = { kind = "normal", mean = 0.0, std = 1.0 }
 "#,
         )
-        .unwrap()
     }
 
     fn card() -> InterfaceCard {
-        serde_json::from_value(serde_json::json!({
-            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "multimodal",
-            "config_class": {"name": "AnyConfig", "module": "any", "source": {"file": "any.py", "line": 1}},
-            "config_fields": [], "attribute_map": {}, "sub_configs": {}, "classes": [], "modalities": ["text"]
+        fixtures::card(serde_json::json!({
+            "modalities": ["text"]
         }))
-        .unwrap()
     }
 
     #[test]
     fn one_of_two_inputs_that_exclude_each_other_is_left_out_with_its_placeholders() {
-        let finding = Finding {
-            stage: Stage::Forward,
-            backend: None,
-            signature: Signature::phrase("x"),
-            message: "pixel_values and pixel_values_videos are provided at the same time".into(),
-            error: None,
-            hint: None,
-        };
+        let finding = fixtures::finding(
+            Stage::Forward,
+            "pixel_values and pixel_values_videos are provided at the same time",
+        );
         let found = candidates(&card(), &plan(), &finding);
         let left = &found[0].plan;
         assert!(

@@ -59,30 +59,19 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
 
 #[cfg(test)]
 mod tests {
-    use portwright_core::{Signature, Stage, plan::Values};
+    use portwright_core::{Stage, plan::Values};
 
     use super::*;
+    use crate::search::fixtures;
 
     #[test]
     fn as_many_placeholders_as_a_group_has_are_tried() {
-        let card: InterfaceCard = serde_json::from_value(serde_json::json!({
-            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "multimodal",
-            "config_class": {"name": "AnyConfig", "module": "any", "source": {"file": "any.py", "line": 1}},
+        let card: InterfaceCard = fixtures::card(serde_json::json!({
             "config_fields": [{"name": "patch_size", "default": 16}],
-            "attribute_map": {}, "sub_configs": {}, "classes": [], "modalities": ["text"]
-        }))
-        .unwrap();
-        let plan = PortPlan::from_toml(
+            "modalities": ["text"]
+        }));
+        let plan = fixtures::plan(
             r#"
-schema = 1
-model_type = "any"
-family = "multimodal"
-library_version = "5.20.2"
-class = "AnyModel"
-module = "any"
-config_class = "AnyConfig"
-task = "base"
-weights = { seed = 0, gain = 1.0 }
 
 [config]
 patch_size = 8
@@ -98,16 +87,11 @@ shape = ["batch", "sequence"]
 modality = "text"
 values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count = 4, marks = "image" }] }
 "#,
-        )
-        .unwrap();
-        let finding = Finding {
-            stage: Stage::Forward,
-            backend: None,
-            signature: Signature::phrase("x"),
-            message: "At least one sample has <image> tokens not divisible by patch_size.".into(),
-            error: None,
-            hint: None,
-        };
+        );
+        let finding = fixtures::finding(
+            Stage::Forward,
+            "At least one sample has <image> tokens not divisible by patch_size.",
+        );
         let found = candidates(&card, &plan, &finding);
         let Values::Tokens { runs, .. } = &found[0].plan.input("input_ids").unwrap().values else {
             panic!("the text has placeholders")

@@ -103,6 +103,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::search::fixtures;
 
     #[test]
     fn ids_are_read_once_by_their_names() {
@@ -112,23 +113,11 @@ mod tests {
 
     #[test]
     fn an_index_that_only_code_knows_moves_into_the_small_vocabulary() {
-        let card: InterfaceCard = serde_json::from_value(serde_json::json!({
-            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "multimodal",
-            "config_class": {"name": "AnyConfig", "module": "any", "source": {"file": "any.py", "line": 1}},
-            "config_fields": [], "attribute_map": {}, "sub_configs": {}, "classes": [], "modalities": ["text"]
-        }))
-        .unwrap();
-        let plan = PortPlan::from_toml(
+        let card: InterfaceCard = fixtures::card(serde_json::json!({
+            "modalities": ["text"]
+        }));
+        let plan = fixtures::plan(
             r#"
-schema = 1
-model_type = "any"
-family = "multimodal"
-library_version = "5.20.2"
-class = "AnyModel"
-module = "any"
-config_class = "AnyConfig"
-task = "base"
-weights = { seed = 0, gain = 1.0 }
 
 [dims]
 batch = { example = 2, other = 3 }
@@ -140,8 +129,7 @@ shape = ["batch"]
 modality = "text"
 values = { kind = "integer", low = 24, high = 128 }
 "#,
-        )
-        .unwrap();
+        );
         let finding = Finding {
             stage: Stage::Forward,
             backend: None,
@@ -165,24 +153,12 @@ values = { kind = "integer", low = 24, high = 128 }
 
     #[test]
     fn listed_ids_move_into_the_small_vocabulary() {
-        let card: InterfaceCard = serde_json::from_value(serde_json::json!({
-            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "speech",
-            "config_class": {"name": "AnyConfig", "module": "any", "source": {"file": "any.py", "line": 1}},
+        let card: InterfaceCard = fixtures::card(serde_json::json!({
             "config_fields": [{"name": "ending_codes", "default": [83, 45, 248]}],
-            "attribute_map": {}, "sub_configs": {}, "classes": [], "modalities": ["text"]
-        }))
-        .unwrap();
-        let plan = PortPlan::from_toml(
+            "modalities": ["text"]
+        }));
+        let plan = fixtures::plan(
             r#"
-schema = 1
-model_type = "any"
-family = "speech"
-library_version = "5.20.2"
-class = "AnyModel"
-module = "any"
-config_class = "AnyConfig"
-task = "base"
-weights = { seed = 0, gain = 1.0 }
 
 [dims]
 batch = { example = 2, other = 3 }
@@ -194,16 +170,8 @@ shape = ["batch"]
 modality = "text"
 values = { kind = "integer", low = 24, high = 99 }
 "#,
-        )
-        .unwrap();
-        let finding = Finding {
-            stage: Stage::Forward,
-            backend: None,
-            signature: Signature::phrase("x"),
-            message: BEYOND.into(),
-            error: None,
-            hint: None,
-        };
+        );
+        let finding = fixtures::finding(Stage::Forward, BEYOND);
         let found = listed(&card, &plan, &finding).unwrap();
         let set = get(&found.plan.config, "ending_codes");
         assert_eq!(set, Some(&serde_json::json!([83, 45, 120])));

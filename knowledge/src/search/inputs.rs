@@ -314,40 +314,10 @@ pub fn general(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search::fixtures;
 
     fn plan() -> PortPlan {
-        PortPlan::from_toml(
-            r#"
-schema = 1
-model_type = "any"
-family = "speech"
-library_version = "5.20.2"
-class = "AnyModel"
-module = "any"
-config_class = "AnyConfig"
-task = "base"
-weights = { seed = 0, gain = 1.0 }
-
-[dims]
-batch = { example = 2, other = 3 }
-frames = { example = 64, other = 96 }
-
-[[inputs]]
-name = "features"
-dtype = "float32"
-shape = ["batch", "frames", 128]
-modality = "audio"
-values = { kind = "normal", mean = 0.0, std = 1.0 }
-
-[[inputs]]
-name = "some_mask"
-dtype = "int64"
-shape = ["batch", "frames"]
-modality = "control"
-values = { kind = "mask" }
-"#,
-        )
-        .unwrap()
+        fixtures::features()
     }
 
     fn finding(message: &str) -> Finding {

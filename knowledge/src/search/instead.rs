@@ -76,29 +76,19 @@ mod tests {
     use portwright_core::{Signature, Stage};
 
     use super::*;
+    use crate::search::fixtures;
 
     #[test]
     fn ids_that_features_replace_are_left_out_and_the_mask_is_that_of_the_features() {
         let source = serde_json::json!({ "file": "any.py", "line": 1 });
-        let card: InterfaceCard = serde_json::from_value(serde_json::json!({
-            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "speech",
+        let card: InterfaceCard = fixtures::card(serde_json::json!({
             "config_class": { "name": "AnyConfig", "module": "any", "source": source },
-            "config_fields": [], "attribute_map": {}, "sub_configs": {}, "modalities": [],
+            "modalities": [],
             "classes": [{ "name": "AnyModel", "module": "any", "task": "base", "source": source, "main_input": "input_ids",
                 "inputs": [{ "name": "input_ids", "required": false, "source": source }] }],
-        }))
-        .unwrap();
-        let plan = PortPlan::from_toml(
+        }));
+        let plan = fixtures::plan(
             r#"
-schema = 1
-model_type = "any"
-family = "speech"
-library_version = "5.20.2"
-class = "AnyModel"
-module = "any"
-config_class = "AnyConfig"
-task = "base"
-weights = { seed = 0, gain = 1.0 }
 
 [dims]
 batch = { example = 2, other = 3 }
@@ -126,8 +116,7 @@ shape = ["batch", "sequence"]
 modality = "control"
 values = { kind = "mask" }
 "#,
-        )
-        .unwrap();
+        );
         let finding = Finding {
             stage: Stage::Reference,
             backend: None,

@@ -100,34 +100,23 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::search::fixtures;
 
     fn card() -> InterfaceCard {
         let source = json!({"file": "any.py", "line": 1});
-        serde_json::from_value(json!({
-            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "vision",
-            "config_class": {"name": "AnyConfig", "module": "any", "source": source},
-            "config_fields": [], "attribute_map": {}, "classes": [], "modalities": ["image"],
+        fixtures::card(serde_json::json!({
+            "modalities": ["image"],
             "sub_configs": {"part": {"class": "PartConfig", "attribute_map": {}, "fields": [
                 {"name": "model_type", "default": "other"},
                 {"name": "architecture", "default": "convolutions", "source": source},
                 {"name": "arguments", "default": null, "source": source},
             ]}},
         }))
-        .unwrap()
     }
 
     fn plan() -> PortPlan {
-        PortPlan::from_toml(
+        fixtures::plan(
             r#"
-schema = 1
-model_type = "any"
-family = "vision"
-library_version = "5.20.2"
-class = "AnyModel"
-module = "any"
-config_class = "AnyConfig"
-task = "base"
-weights = { seed = 0, gain = 1.0 }
 
 [dims]
 batch = { example = 2, other = 3 }
@@ -140,7 +129,6 @@ modality = "image"
 values = { kind = "normal", mean = 0.0, std = 1.0 }
 "#,
         )
-        .unwrap()
     }
 
     fn finding(message: &str, code: &str) -> Finding {

@@ -175,51 +175,14 @@ pub fn one_axis(plan: &PortPlan, finding: &Finding, is: u64, should: u64) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search::fixtures;
 
     fn plan() -> PortPlan {
-        PortPlan::from_toml(
-            r#"
-schema = 1
-model_type = "any"
-family = "speech"
-library_version = "5.20.2"
-class = "AnyModel"
-module = "any"
-config_class = "AnyConfig"
-task = "base"
-weights = { seed = 0, gain = 1.0 }
-
-[dims]
-batch = { example = 2, other = 3 }
-frames = { example = 64, other = 96 }
-
-[[inputs]]
-name = "features"
-dtype = "float32"
-shape = ["batch", "frames", 128]
-modality = "audio"
-values = { kind = "normal", mean = 0.0, std = 1.0 }
-
-[[inputs]]
-name = "some_mask"
-dtype = "int64"
-shape = ["batch", "frames"]
-modality = "control"
-values = { kind = "mask" }
-"#,
-        )
-        .unwrap()
+        fixtures::features()
     }
 
     fn finding(message: &str) -> Finding {
-        Finding {
-            stage: portwright_core::Stage::Forward,
-            backend: None,
-            signature: portwright_core::Signature::phrase("reference ignores input some_mask"),
-            message: message.into(),
-            error: None,
-            hint: None,
-        }
+        fixtures::finding(portwright_core::Stage::Forward, message)
     }
 
     #[test]

@@ -59,23 +59,15 @@ pub fn candidates(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
 
 #[cfg(test)]
 mod tests {
-    use portwright_core::{Signature, Stage};
+    use portwright_core::Stage;
 
     use super::*;
+    use crate::search::fixtures;
 
     #[test]
     fn a_mask_with_too_many_axes_is_one_of_pictures_for_every_position() {
-        let plan = PortPlan::from_toml(
+        let plan = fixtures::plan(
             r#"
-schema = 1
-model_type = "any"
-family = "multimodal"
-library_version = "5.20.2"
-class = "AnyModel"
-module = "any"
-config_class = "AnyConfig"
-task = "base"
-weights = { seed = 0, gain = 1.0 }
 
 [dims]
 batch = { example = 2, other = 3 }
@@ -102,16 +94,11 @@ shape = ["batch", 1, 4, 4]
 modality = "control"
 values = { kind = "listed", values = [1] }
 "#,
-        )
-        .unwrap();
-        let finding = Finding {
-            stage: Stage::Forward,
-            backend: None,
-            signature: Signature::phrase("x"),
-            message: "expand(torch.LongTensor{[2, 1, 4, 4, 1]}, size=[-1, -1, -1, 17]): the number of sizes provided (4) must be greater or equal to the number of dimensions in the tensor (5)".into(),
-            error: None,
-            hint: None,
-        };
+        );
+        let finding = fixtures::finding(
+            Stage::Forward,
+            "expand(torch.LongTensor{[2, 1, 4, 4, 1]}, size=[-1, -1, -1, 17]): the number of sizes provided (4) must be greater or equal to the number of dimensions in the tensor (5)",
+        );
         let found = candidates(&plan, &finding).unwrap();
         let mask = found.plan.input("picture_mask").unwrap();
         assert_eq!(

@@ -141,19 +141,11 @@ mod tests {
     };
 
     use super::*;
+    use crate::search::fixtures;
 
     fn plan() -> PortPlan {
-        PortPlan::from_toml(
+        fixtures::plan(
             r#"
-schema = 1
-model_type = "any"
-family = "multimodal"
-library_version = "5.20.2"
-class = "AnyModel"
-module = "any"
-config_class = "AnyConfig"
-task = "base"
-weights = { seed = 0, gain = 1.0 }
 
 [config]
 audio_config = { out_dim = 64, layers = 2 }
@@ -170,21 +162,18 @@ modality = "text"
 values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count = 1, marks = "audio" }] }
 "#,
         )
-        .unwrap()
     }
 
     fn card() -> InterfaceCard {
         let source = serde_json::json!({ "file": "any.py", "line": 1 });
         let class = serde_json::json!({ "name": "AnyConfig", "module": "any", "source": source });
-        serde_json::from_value(serde_json::json!({
-            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "multimodal",
-            "config_class": class, "config_fields": [], "attribute_map": {}, "classes": [], "modalities": ["text"],
+        fixtures::card(serde_json::json!({
+            "config_class": class, "modalities": ["text"],
             "sub_configs": { "audio_config": {
                 "class": "AnyAudioConfig", "attribute_map": {},
                 "fields": [{ "name": "out_dim", "default": 64 }, { "name": "layers", "default": 2 }],
             } },
         }))
-        .unwrap()
     }
 
     fn finding(features: &[u64]) -> Finding {

@@ -12,6 +12,8 @@ mod config;
 mod decoder;
 mod exclusive;
 mod export;
+#[cfg(test)]
+mod fixtures;
 mod frontier;
 mod groups;
 mod ids;

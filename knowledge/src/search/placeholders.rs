@@ -316,19 +316,11 @@ mod tests {
     use portwright_core::{Signature, Stage};
 
     use super::*;
+    use crate::search::fixtures;
 
     fn plan() -> PortPlan {
-        PortPlan::from_toml(
+        fixtures::plan(
             r#"
-schema = 1
-model_type = "any"
-family = "multimodal"
-library_version = "5.20.2"
-class = "AnyModel"
-module = "any"
-config_class = "AnyConfig"
-task = "base"
-weights = { seed = 0, gain = 1.0 }
 
 [dims]
 batch = { example = 2, other = 3 }
@@ -342,28 +334,17 @@ modality = "text"
 values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count = 4, marks = "image" }, { id = 4, at = 6, count = 4, marks = "video" }] }
 "#,
         )
-        .unwrap()
     }
 
     fn card() -> InterfaceCard {
-        serde_json::from_value(serde_json::json!({
-            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "multimodal",
-            "config_class": {"name": "AnyConfig", "module": "any", "source": {"file": "any.py", "line": 1}},
+        fixtures::card(serde_json::json!({
             "config_fields": [{"name": "audio_token_id", "default": 9}],
-            "attribute_map": {}, "sub_configs": {}, "classes": [], "modalities": ["text"]
+            "modalities": ["text"]
         }))
-        .unwrap()
     }
 
     fn finding(message: &str) -> Finding {
-        Finding {
-            stage: Stage::Forward,
-            backend: None,
-            signature: Signature::phrase("x"),
-            message: message.into(),
-            error: None,
-            hint: None,
-        }
+        fixtures::finding(Stage::Forward, message)
     }
 
     fn runs(plan: &PortPlan) -> Vec<(u64, u64)> {

@@ -54,20 +54,12 @@ mod tests {
     };
 
     use super::*;
+    use crate::search::fixtures;
 
     #[test]
     fn bins_that_convolutions_carry_along_become_as_many_as_the_layer_was_made_for() {
-        let plan = PortPlan::from_toml(
+        let plan = fixtures::plan(
             r#"
-schema = 1
-model_type = "any"
-family = "multimodal"
-library_version = "5.20.2"
-class = "AnyModel"
-module = "any"
-config_class = "AnyConfig"
-task = "base"
-weights = { seed = 0, gain = 1.0 }
 
 [dims]
 batch = { example = 2, other = 3 }
@@ -80,8 +72,7 @@ shape = ["batch", "frames", 128]
 modality = "audio"
 values = { kind = "normal", mean = 0.0, std = 1.0 }
 "#,
-        )
-        .unwrap();
+        );
         let message = "mat1 and mat2 shapes cannot be multiplied (32x256 and 64x64)";
         let frame = Frame {
             file: "any.py".into(),

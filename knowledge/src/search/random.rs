@@ -104,18 +104,18 @@ fn given(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Option<Can
 
 #[cfg(test)]
 mod tests {
-    use portwright_core::{Signature, Stage};
+    use portwright_core::Stage;
     use serde_json::json;
 
     use super::*;
     use crate::propose::{ProposeOptions, propose};
+    use crate::search::fixtures;
 
     #[test]
     fn noise_is_given_as_long_as_what_it_stands_beside_or_scaled_to_nothing() {
         let source = json!({ "file": "any.py", "line": 1 });
         let input = |name: &str, required: bool, shape: &[&str]| json!({ "name": name, "required": required, "shape": shape, "source": source });
-        let card: InterfaceCard = serde_json::from_value(json!({
-            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "speech",
+        let card: InterfaceCard = fixtures::card(serde_json::json!({
             "config_class": { "name": "AnyConfig", "module": "any", "source": source },
             "config_fields": [
                 { "name": "noise_scale", "default": 0.5 },
@@ -123,7 +123,7 @@ mod tests {
                 { "name": "spread", "default": 0.25 },
                 { "name": "hidden_dropout", "default": 0.0 },
             ],
-            "attribute_map": {}, "sub_configs": {}, "modalities": [],
+            "modalities": [],
             "classes": [{
                 "name": "AnyModel", "module": "any", "task": "base", "source": source, "main_input": "input_features",
                 "inputs": [
@@ -131,19 +131,14 @@ mod tests {
                     input("noise_sequence", false, &["batch_size", "sequence_length", "7"]),
                 ],
             }],
-        }))
-        .unwrap();
+        }));
         let plan = propose(&card, &ProposeOptions::default()).unwrap();
-        let finding = Finding {
-            stage: Stage::Forward,
-            backend: None,
-            signature: Signature::phrase("x"),
-            message: format!(
+        let finding = fixtures::finding(
+            Stage::Forward,
+            format!(
                 "the forward {DRAWS}, on which its outputs depend: waveform; a.py:3 draws: x + self.spread * torch.randn(2)"
             ),
-            error: None,
-            hint: None,
-        };
+        );
         let found = candidates(&card, &plan, &finding);
         let noise = found[0].plan.input("noise_sequence").unwrap();
         assert_eq!(noise.shape[1], plan.inputs[0].shape[1]);

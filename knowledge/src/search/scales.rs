@@ -69,35 +69,24 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> O
 
 #[cfg(test)]
 mod tests {
-    use portwright_core::{Signature, Stage};
+    use portwright_core::Stage;
     use serde_json::json;
 
     use super::*;
+    use crate::search::fixtures;
 
     #[test]
     fn maps_of_two_scales_get_the_patch_that_the_code_is_made_for() {
         let source = json!({"file": "any.py", "line": 1});
-        let card: InterfaceCard = serde_json::from_value(json!({
-            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "vision",
-            "config_class": {"name": "AnyConfig", "module": "any", "source": source},
+        let card: InterfaceCard = fixtures::card(serde_json::json!({
             "config_fields": [
                 {"name": "image_size", "default": 224, "source": source},
                 {"name": "patch_size", "default": 16, "source": source},
             ],
-            "attribute_map": {}, "sub_configs": {}, "classes": [], "modalities": ["image"]
-        }))
-        .unwrap();
-        let plan = PortPlan::from_toml(
+            "modalities": ["image"]
+        }));
+        let plan = fixtures::plan(
             r#"
-schema = 1
-model_type = "any"
-family = "vision"
-library_version = "5.20.2"
-class = "AnyModel"
-module = "any"
-config_class = "AnyConfig"
-task = "base"
-weights = { seed = 0, gain = 1.0 }
 
 [config]
 image_size = 32
@@ -113,15 +102,12 @@ shape = ["batch", 3, 32, 32]
 modality = "image"
 values = { kind = "normal", mean = 0.0, std = 1.0 }
 "#,
-        )
-        .unwrap();
-        let finding = |sizes: &str| Finding {
-            stage: Stage::Forward,
-            backend: None,
-            signature: Signature::phrase("x"),
-            message: format!("RuntimeError: {UNEQUAL} 1. {sizes} for tensor number 1 in the list."),
-            error: None,
-            hint: None,
+        );
+        let finding = |sizes: &str| {
+            fixtures::finding(
+                Stage::Forward,
+                format!("RuntimeError: {UNEQUAL} 1. {sizes} for tensor number 1 in the list."),
+            )
         };
         let found = candidates(&card, &plan, &finding("Expected size 4 but got size 8")).unwrap();
         assert_eq!(

@@ -64,23 +64,15 @@ pub fn candidates(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
 
 #[cfg(test)]
 mod tests {
-    use portwright_core::{Signature, Stage};
+    use portwright_core::Stage;
 
     use super::*;
+    use crate::search::fixtures;
 
     #[test]
     fn values_that_reach_a_norm_as_they_are_become_rows_of_features() {
-        let plan = PortPlan::from_toml(
+        let plan = fixtures::plan(
             r#"
-schema = 1
-model_type = "any"
-family = "speech"
-library_version = "5.20.2"
-class = "AnyModel"
-module = "any"
-config_class = "AnyConfig"
-task = "base"
-weights = { seed = 0, gain = 1.0 }
 
 [dims]
 batch = { example = 2, other = 3 }
@@ -93,16 +85,11 @@ shape = ["batch", "samples"]
 modality = "audio"
 values = { kind = "normal", mean = 0.0, std = 1.0 }
 "#,
-        )
-        .unwrap();
-        let finding = Finding {
-            stage: Stage::Forward,
-            backend: None,
-            signature: Signature::phrase("x"),
-            message: "Given normalized_shape=[64], expected input with shape [*, 64], but got input of size[2, 4000]".into(),
-            error: None,
-            hint: None,
-        };
+        );
+        let finding = fixtures::finding(
+            Stage::Forward,
+            "Given normalized_shape=[64], expected input with shape [*, 64], but got input of size[2, 4000]",
+        );
         let found = candidates(&plan, &finding).unwrap();
         let named = |name: &str| Axis::Named(name.into());
         assert_eq!(

@@ -114,21 +114,19 @@ mod tests {
     };
 
     use super::*;
+    use crate::search::fixtures;
 
     fn tried(config: &str, exception: &str, message: &str, code: &str) -> Option<Value> {
         let source = json!({"file": "any.py", "line": 1});
-        let card: InterfaceCard = serde_json::from_value(json!({
-            "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "vision",
-            "config_class": {"name": "AnyConfig", "module": "any", "source": source},
+        let card: InterfaceCard = fixtures::card(serde_json::json!({
             "config_fields": [
                 {"name": "block_config", "default": null, "source": source},
                 {"name": "scale_list", "default": null, "source": source},
                 {"name": "up_out_channels", "default": null, "source": source},
                 {"name": "out_channels", "default": null, "source": source},
             ],
-            "attribute_map": {}, "sub_configs": {}, "classes": [], "modalities": ["image"]
-        }))
-        .unwrap();
+            "modalities": ["image"]
+        }));
         let plan = PortPlan::from_toml(&format!(
             r#"
 schema = 1

@@ -1,0 +1,70 @@
+//! What the tests of this folder are about: a plan, a card and a finding of any type, with what each test adds.
+
+use portwright_core::{Finding, InterfaceCard, PortPlan, Signature, Stage};
+use serde_json::{Value, json};
+
+/// A plan of any type with the sizes, inputs and settings in `rest`.
+pub fn plan(rest: &str) -> PortPlan {
+    const HEAD: &str = r#"
+schema = 1
+model_type = "any"
+family = "multimodal"
+library_version = "5.20.2"
+class = "AnyModel"
+module = "any"
+config_class = "AnyConfig"
+task = "base"
+weights = { seed = 0, gain = 1.0 }
+"#;
+    PortPlan::from_toml(&format!("{HEAD}{rest}")).unwrap()
+}
+
+/// A plan of one real input, of frames by features, and of a mask over its frames.
+pub fn features() -> PortPlan {
+    plan(
+        r#"
+[dims]
+batch = { example = 2, other = 3 }
+frames = { example = 64, other = 96 }
+
+[[inputs]]
+name = "features"
+dtype = "float32"
+shape = ["batch", "frames", 128]
+modality = "audio"
+values = { kind = "normal", mean = 0.0, std = 1.0 }
+
+[[inputs]]
+name = "some_mask"
+dtype = "int64"
+shape = ["batch", "frames"]
+modality = "control"
+values = { kind = "mask" }
+"#,
+    )
+}
+
+/// A card of any type with the keys of `own` in place of its own.
+pub fn card(own: Value) -> InterfaceCard {
+    let mut card = json!({
+        "schema": 1, "model_type": "any", "library_version": "5.20.2", "family": "multimodal",
+        "config_class": {"name": "AnyConfig", "module": "any", "source": {"file": "any.py", "line": 1}},
+        "config_fields": [], "attribute_map": {}, "sub_configs": {}, "classes": [], "modalities": ["text"]
+    });
+    for (key, value) in own.as_object().into_iter().flatten() {
+        card[key] = value.clone();
+    }
+    serde_json::from_value(card).unwrap()
+}
+
+/// A finding of a stage that says `message`.
+pub fn finding(stage: Stage, message: impl Into<String>) -> Finding {
+    Finding {
+        stage,
+        backend: None,
+        signature: Signature::phrase("x"),
+        message: message.into(),
+        error: None,
+        hint: None,
+    }
+}
