@@ -168,13 +168,16 @@ pub fn sizes(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     found
 }
 
-/// A drawn mask that moves nothing is given whole: the model may need it, and round its lengths up to parts of which even
-/// half a row has all.
-pub fn whole_mask(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+/// A drawn mask that moves nothing is given whole where `forward` cannot be called without it: the model may round its
+/// lengths up to parts of which even half a row has all. Any other one is left out instead, since nothing that has one
+/// value is ever probed.
+pub fn whole_mask(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
     let name = finding
         .signature
         .0
         .strip_prefix("reference ignores input ")?;
+    let taken = &card.class(&plan.class)?.inputs;
+    taken.iter().find(|it| it.required && it.name == name)?;
     let mut next = plan.clone();
     let mask = next.inputs.iter_mut().find(|input| input.name == name)?;
     if mask.values != Values::Mask {
@@ -332,10 +335,18 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_that_moves_nothing_is_given_whole() {
-        let found = whole_mask(&plan(), &finding("")).unwrap();
+    fn a_mask_that_moves_nothing_is_given_whole_where_it_has_to_be_given() {
+        let source = serde_json::json!({"file": "any.py", "line": 1});
+        let card = |required: bool| {
+            fixtures::card(serde_json::json!({"classes": [{
+                "name": "AnyModel", "module": "any", "task": "base", "source": source, "main_input": "features",
+                "inputs": [{"name": "some_mask", "required": required, "source": source}],
+            }]}))
+        };
+        let found = whole_mask(&card(true), &plan(), &finding("")).unwrap();
         let mask = found.plan.input("some_mask").unwrap();
         assert_eq!(mask.values, Values::Constant { value: 1.0 });
-        assert!(whole_mask(&found.plan, &finding("")).is_none());
+        assert!(whole_mask(&card(true), &found.plan, &finding("")).is_none());
+        assert!(whole_mask(&card(false), &plan(), &finding("")).is_none());
     }
 }

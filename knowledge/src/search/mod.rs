@@ -124,7 +124,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found.extend(agreement::candidates(card, plan, finding));
             found.extend(placeholders::not_handed_on(card, plan, finding));
             found.extend(placeholders::alone(plan, finding));
-            found.extend(inputs::whole_mask(plan, finding));
+            found.extend(inputs::whole_mask(card, plan, finding));
             found.extend(merged::candidates(card, plan, finding));
             found.extend(placeholders::counted(card, plan, finding));
             found.extend(rotary::sections(card, plan, finding));
