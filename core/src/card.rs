@@ -40,6 +40,9 @@ pub struct InterfaceCard {
     /// Equalities that the configuration classes check: without them they refuse to be made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub demands: Vec<Demand>,
+    /// Fields of the configuration, declared or not, by which the modelling source chooses a way for exporters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub export_switches: Vec<String>,
 }
 
 /// An equality between a field and a value or another field.

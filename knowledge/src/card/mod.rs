@@ -3,6 +3,7 @@
 mod classes;
 mod demands;
 mod fields;
+mod switches;
 
 use portwright_core::{
     card::{ClassFact, InterfaceCard, SCHEMA, SourceSpan},
@@ -71,6 +72,7 @@ pub fn assemble(seen: &Introspection, sources: &Sources) -> Result<InterfaceCard
         config_fields: fields::fields(&seen.defaults, &lineage, sources),
         attribute_map: seen.attribute_map.clone(),
         demands: demands::demands(&sub_configs, &lineage, sources)?,
+        export_switches: switches::switches(&seen.classes, sources)?,
         sub_configs,
         classes,
         modalities,

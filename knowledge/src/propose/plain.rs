@@ -1,6 +1,6 @@
 //! Two plainer small configurations for models whose numbers hang together in ways that no name tells.
 //!
-//! The library's defaults suit each other. [`lean`] keeps them all but the depth and the vocabulary; [`scaled`] divides
+//! The library's defaults suit each other. [`lean`] keeps them all but the depth, the experts and the vocabulary; [`scaled`] divides
 //! every size by one factor, which keeps their sums, products and ratios what they are.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ const LEAST_WIDTH: u64 = 16;
 /// More weights than this do not fit a job's memory three times: drawn, written and loaded again.
 const MOST_WEIGHTS: u64 = 200_000_000;
 
-/// Only depth, vocabulary and special ids are made smaller; `None` where that leaves too large a model.
+/// Only depth, vocabulary, special ids and the number of experts are made smaller; `None` where that leaves too large a model.
 pub fn lean(nodes: &[Node], tokens: &TokenMap) -> Option<Map<String, Value>> {
     let weights: u64 = nodes.iter().map(weights).sum();
     (weights <= MOST_WEIGHTS).then(|| assemble(nodes, |node| changed(node, shallow(node, tokens))))
@@ -60,7 +60,8 @@ pub fn scaled(nodes: &[Node], tokens: &TokenMap) -> Option<Map<String, Value>> {
     }))
 }
 
-/// The depth of every stack with what is listed per layer, the vocabulary and the special ids.
+/// The depth of every stack with what is listed per layer, the experts, the vocabulary and the special ids: what no size
+/// hangs together with.
 fn shallow(node: &Node, tokens: &TokenMap) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     for field in &node.fields {
@@ -76,6 +77,10 @@ fn shallow(node: &Node, tokens: &TokenMap) -> BTreeMap<String, Value> {
             }
             (Role::Other, Some(_)) => match layers::some(node, field) {
                 Some(count) => Value::from(count),
+                None => continue,
+            },
+            (role, Some(count)) if !field.computed => match sizes::experts(role, count) {
+                Some(few) => Value::from(few),
                 None => continue,
             },
             _ => continue,
@@ -227,5 +232,17 @@ mod tests {
         assert_eq!(config["unusual"], json!(192));
         assert_eq!(config["coordinate_size"], json!(8));
         assert_eq!(config.get("num_attention_heads"), None);
+    }
+
+    #[test]
+    fn a_plain_configuration_has_few_experts() {
+        let nodes = [node(&[
+            ("hidden_size", json!(768)),
+            ("n_routed_experts", json!(512)),
+            ("moe_topk", json!(12)),
+        ])];
+        let config = scaled(&nodes, &TokenMap::new(&nodes)).unwrap();
+        assert_eq!(config["n_routed_experts"], json!(4));
+        assert_eq!(config["moe_topk"], json!(2));
     }
 }

@@ -100,7 +100,8 @@ pub fn role(name: &str) -> Role {
     {
         return Role::Token;
     }
-    if ends(&["vocab_size", "vocabulary_size", "n_vocab"]) && !has("type_vocab") {
+    let vocabulary = ends(&["vocab_size", "vocabulary_size", "n_vocab"]) || has("vocab_size_per");
+    if vocabulary && !has("type_vocab") {
         return Role::Vocabulary;
     }
     if has("expert") {
@@ -242,6 +243,7 @@ mod tests {
             ("type_vocab_size", Role::Other),
             ("pad_token_id", Role::Token),
             ("image_patch_id", Role::Token),
+            ("vocab_size_per_layer_input", Role::Vocabulary),
             ("num_local_experts", Role::Experts),
             ("num_experts_per_tok", Role::ExpertsPerToken),
             ("n_shared_experts", Role::Other),

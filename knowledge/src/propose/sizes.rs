@@ -259,6 +259,7 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
         Role::FeedForward => value.min(FEED_FORWARD),
         Role::Heads => heads(value, width),
         Role::KeyValueHeads => key_value_heads(value, all_heads(node).unwrap_or(value), width),
+        Role::HeadSize if is_rotary_part(node, field) => value.min(ROTARY_SIZE),
         Role::HeadSize => value.min(HEAD_SIZE),
         Role::RotarySize => value.min(ROTARY_SIZE),
         Role::Depth => layers::depth(node, value),
@@ -266,10 +267,10 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
         // Windows of a hierarchical model must tile its last stage, which is two patches a side.
         Role::Window if stages > 1 => value.min(2),
         Role::Window => value.min(WINDOW),
-        Role::Experts => value.min(EXPERTS),
-        Role::ExpertsPerToken => value.min(2),
-        Role::ExpertGroups => value.min(2),
-        Role::ExpertGroupsPerToken => value.min(1),
+        Role::Experts
+        | Role::ExpertsPerToken
+        | Role::ExpertGroups
+        | Role::ExpertGroupsPerToken => experts(role, value).unwrap_or(value),
         Role::Rank => value.min(RANK),
         Role::Image => image_size(node, stages),
         Role::Patch => patch_size(value),
@@ -277,6 +278,25 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
         Role::Token | Role::Other => layers::some(node, field).unwrap_or(value),
     };
     Some(Value::from(new))
+}
+
+/// A small count of experts, of their groups, or of those that a token is sent to; `None` for a role of another kind.
+pub fn experts(role: Role, value: u64) -> Option<u64> {
+    let most = match role {
+        Role::Experts => EXPERTS,
+        Role::ExpertsPerToken | Role::ExpertGroups => 2,
+        Role::ExpertGroupsPerToken => 1,
+        _ => return None,
+    };
+    Some(value.min(most))
+}
+
+/// Whether the size of a head is that of its rotary part alone, which the frequencies are then made for.
+fn is_rotary_part(node: &Node, head: &Field) -> bool {
+    head.name == "head_dim"
+        && node.fields.iter().any(|field| {
+            role(&field.common) == Role::RotarySize && field.default == head.default
+        })
 }
 
 /// Names of channel counts that, where they hold the number of a hidden width, are that width; so do the groups of a

@@ -77,3 +77,19 @@ fn maps_of_features_shrink_with_the_image_that_is_seen() {
         json!([[16, 16], [4, 4]])
     );
 }
+
+#[test]
+fn a_head_whose_size_is_that_of_its_rotary_part_stays_as_large_as_it() {
+    let found = solved(&[node(
+        "",
+        &[
+            ("head_dim", json!(64)),
+            ("qk_rope_head_dim", json!(64)),
+            ("qk_nope_head_dim", json!(128)),
+        ],
+    )]);
+    assert_eq!(
+        found,
+        json!({"head_dim": 8, "qk_rope_head_dim": 8, "qk_nope_head_dim": 16})
+    );
+}

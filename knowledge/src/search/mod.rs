@@ -136,7 +136,14 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
         | Stage::Load
         | Stage::Execute
         | Stage::Compare
-        | Stage::Test => export::candidates(plan, finding),
+        | Stage::Test => {
+            let mut found = export::candidates(plan, finding);
+            let switches = switches::for_exporters(card, plan, finding);
+            // Numbers that differ are most often code that no exporter follows; anything else is first asked to export.
+            let place = usize::from(finding.stage != Stage::Compare).min(found.len());
+            found.splice(place..place, switches);
+            found
+        }
     }
 }
 

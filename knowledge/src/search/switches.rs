@@ -1,4 +1,5 @@
-//! Switches of the configuration that choose another way of making an output which the judge found to prove nothing.
+//! Switches of the configuration that choose another way: of making an output which the judge found to prove nothing, or
+//! one that exporters can follow.
 
 use portwright_core::{Finding, InterfaceCard, PortPlan, Stage};
 use serde_json::Value;
@@ -55,4 +56,43 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
         })
         .take(FEW)
         .collect()
+}
+
+/// Plans with one switch that the modelling source has for exporters turned on.
+pub fn for_exporters(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let off = |name: &&String| get(&plan.config, name) != Some(&Value::Bool(true));
+    card.export_switches
+        .iter()
+        .filter(off)
+        .map(|name| {
+            let mut next = plan.clone();
+            next.config.insert(name.clone(), Value::Bool(true));
+            let reason = format!("with `{name}` the library's code takes a way made for exporters");
+            let key = format!("config.{name}");
+            Candidate::setting(next, &key, searched("export-switch", finding, reason))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use portwright_core::Backend;
+    use serde_json::json;
+
+    use super::*;
+    use crate::search::fixtures;
+
+    #[test]
+    fn a_switch_for_exporters_is_turned_on_once() {
+        let card = fixtures::card(json!({"export_switches": ["for_export"]}));
+        let finding = Finding {
+            backend: Some(Backend::Onnxruntime),
+            ..fixtures::finding(Stage::Compare, "values differ: output logits")
+        };
+        let plan = fixtures::features();
+        let found = for_exporters(&card, &plan, &finding);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].plan.config["for_export"], json!(true));
+        assert!(for_exporters(&card, &found[0].plan, &finding).is_empty());
+    }
 }

@@ -7,7 +7,7 @@ mod excerpt;
 mod facts;
 mod filled;
 mod index;
-mod names;
+pub mod names;
 mod parse;
 mod symbols;
 

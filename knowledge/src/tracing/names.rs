@@ -33,6 +33,25 @@ pub fn fields(text: &str) -> Vec<String> {
     found
 }
 
+/// The fields that a text asks a configuration for by name, with a default: `getattr(self.config, "scale", 1)` gives
+/// `scale`.
+pub fn defaulted(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, opening) in text.match_indices("getattr(") {
+        let rest = &text[at + opening.len()..];
+        let Some((of, rest)) = rest.split_once(',') else {
+            continue;
+        };
+        let name = rest.trim_start().strip_prefix(['"', '\'']);
+        if let Some(name) = name
+            && of.trim_end().ends_with("config")
+        {
+            push(&mut found, leading(name));
+        }
+    }
+    found
+}
+
 /// The functions that a text calls by their bare name.
 pub fn calls(text: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -108,6 +127,13 @@ mod tests {
     }
 
     #[test]
+    fn a_field_may_be_asked_for_with_a_default() {
+        let line = "scale = getattr( self.config, 'scale', 1) * getattr(self, \"other\", 2)";
+        assert_eq!(defaulted(line), ["scale"]);
+        assert_eq!(defaulted("getattr(config"), [] as [&str; 0]);
+    }
+
+    #[test]
     fn setting_is_not_comparing() {
         assert!(sets("        self.proj = nn.Linear(1, 2)", "proj"));
         assert!(sets("self.proj: nn.Module = x", "proj"));
@@ -118,7 +144,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_line_is_read(line in "(self|config|\\.|\\(|=|[a-z]{1,3}|\\PC){0,40}") {
-            let _ = (attributes(&line, "self"), fields(&line), calls(&line), sets(&line, "a"));
+            let _ = (attributes(&line, "self"), fields(&line), defaulted(&line), calls(&line), sets(&line, "a"));
         }
     }
 }

@@ -234,6 +234,7 @@ mod tests {
             modalities: vec!["text".into()],
             processed: BTreeMap::new(),
             demands: Vec::new(),
+            export_switches: Vec::new(),
         }
     }
 
