@@ -125,13 +125,13 @@ fn least(node: &Node) -> usize {
 }
 
 /// Which layers of a stack a list of their places names as being of another kind, such as those that attend to another
-/// part of the model. A list that the class fills in itself is one of these, if its places fit the stack.
+/// part of the model. Nothing else is a growing list of places that all lie in the stack.
 fn special(field: &Field, depth: u64) -> Option<Vec<bool>> {
     let named = field.name.ends_with("_layers") || field.name.ends_with("layer_ids");
     let places: Vec<u64> = field
         .default
         .as_array()
-        .filter(|items| named && field.computed && items.len() > 2)?
+        .filter(|items| named && items.len() > 2)?
         .iter()
         .map(Value::as_u64)
         .collect::<Option<_>>()?;
@@ -286,11 +286,10 @@ mod tests {
 
     #[test]
     fn layers_of_another_kind_are_kept_beside_the_others() {
-        let mut node = node(&[
+        let node = node(&[
             ("num_hidden_layers", json!(40)),
             ("cross_attention_layers", json!([3, 8, 13, 18])),
         ]);
-        node.fields[1].computed = true;
         let mut found = BTreeMap::new();
         per_layer(&node, &mut found);
         assert_eq!(depth(&node, 40), 2);
