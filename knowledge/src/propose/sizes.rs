@@ -22,6 +22,10 @@ const GROUPED_HEADS: u64 = 2;
 /// The size of one head: `WIDTH / HEADS`, even in every rotary fraction that occurs.
 pub const HEAD_SIZE: u64 = WIDTH / HEADS;
 const ROTARY_SIZE: u64 = 8;
+/// The field of the size of a head of the main attention.
+const HEAD: &str = "head_dim";
+/// The entry of a rotary table that says how a head is divided among several axes.
+const SECTIONS: &str = "mrope_section";
 pub const VOCABULARY: u64 = 128;
 pub const POSITIONS: u64 = 64;
 const WINDOW: u64 = 4;
@@ -108,7 +112,7 @@ fn solve_node(node: &Node, shared: &Shared) -> BTreeMap<String, Value> {
     widths(node, shared, &mut found);
     levels(node, shared.image, &mut found);
     margins::shrink(node, shared.image, &mut found);
-    rotary(node, HEAD_SIZE, &mut found);
+    rotary(node, head_size(node), &mut found);
     found.retain(|name, value| node.field(name).is_none_or(|field| field.default != *value));
     found
 }
@@ -260,6 +264,7 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
         Role::Heads => heads(value, width),
         Role::KeyValueHeads => key_value_heads(value, all_heads(node).unwrap_or(value), width),
         Role::HeadSize if is_rotary_part(node, field) => value.min(ROTARY_SIZE),
+        Role::HeadSize if field.name == HEAD => value.min(head_size(node)),
         Role::HeadSize => value.min(HEAD_SIZE),
         Role::RotarySize => value.min(ROTARY_SIZE),
         Role::Depth => layers::depth(node, value),
@@ -267,10 +272,9 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
         // Windows of a hierarchical model must tile its last stage, which is two patches a side.
         Role::Window if stages > 1 => value.min(2),
         Role::Window => value.min(WINDOW),
-        Role::Experts
-        | Role::ExpertsPerToken
-        | Role::ExpertGroups
-        | Role::ExpertGroupsPerToken => experts(role, value).unwrap_or(value),
+        Role::Experts | Role::ExpertsPerToken | Role::ExpertGroups | Role::ExpertGroupsPerToken => {
+            experts(role, value).unwrap_or(value)
+        }
         Role::Rank => value.min(RANK),
         Role::Image => image_size(node, stages),
         Role::Patch => patch_size(value),
@@ -293,10 +297,42 @@ pub fn experts(role: Role, value: u64) -> Option<u64> {
 
 /// Whether the size of a head is that of its rotary part alone, which the frequencies are then made for.
 fn is_rotary_part(node: &Node, head: &Field) -> bool {
-    head.name == "head_dim"
-        && node.fields.iter().any(|field| {
-            role(&field.common) == Role::RotarySize && field.default == head.default
-        })
+    head.name == HEAD
+        && node
+            .fields
+            .iter()
+            .any(|field| role(&field.common) == Role::RotarySize && field.default == head.default)
+}
+
+/// The size of a head: larger than usual where only a small part of it is rotated, which must have room for a section of
+/// each axis, whether the table lists sections or the code has some of its own.
+fn head_size(node: &Node) -> u64 {
+    let settable = |field: &&Field| field.name == HEAD && !field.computed;
+    let Some(most) = node
+        .fields
+        .iter()
+        .find(settable)
+        .and_then(|field| field.default.as_u64())
+    else {
+        return HEAD_SIZE;
+    };
+    let tables = node
+        .fields
+        .iter()
+        .filter_map(|field| field.default.as_object());
+    let mut size = HEAD_SIZE;
+    for table in tables {
+        while size < most && half_of_head(table, size) < ROTARY_SIZE / 2 {
+            size *= 2;
+        }
+    }
+    size
+}
+
+/// How many pairs of a head's numbers are rotated.
+fn half_of_head(table: &Map<String, Value>, head_size: u64) -> u64 {
+    let fraction = table.get("partial_rotary_factor").and_then(Value::as_f64);
+    (head_size as f64 * fraction.unwrap_or(1.0) / 2.0) as u64
 }
 
 /// Names of channel counts that, where they hold the number of a hidden width, are that width; so do the groups of a
@@ -440,20 +476,13 @@ pub fn rotary(node: &Node, head_size: u64, found: &mut BTreeMap<String, Value>) 
         let Some(table) = field.default.as_object() else {
             continue;
         };
-        let Some(sections) = table.get("mrope_section").and_then(Value::as_array) else {
+        let Some(sections) = table.get(SECTIONS).and_then(Value::as_array) else {
             continue;
         };
         let sections: Vec<u64> = sections.iter().filter_map(Value::as_u64).collect();
-        let fraction = table
-            .get("partial_rotary_factor")
-            .and_then(Value::as_f64)
-            .unwrap_or(1.0);
-        let half = (head_size as f64 * fraction / 2.0) as u64;
+        let half = half_of_head(table, head_size);
         let mut table = table.clone();
-        table.insert(
-            "mrope_section".into(),
-            Value::from(portions(&sections, half)),
-        );
+        table.insert(SECTIONS.into(), Value::from(portions(&sections, half)));
         found.insert(field.name.clone(), Value::Object(table));
     }
 }

@@ -93,3 +93,14 @@ fn a_head_whose_size_is_that_of_its_rotary_part_stays_as_large_as_it() {
         json!({"head_dim": 8, "qk_rope_head_dim": 8, "qk_nope_head_dim": 16})
     );
 }
+
+#[test]
+fn a_head_of_which_little_is_rotated_has_room_for_every_axis() {
+    let table = json!({"mrope_section": [11, 11, 10], "partial_rotary_factor": 0.25});
+    let found = solved(&[node(
+        "",
+        &[("head_dim", json!(256)), ("rope_parameters", table)],
+    )]);
+    assert_eq!(found["head_dim"], json!(32));
+    assert_eq!(found["rope_parameters"]["mrope_section"], json!([1, 1, 2]));
+}
