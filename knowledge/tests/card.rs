@@ -84,6 +84,20 @@ fn a_nested_configuration_is_traced_in_its_own_file() {
 }
 
 #[test]
+fn a_field_declared_by_its_common_name_is_kept_by_its_own() {
+    let mut seen = seen();
+    seen.attribute_map = [("hidden_size".to_owned(), "n_embd".to_owned())].into();
+    let width = seen.defaults.remove("hidden_size").unwrap();
+    seen.defaults.insert("n_embd".into(), width);
+    let card = card::assemble(&seen, &Sources::new(library(), None)).unwrap();
+    assert_eq!(
+        card.field("n_embd").unwrap().source.as_ref().unwrap().line,
+        9
+    );
+    assert_eq!(card.field("hidden_size").unwrap().name, "n_embd");
+}
+
+#[test]
 fn a_nested_override_says_its_type_and_a_computed_field_is_left_alone() {
     let plan = propose(&assembled(), &ProposeOptions::default()).unwrap();
     assert_eq!(

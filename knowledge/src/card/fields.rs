@@ -13,21 +13,28 @@ use crate::tracing::{FieldFacts, Located, Sources, TraceError};
 /// How deep configurations nest; the library's deepest is three.
 const DEPTH: usize = 4;
 
-/// The fields in the order of their definition, those that only introspection shows last.
+/// The fields in the order of their definition, those that only introspection shows last. One that is declared under its
+/// common name, and kept under the name that the map gives it, has the latter, by which it is set.
 pub fn fields(
     defaults: &Map<String, Value>,
     lineage: &[Located],
+    attribute_map: &BTreeMap<String, String>,
     sources: &Sources,
 ) -> Vec<ConfigField> {
     let mut fields: Vec<ConfigField> = Vec::new();
     for located in lineage {
         for field in declared(located) {
-            if fields.iter().any(|known| known.name == field.name) {
+            let own = attribute_map.get(&field.name);
+            let name = match own.filter(|own| defaults.contains_key(own.as_str())) {
+                Some(own) if !defaults.contains_key(&field.name) => own,
+                _ => &field.name,
+            };
+            if fields.iter().any(|known| known.name == *name) {
                 continue;
             }
-            if let Some(default) = defaults.get(&field.name) {
+            if let Some(default) = defaults.get(name) {
                 fields.push(ConfigField {
-                    name: field.name.clone(),
+                    name: name.clone(),
                     default: default.clone(),
                     annotation: field.annotation.clone(),
                     declared: filled(&field, lineage).or(field.default.clone()),
@@ -152,7 +159,7 @@ fn nest(
         path.to_owned(),
         SubConfig {
             class,
-            fields: fields(defaults, &lineage, sources),
+            fields: fields(defaults, &lineage, &attribute_map, sources),
             attribute_map,
         },
     );

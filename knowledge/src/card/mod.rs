@@ -69,7 +69,7 @@ pub fn assemble(seen: &Introspection, sources: &Sources) -> Result<InterfaceCard
                 line: config_line,
             },
         },
-        config_fields: fields::fields(&seen.defaults, &lineage, sources),
+        config_fields: fields::fields(&seen.defaults, &lineage, &seen.attribute_map, sources),
         attribute_map: seen.attribute_map.clone(),
         demands: demands::demands(&sub_configs, &lineage, sources)?,
         export_switches: switches::switches(&seen.classes, sources)?,

@@ -13,7 +13,7 @@ mod decoder;
 mod exclusive;
 mod export;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod frontier;
 mod groups;
 mod ids;

@@ -144,6 +144,15 @@ impl Senses<'_> {
                 let shape = vec![named("batch"), regions, Axis::Fixed(width)];
                 inputs.specs.push(float(name, shape, "image"));
             }
+            // Patches of all images, each with its own moments, sides and channels, in this order; one feature each.
+            "pixel_values" if vision.cuts_cubes(self.card) => {
+                let rows = Axis::Named(format!("{}*batch", vision.patches()));
+                let cube = [vision.temporal, vision.patch, vision.patch, vision.channels];
+                let mut shape = vec![rows];
+                shape.extend(cube.map(Axis::Fixed));
+                inputs.specs.push(float(name, shape, "image"));
+                inputs.feature("image", vision.patches());
+            }
             "pixel_values" | "image_pixel_values" if self.pictures(name).is_some() => {
                 let many = self.pictures(name).unwrap_or(1);
                 let shape = vision.image(vec![named("batch"), Axis::Fixed(many)]);

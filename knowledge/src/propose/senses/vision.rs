@@ -104,6 +104,15 @@ impl Vision {
         })
     }
 
+    /// Whether the processor cuts images into patches with moments and sides of their own, and the channels last.
+    pub fn cuts_cubes(&self, card: &InterfaceCard) -> bool {
+        let patch = default(card, "patch_size");
+        card.processed.get("pixel_values").is_some_and(|seen| {
+            matches!(seen.shape[..], [_, _, tall, wide, channels]
+                if Some(tall) == patch && Some(wide) == patch && channels == self.channels)
+        })
+    }
+
     pub fn patches(&self) -> u64 {
         self.rows * self.columns
     }
@@ -147,4 +156,32 @@ fn default(card: &InterfaceCard, name: &str) -> Option<u64> {
         .flat_map(|(_, config)| &config.fields)
         .filter(|field| field.name == name)
         .find_map(|field| field.default.as_u64())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::search::fixtures;
+
+    #[test]
+    fn patches_with_moments_and_channels_of_their_own_are_known_by_what_the_processor_makes() {
+        let card = |shape: [u64; 5]| {
+            fixtures::card(json!({
+                "sub_configs": {"vision_config": {"class": "AnyVisionConfig", "attribute_map": {}, "fields": [
+                    {"name": "patch_size", "default": 40}]}},
+                "processed": {"pixel_values": {"dtype": "float32", "shape": shape, "modality": "image"}},
+            }))
+        };
+        let small = Small {
+            nodes: &[],
+            config: &serde_json::Map::new(),
+            tokens: &crate::propose::tokens::TokenMap::new(&[]),
+        };
+        let cubes = card([24, 2, 40, 40, 3]);
+        assert!(Vision::of(&cubes, &small).cuts_cubes(&cubes));
+        let tiles = card([1, 5, 3, 40, 40]);
+        assert!(!Vision::of(&tiles, &small).cuts_cubes(&tiles));
+    }
 }
