@@ -12,6 +12,7 @@ mod config;
 mod decoder;
 mod exclusive;
 mod export;
+mod filled;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod frontier;
@@ -95,7 +96,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             let mut named = config::named(plan, finding);
             let mut rest = named.split_off(named.len().min(1));
             found.append(&mut named);
-            found.extend(config::filled(card, plan, finding));
+            found.extend(filled::candidates(card, plan, finding));
             found.extend(config::plain(card, plan, finding));
             found.extend(config::library(plan, finding));
             found.append(&mut rest);
@@ -165,7 +166,7 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     found.extend(ranks::rank(plan, finding).into_iter().take(2));
     found.extend(inputs::named(card, plan, finding));
     found.extend(inputs::codebooks(plan, finding));
-    found.extend(config::filled(card, plan, finding));
+    found.extend(filled::candidates(card, plan, finding));
     let mut named = config::named(plan, finding);
     let mut rest = named.split_off(named.len().min(1));
     found.append(&mut named);
