@@ -40,6 +40,7 @@ fn pass(backend: Backend) -> BackendVerdict {
                 max_relative: 1e-8,
                 reference_spread: 3.0,
                 allowed: 0.003,
+                untouched: false,
             }],
             input_sets: Vec::new(),
             sensitivity: Vec::new(),

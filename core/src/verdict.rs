@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{backend::Backend, digest::Digest, finding::Finding, job::JobOutcome};
 
 /// The judge's version: part of every step key, so that a changed judge judges anew.
-pub const JUDGE_VERSION: u32 = 3;
+pub const JUDGE_VERSION: u32 = 4;
 
 /// The judge's word on one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -120,6 +120,17 @@ pub struct OutputEvidence {
     pub reference_spread: f64,
     /// The difference that was allowed.
     pub allowed: f64,
+    /// Whether it follows from the sizes of the inputs and the weights alone, so that nothing had to move it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub untouched: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

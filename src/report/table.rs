@@ -138,6 +138,7 @@ mod tests {
                     max_relative: 4e-8,
                     reference_spread: 6.0,
                     allowed: 6.01e-3,
+                    untouched: false,
                 }],
                 input_sets: vec![],
                 sensitivity: vec![],

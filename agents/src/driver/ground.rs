@@ -221,6 +221,7 @@ async fn reference(
         &step.folder.join("job"),
         &sets,
         &answered.declared,
+        &answered.untouched,
         &steps.session.tolerances,
     );
     Ok(match reference {
@@ -241,6 +242,7 @@ async fn reference(
 struct Answered {
     exercised: Vec<String>,
     declared: Declared,
+    untouched: Vec<String>,
 }
 
 /// Runs a job in the sandbox with the model's own source readable where it is a local folder.

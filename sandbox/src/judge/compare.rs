@@ -301,6 +301,7 @@ impl<'a> Comparison<'a> {
                 max_relative: 0.0,
                 reference_spread: 0.0,
                 allowed: 0.0,
+                untouched: self.reference.untouched.contains(name),
             };
             if example.element.is_floating() {
                 let (tolerance, spread) = self.tolerance(name)?;

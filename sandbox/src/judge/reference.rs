@@ -1,9 +1,13 @@
 //! The eager reference, and whether it is worth comparing with.
 //!
 //! Zero equals zero: a port of a model whose outputs do not vary proves nothing. So a reference is refused unless every
-//! floating output is finite, spreads well beyond the tolerance, and the outputs move when the inputs do.
+//! floating output is finite, spreads well beyond the tolerance, and the outputs move when the inputs do. An output that no
+//! value of an input reaches, such as a table of places, need not move; others have to stand beside it that do.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use portwright_core::{Finding, Signature, Stage};
 
@@ -27,6 +31,8 @@ pub struct Reference {
     pub floating: BTreeMap<String, FloatingOutput>,
     /// How far each probed input moved each floating output.
     pub moves: Vec<Moves>,
+    /// The floating outputs that no value of an input reaches, and that no probe moves.
+    pub untouched: BTreeSet<String>,
 }
 
 /// What is known of one floating output.
@@ -53,17 +59,20 @@ impl Reference {
         work: &Path,
         sets: &[InputSet],
         declared: &Declared,
+        untouched: &[String],
         tolerances: &Tolerances,
     ) -> Result<Self, Box<Finding>> {
         modalities::check(declared, sets)?;
         let outputs = Outputs::open(work, sets).map_err(unreadable)?;
-        Self::check(outputs, sets, tolerances)
+        Self::check(outputs, sets, untouched, tolerances)
     }
 
-    /// Checks outputs that were computed on `sets`, the first of which is the example.
+    /// Checks outputs that were computed on `sets`, the first of which is the example. The job says which of them are
+    /// `untouched` by the values of the inputs; it is believed where no probe moves them at all.
     pub fn check(
         outputs: Outputs,
         sets: &[InputSet],
+        untouched: &[String],
         tolerances: &Tolerances,
     ) -> Result<Self, Box<Finding>> {
         let floating = floating(&outputs, sets)?;
@@ -71,11 +80,15 @@ impl Reference {
         hollow(&floating, tolerances)?;
         exploding(&floating)?;
         let moves = moves(&outputs, sets, &floating).map_err(unreadable)?;
-        moving(&moves, &floating, tolerances)?;
+        let still = |name: &String| moves.iter().all(|it| it.outputs.get(name) == Some(&0.0));
+        let untouched: BTreeSet<String> =
+            untouched.iter().filter(|it| still(it)).cloned().collect();
+        moving(&moves, &floating, &untouched, tolerances)?;
         Ok(Reference {
             outputs,
             floating,
             moves,
+            untouched,
         })
     }
 }
@@ -230,6 +243,7 @@ fn exploding(floating: &BTreeMap<String, FloatingOutput>) -> Result<(), Box<Find
 fn moving(
     moves: &[Moves],
     floating: &BTreeMap<String, FloatingOutput>,
+    untouched: &BTreeSet<String>,
     tolerances: &Tolerances,
 ) -> Result<(), Box<Finding>> {
     let moves_far = |name: &str, moved: f64| {
@@ -263,7 +277,7 @@ fn moving(
             ));
         }
     }
-    for name in floating.keys() {
+    for name in floating.keys().filter(|it| !untouched.contains(*it)) {
         if !moves
             .iter()
             .any(|probe| probe.outputs.get(name).is_some_and(|m| moves_far(name, *m)))

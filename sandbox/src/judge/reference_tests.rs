@@ -1,7 +1,7 @@
 use super::{super::toy, *};
 
 fn check(outputs: Outputs) -> Result<Reference, Box<Finding>> {
-    Reference::check(outputs, &toy::sets(true), &toy::tolerances())
+    Reference::check(outputs, &toy::sets(true), &[], &toy::tolerances())
 }
 
 fn refused(change: impl Fn(&InputSet, &mut crate::tensor::Tensors)) -> Finding {
@@ -80,6 +80,55 @@ fn an_output_that_no_input_moves_is_named() {
     );
 }
 
+/// The right toy with a table of places beside its outputs, which `scale` may move with a probe.
+fn with_places(scale: impl Fn(&InputSet) -> f64) -> Outputs {
+    toy::changed(&toy::sets(true), |set, tensors| {
+        let values = (0..set.sizes["batch"]).map(|row| row as f64 * scale(set));
+        let places = toy::floats(&[set.sizes["batch"] as usize], values.collect());
+        tensors.insert("places".to_owned(), places);
+    })
+}
+
+fn check_untouched(outputs: Outputs, untouched: &[&str]) -> Result<Reference, Box<Finding>> {
+    let untouched: Vec<String> = untouched.iter().map(|name| (*name).to_owned()).collect();
+    Reference::check(outputs, &toy::sets(true), &untouched, &toy::tolerances())
+}
+
+#[test]
+fn an_output_that_no_value_reaches_need_not_move() {
+    let reference = check_untouched(with_places(|_| 1.0), &["places"]).unwrap();
+    assert!(reference.untouched.contains("places"));
+    let finding = check_untouched(with_places(|_| 1.0), &[]).unwrap_err();
+    assert_eq!(
+        finding.signature.0,
+        "reference moves with no input: output places"
+    );
+}
+
+#[test]
+fn an_output_that_moves_at_all_is_not_believed_to_be_out_of_reach() {
+    let hardly = |set: &InputSet| if set.probe.is_some() { 1.0 + 1e-6 } else { 1.0 };
+    let finding = check_untouched(with_places(hardly), &["places"]).unwrap_err();
+    assert_eq!(
+        finding.signature.0,
+        "reference moves with no input: output places"
+    );
+}
+
+#[test]
+fn an_input_must_move_something_whatever_is_out_of_reach() {
+    let sets = toy::sets(true);
+    let deaf = toy::outputs(&sets, |set| {
+        let mut set = set.clone();
+        if set.probe.is_some() {
+            set.tensors = sets[0].tensors.clone();
+        }
+        toy::run(&set)
+    });
+    let finding = check_untouched(deaf, &["state", "total"]).unwrap_err();
+    assert_eq!(finding.signature.0, "reference ignores input x");
+}
+
 #[test]
 fn a_model_without_floating_outputs_proves_nothing() {
     let finding = refused(|_, tensors| tensors.retain(|name, _| name == "above"));
@@ -112,7 +161,7 @@ fn a_plan_of_constants_cannot_be_judged() {
         .filter(|set| set.probe.is_none())
         .collect();
     let outputs = toy::outputs(&sets, toy::run);
-    let finding = Reference::check(outputs, &sets, &toy::tolerances()).unwrap_err();
+    let finding = Reference::check(outputs, &sets, &[], &toy::tolerances()).unwrap_err();
     assert_eq!(finding.signature.0, "reference has no input to probe");
 }
 
@@ -123,6 +172,7 @@ fn a_missing_reference_file_is_a_finding() {
         folder.path(),
         &toy::sets(true),
         &Declared::default(),
+        &[],
         &toy::tolerances(),
     )
     .unwrap_err();

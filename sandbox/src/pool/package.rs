@@ -25,6 +25,7 @@ const FILES: &[(&str, &str)] = embedded![
     "draws.py",
     "errors.py",
     "exercised.py",
+    "flow.py",
     "generation.py",
     "jobs/__init__.py",
     "jobs/build.py",

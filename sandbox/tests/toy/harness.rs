@@ -89,6 +89,7 @@ pub fn toy() -> &'static Toy {
             &folder.join("reference"),
             &sets,
             &Declared::default(),
+            &[],
             &tolerances,
         )
         .unwrap();

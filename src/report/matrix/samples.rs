@@ -144,6 +144,7 @@ fn evidence(backend: Backend) -> Evidence {
             max_relative: 4e-8,
             reference_spread: 6.0,
             allowed: 0.00601,
+            untouched: false,
         }],
         input_sets: Vec::new(),
         sensitivity: Vec::new(),

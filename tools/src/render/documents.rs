@@ -256,6 +256,7 @@ mod tests {
                 max_relative: 1e-7,
                 reference_spread: 4.0,
                 allowed: 4e-3,
+                untouched: false,
             }],
             input_sets: Vec::new(),
             sensitivity: Vec::new(),

@@ -128,6 +128,7 @@ mod tests {
             max_relative: max_absolute,
             reference_spread: 4.0,
             allowed,
+            untouched: false,
         }
     }
 

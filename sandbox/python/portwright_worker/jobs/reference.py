@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from portwright_worker import draws, errors, exercised, models, tensors
+from portwright_worker import draws, errors, exercised, flow, models, tensors
 
 
 def run(job: dict, work: str) -> dict:
@@ -16,6 +16,7 @@ def run(job: dict, work: str) -> dict:
         model = models.load(plan, job["source"], job["checkpoint"])
     called = exercised.watch(model, built)
     outputs = []
+    still = Still()
     for path in job["inputs"]:
         errors.now("read inputs")
         inputs = tensors.read(path)
@@ -27,13 +28,53 @@ def run(job: dict, work: str) -> dict:
         with torch.no_grad():
             output = model(**inputs, **plan.get("call", {}))
         errors.now("write outputs")
-        outputs.append(tensors.write(work, path, tensors.leaves(output)))
+        leaves = tensors.leaves(output)
+        still.note(leaves)
+        outputs.append(tensors.write(work, path, leaves))
     return {
         "outputs": outputs,
+        "untouched": _untouched(job, still.names()),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "exercised": sorted(called),
         "declared": _declared(model),
     }
+
+
+class Still:
+    """The floating outputs that are the same for all inputs of the same sizes."""
+
+    def __init__(self) -> None:
+        self.first: dict[str, Any] | None = None
+
+    def note(self, leaves: dict[str, Any]) -> None:
+        import torch
+
+        if self.first is None:
+            self.first = {name: tensor for name, tensor in leaves.items() if tensor.is_floating_point()}
+            return
+        for name, tensor in list(self.first.items()):
+            other = leaves.get(name)
+            if other is None or (other.shape == tensor.shape and not torch.equal(other, tensor)):
+                del self.first[name]
+
+    def names(self) -> list[str]:
+        return sorted(self.first or ())
+
+
+def _untouched(job: dict, still: list[str]) -> list[str]:
+    """Those of the outputs that stay the same which no value of an input reaches.
+
+    A model of its own is asked, which has seen no inputs: what another keeps of an earlier forward could be taken for
+    its own.
+    """
+    if not still:
+        return []
+    plan = job["plan"]
+    errors.now("follow the inputs")
+    model = models.load(plan, job["source"], job["checkpoint"])
+    inputs = tensors.read(job["inputs"][0])
+    untouched = flow.untouched(model, inputs, plan.get("call", {}), tensors.leaves)
+    return [name for name in untouched if name in still]
 
 
 def _declared(model: Any) -> dict:
