@@ -83,6 +83,9 @@ impl fmt::Display for Signature {
     }
 }
 
+/// How many lines of a detail that an error announces a message has.
+const DETAIL: usize = 2;
+
 /// How the signature of a job begins that was not done within its limit of time.
 const TIMED_OUT: &str = "timed out";
 
@@ -215,9 +218,23 @@ fn normalise(message: &str) -> String {
     out.trim().to_owned()
 }
 
-/// The first line that says what happened, cut to a sentence's length.
+/// The first line that says what happened, with those that it announces by a colon, cut to a sentence's length.
 fn first_line(text: &str) -> String {
-    let line = telling(text);
+    let cause = telling(text);
+    let mut line = cause.clone();
+    if cause.ends_with(':') {
+        let after = text
+            .lines()
+            .map(str::trim)
+            .skip_while(|it| !cause.ends_with(it) || it.is_empty());
+        let detail = after
+            .skip(1)
+            .filter(|it| !it.is_empty() && !it.starts_with("Model wasn't"));
+        for said in detail.take(DETAIL) {
+            line.push(' ');
+            line.push_str(said.trim_start_matches("-- "));
+        }
+    }
     match line.char_indices().nth(300) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
@@ -288,6 +305,19 @@ mod tests {
             "RuntimeError: The input tensor size is wrong"
         );
         assert_eq!(first_line("plain\nmore"), "plain");
+    }
+
+    #[test]
+    fn what_an_error_announces_is_told_too() {
+        let text = "RuntimeError: Exception from src/core.cpp:84:\nCheck 'false' failed at src/x.cpp:151:\nConversion failed:\nModel wasn't fully converted. Log:\n-- Scatter-20 with a message:\nthe rank is 0\n\nSummary:\n";
+        assert_eq!(
+            first_line(text),
+            "RuntimeError: Conversion failed: Scatter-20 with a message: the rank is 0"
+        );
+        assert_eq!(
+            normalise("Conversion failed:\nthe rank is 0"),
+            "Conversion failed:"
+        );
     }
 
     #[test]
