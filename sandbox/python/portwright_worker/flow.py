@@ -2,8 +2,8 @@
 
 Such an output follows from the sizes of the inputs and the weights alone, like the table of places that a vision model
 hands on. That it stays the same when the inputs are drawn anew says nothing against the model, and nothing but the flow
-of the values tells it from an output that should move and does not. So every operation is followed, and in doubt a value
-counts as reached.
+of the values tells it from an output that should move and does not. So every operation is followed, and in doubt a
+value counts as reached.
 """
 
 from __future__ import annotations

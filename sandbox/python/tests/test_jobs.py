@@ -75,6 +75,12 @@ def test_a_value_that_the_library_refuses_is_an_error_with_its_step(server, tmp_
     assert error["doing"] == "instantiate" and "17" in error["message"]
 
 
+def test_a_model_that_is_not_small_is_refused_before_it_is_made(server, tmp_path):
+    vast = plan(config={**plan()["config"], "vocab_size": 50_000_000})
+    error = answer(server, "vast", {"kind": "materialise", "plan": vast, "source": LIBRARY}, tmp_path)["error"]
+    assert error["doing"] == "instantiate" and "500,000,000 weights" in error["message"]
+
+
 def test_an_override_inside_a_nested_configuration_is_applied(server, tmp_path):
     small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     nested = plan(

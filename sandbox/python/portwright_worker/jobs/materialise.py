@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from typing import Any
 
 from portwright_worker import errors, models, weights
 from portwright_worker.plain import plain
 
 CHECKPOINT = "checkpoint"
+# A model of more weights is no small one: it is drawn, written and loaded again by every job, and at four bytes each it
+# does not fit a job's memory several times.
+MOST_WEIGHTS = 500_000_000
 
 
 def run(job: dict, work: str) -> dict:
@@ -21,7 +26,8 @@ def run(job: dict, work: str) -> dict:
     cls = models.model_class(plan, source)
     # Seeds what the library draws and `weights.draw` leaves alone.
     torch.manual_seed(plan["weights"]["seed"])
-    model = cls._from_config(config, attn_implementation="eager", dtype=torch.float32).eval()
+    with bounded(MOST_WEIGHTS):
+        model = cls._from_config(config, attn_implementation="eager", dtype=torch.float32).eval()
     errors.now("draw")
     weights.draw(model, plan["weights"]["seed"], plan["weights"]["gain"])
     errors.now("save")
@@ -35,6 +41,27 @@ def run(job: dict, work: str) -> dict:
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "config": plain(model.config.to_dict()),
     }
+
+
+@contextlib.contextmanager
+def bounded(most: int) -> Iterator[None]:
+    """Refuses a model of more weights than `most` as soon as it has them, and not when the memory is used up."""
+    from torch import nn
+
+    register, count = nn.Module.register_parameter, 0
+
+    def counted(module: Any, name: str, parameter: Any) -> None:
+        nonlocal count
+        count += 0 if parameter is None else parameter.numel()
+        if count > most:
+            raise ValueError(f"the configuration makes a model of more than {most:,} weights, which is not a small one")
+        register(module, name, parameter)
+
+    nn.Module.register_parameter = counted
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter = register
 
 
 def copy_code(source: str, folder: str) -> None:
