@@ -41,7 +41,7 @@ pub struct SweepRequest {
 /// Shown a sweep as it goes.
 pub trait SweepObserver: Send + Sync {
     /// The sweep has a name, and `done` rows are there from an earlier launch that was cut off.
-    fn began(&self, sweep: &SweepId, done: usize, all: usize);
+    fn began(&self, sweep: &SweepId, ended: &[Row], all: usize);
     fn started(&self, name: &str);
     fn ended(&self, row: &Row);
 }
@@ -67,12 +67,9 @@ pub async fn sweep(
             names,
         })?,
     };
-    let ended: BTreeSet<String> = ledger
-        .rows(&sweep.id)?
-        .into_iter()
-        .map(|row| row.name)
-        .collect();
-    observer.began(&sweep.id, ended.len(), request.items.len());
+    let ended = ledger.rows(&sweep.id)?;
+    observer.began(&sweep.id, &ended, request.items.len());
+    let ended: BTreeSet<String> = ended.into_iter().map(|row| row.name).collect();
     let waiting = request.items.iter().filter(|i| !ended.contains(&i.name));
     let mut rows = stream::iter(waiting)
         .map(|item| one(session, request, item, observer))

@@ -101,11 +101,18 @@ fn progress(state: &State, elapsed: Duration) -> String {
     text
 }
 
+/// Whether a name passes on every backend that it was taken to.
+fn passed(row: &Row) -> bool {
+    !row.verdicts.is_empty() && row.verdicts.iter().all(|v| v.verdict == Verdict::Pass)
+}
+
 impl SweepObserver for Gauge {
-    fn began(&self, sweep: &SweepId, done: usize, all: usize) {
+    fn began(&self, sweep: &SweepId, ended: &[Row], all: usize) {
+        let done = ended.len();
         let mut state = self.state();
         state.all = all;
         state.done = done;
+        state.passed = ended.iter().filter(|row| passed(row)).count();
         state.began = Some(Instant::now());
         let again = if done > 0 {
             format!(" goes on where it stopped, {done} of {all} done")
@@ -127,9 +134,7 @@ impl SweepObserver for Gauge {
         state.done += 1;
         // What was remembered, in whole or in part, tells nothing of how long the rest takes.
         state.worked += usize::from(!row.cpu_seconds.is_empty());
-        let passed =
-            !row.verdicts.is_empty() && row.verdicts.iter().all(|v| v.verdict == Verdict::Pass);
-        state.passed += usize::from(passed);
+        state.passed += usize::from(passed(row));
         self.show(&mut state);
     }
 }
@@ -170,7 +175,10 @@ impl Progress for Gauge {
 
 #[cfg(test)]
 mod tests {
+    use portwright_core::Backend;
+
     use super::*;
+    use crate::report::matrix::samples;
 
     fn state(done: usize, worked: usize) -> State {
         State {
@@ -188,6 +196,17 @@ mod tests {
         // Fifty were found in the ledger: they cost nothing and tell nothing.
         let text = progress(&state(60, 10), Duration::from_secs(100));
         assert_eq!(text, "60/100 · 7 pass · about 0:06:40 left · bert, vit");
+    }
+
+    #[test]
+    fn what_passed_before_a_sweep_goes_on_is_counted() {
+        let gauge = Gauge::new(false, true);
+        let mut passes = samples::row("bert");
+        passes.verdicts = vec![samples::pass(Backend::TorchCpu)];
+        let mut fails = samples::row("vit");
+        fails.verdicts = vec![samples::failed(Backend::TorchCpu, "x", None)];
+        gauge.began(&SweepId::new("sweep"), &[passes, fails], 5);
+        assert_eq!(gauge.state().passed, 1);
     }
 
     #[test]
