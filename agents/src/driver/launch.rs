@@ -1,6 +1,6 @@
 //! A launch from its beginning to its end, or from where a killed one stopped.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, sync::Arc};
 
 use portwright_core::{
     Backend, Digest, Finding, PortPlan, RunId, Verdict, event::Event, plan::Strategy,
@@ -220,7 +220,7 @@ async fn repair(
         }
     }
     // What the first attempt took is no time for repairs: a port that is slow to fail needs them most.
-    let began = Instant::now();
+    let before = steps.costs().seconds();
     let mut left = request.attempts;
     let mut given_up = BTreeSet::new();
     let mut repairs = Vec::new();
@@ -236,7 +236,8 @@ async fn repair(
             finding: Box::new(finding.clone()),
         };
         loop {
-            let out_of_time = began.elapsed().as_secs() >= request.repair_seconds;
+            let spent = steps.costs().seconds() - before;
+            let out_of_time = spent >= request.repair_seconds as f64;
             let proposal = match decide(
                 steps,
                 request,

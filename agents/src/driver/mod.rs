@@ -83,7 +83,7 @@ pub struct Request {
     pub analyst_budget: u32,
     /// The largest number of repairs the fixer proposes.
     pub attempts: u32,
-    /// After this many seconds the fixer proposes nothing more.
+    /// After this many CPU seconds of the jobs of repairs the fixer proposes nothing more.
     pub repair_seconds: u64,
     /// Where passing skillsets are committed; `None` commits nothing.
     pub repository: Option<PathBuf>,

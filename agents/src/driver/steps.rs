@@ -38,6 +38,13 @@ pub struct Costs {
     pub peak_resident_bytes: u64,
 }
 
+impl Costs {
+    /// CPU seconds of all steps together.
+    pub fn seconds(&self) -> f64 {
+        self.cpu_seconds.values().sum()
+    }
+}
+
 /// What a launch has met and tried.
 #[derive(Clone, Debug, Default)]
 pub struct Trail {
