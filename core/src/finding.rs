@@ -139,7 +139,7 @@ impl Finding {
                 Signature::phrase(format!("{TIMED_OUT} @ {stage}")),
                 format!("no answer within {seconds:.0} s"),
                 None,
-                Some("raise `run.wall_seconds` in portwright.toml".to_owned()),
+                Some("allow a job more time with `--limit-seconds`".to_owned()),
             ),
             JobOutcome::OutOfMemory {
                 peak_bytes,
@@ -152,7 +152,7 @@ impl Finding {
                     limit_bytes >> 20
                 ),
                 None,
-                Some("raise `run.memory_limit_mib` in portwright.toml".to_owned()),
+                Some("allow a job more memory with `--limit-memory`".to_owned()),
             ),
             JobOutcome::Crashed { status, log } => (
                 Signature::phrase(format!("crashed ({status}) @ {stage}")),
