@@ -201,7 +201,7 @@ fn draw_input(
     let shape = shape(spec, sizes)?;
     let count = shape.iter().product();
     let mut random = Random::new(seed, &spec.name);
-    let values: Vec<f64> = match &spec.values {
+    let mut values: Vec<f64> = match &spec.values {
         // Drawn as integers: a float would lose the low bits of large ones.
         Values::Integer { low, high } => {
             let values = (0..count).map(|_| random.integer(*low, *high)).collect();
@@ -225,11 +225,10 @@ fn draw_input(
         Values::Constant { value } => vec![*value; count],
     };
     Ok(if spec.dtype.is_float() {
-        // Rounded here, so that what is compared in memory is what the file says.
-        let values = values
-            .iter()
-            .map(|value| f64::from(*value as f32))
-            .collect();
+        // Rounded here, so that what is compared in memory is what the file says; in place, since images are large.
+        for value in &mut values {
+            *value = f64::from(*value as f32);
+        }
         Tensor {
             element: ElementType::Float32,
             shape,

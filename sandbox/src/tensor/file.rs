@@ -1,6 +1,6 @@
 //! Tensors in memory to and from the bytes of a safetensors file.
 
-use std::{borrow::Borrow, collections::BTreeMap, fs, path::Path};
+use std::{borrow::Borrow, collections::BTreeMap, path::Path};
 
 use half::{bf16, f16};
 use safetensors::{SafeTensors, tensor::TensorView};
@@ -53,10 +53,13 @@ pub fn write<T: Borrow<Tensor>>(
             .map_err(malformed)?;
         views.push((name.as_str(), view));
     }
-    let content = safetensors::serialize(views, None).map_err(malformed)?;
-    fs::write(path, content).map_err(|source| TensorError::Io {
-        path: path.to_owned(),
-        source,
+    // Written as it is made: the whole of a large file need not be in memory.
+    safetensors::serialize_to_file(views, None, path).map_err(|error| match error {
+        safetensors::SafeTensorError::IoError(source) => TensorError::Io {
+            path: path.to_owned(),
+            source,
+        },
+        error => malformed(error),
     })
 }
 
