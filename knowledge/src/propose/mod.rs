@@ -224,7 +224,8 @@ pub(crate) fn plainer(card: &InterfaceCard, plan: &PortPlan) -> Vec<(&'static st
                 config: &config,
                 tokens: &tokens,
             };
-            let made = inputs::inputs(card, class, &small);
+            let mut made = inputs::inputs(card, class, &small);
+            refit::keep_axes(card, class, &tokens, plan, &mut made.specs);
             let mut next = plan.clone();
             next.inputs = made.specs;
             next.dims = made.dims;

@@ -154,6 +154,7 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     found.extend(axes::unpacked(card, plan, finding));
     found.extend(axes::patches(card, plan, finding));
     found.extend(multiples::candidates(plan, finding));
+    found.extend(multiples::of_field(card, plan, finding));
     found.extend(scales::candidates(card, plan, finding));
     found.extend(exclusive::candidates(card, plan, finding));
     found.extend(random::candidates(card, plan, finding));
