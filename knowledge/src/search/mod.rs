@@ -121,6 +121,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found.extend(spread::candidates(plan, finding));
             found.extend(instead::candidates(card, plan, finding));
             found.extend(decoder::candidates(card, plan, finding));
+            found.extend(multiples::of_patch(card, plan, finding));
             found.extend(groups::candidates(card, plan, finding));
             found.extend(agreement::candidates(card, plan, finding));
             found.extend(placeholders::not_handed_on(card, plan, finding));
@@ -154,7 +155,6 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     found.extend(axes::unpacked(card, plan, finding));
     found.extend(axes::patches(card, plan, finding));
     found.extend(multiples::candidates(plan, finding));
-    found.extend(multiples::of_field(card, plan, finding));
     found.extend(scales::candidates(card, plan, finding));
     found.extend(exclusive::candidates(card, plan, finding));
     found.extend(random::candidates(card, plan, finding));

@@ -12,7 +12,7 @@ use super::{
     stated::{STATED, put_named},
     text,
 };
-use crate::propose::{Role, get, join, nodes, role, senses::placeholders::count};
+use crate::propose::{Field, Role, get, join, nodes, role, senses::placeholders::count};
 
 /// The words before the number.
 const WORDS: [&str; 2] = ["multiple of", "divisible by"];
@@ -48,10 +48,10 @@ pub fn candidates(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     found
 }
 
-/// Placeholders that have to be a multiple of a field which the error names rather than its number, such as the side of a
-/// patch: the field becomes the largest size that divides them. Where it cuts an image, the image shrinks with it, so that
-/// there are as many features as before.
-pub fn of_field(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+/// Placeholders that have to be a multiple of the side of a patch, which the error names: the side becomes the largest that
+/// divides them, and the image shrinks with it, so that there are as many features as before. More placeholders alone would
+/// stand for features that are not there.
+pub fn of_patch(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
     let said = text::said(finding);
     let (before, after) = WORDS.iter().find_map(|words| said.split_once(words))?;
     let (before, after) = (before.lines().last()?, after.lines().next()?);
@@ -62,7 +62,8 @@ pub fn of_field(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Opt
         set.as_u64().filter(|number| *number > 1)
     };
     let (node, path, is) = all.iter().find_map(|node| {
-        let field = node.fields.iter().find(|field| named(&field.name))?;
+        let patch = |field: &&Field| named(&field.name) && role(&field.common) == Role::Patch;
+        let field = node.fields.iter().find(patch)?;
         let path = join(&node.path, &field.name);
         let is = number(&path, &field.default)?;
         Some((node, path, is))
@@ -184,7 +185,7 @@ runs = [{ id = 3, at = 1, count = 4, marks = "image" }]
         );
         let said = "ValueError: a sample has <image> tokens not divisible by patch_size.";
         let finding = fixtures::finding(portwright_core::Stage::Forward, said);
-        let found = of_field(&card, &plan, &finding).unwrap();
+        let found = of_patch(&card, &plan, &finding).unwrap();
         assert_eq!(found.plan.config["patch_size"], 4);
         assert_eq!(found.plan.config["image_size"], 32);
     }
