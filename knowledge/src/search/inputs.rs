@@ -195,11 +195,12 @@ pub fn whole_mask(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> O
 
 /// Whether the input was added because an error asked for it: whatever its signature says, `forward` then does not do
 /// without it beside the plan's other inputs.
-fn asked_for(plan: &PortPlan, name: &str) -> bool {
+pub fn asked_for(plan: &PortPlan, name: &str) -> bool {
     let key = format!("inputs.{name}");
     plan.input(name).is_some()
         && plan.adaptations.iter().any(|adaptation| {
             matches!(&adaptation.kind, AdaptationKind::Setting { key: own } if *own == key)
+                && adaptation.provenance.name == STATED
         })
 }
 
@@ -365,7 +366,7 @@ mod tests {
         let asked = Candidate::setting(
             plan(),
             "inputs.some_mask",
-            searched("inputs", &finding(""), "asked for"),
+            searched(STATED, &finding(""), "asked for"),
         );
         assert!(whole_mask(&card(false), &asked.plan, &finding("")).is_some());
     }

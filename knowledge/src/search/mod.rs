@@ -33,6 +33,7 @@ mod random;
 mod ranks;
 mod rotary;
 mod scales;
+mod scattered;
 mod spread;
 mod stated;
 mod switches;
@@ -48,6 +49,7 @@ use crate::propose::refit;
 
 pub use candidate::Candidate;
 pub use frontier::Frontier;
+pub(crate) use inputs::asked_for;
 pub use part::NOT_CALLED;
 pub(crate) use rotary::axes as rotary_axes;
 pub use stated::STATED;
@@ -129,6 +131,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found.extend(inputs::whole_mask(card, plan, finding));
             found.extend(merged::candidates(card, plan, finding));
             found.extend(placeholders::counted(card, plan, finding));
+            found.extend(scattered::candidates(plan, finding));
             found.extend(rotary::sections(card, plan, finding));
             found.extend(input_and_config(card, plan, finding));
             found
