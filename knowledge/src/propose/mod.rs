@@ -15,6 +15,7 @@ mod layers;
 mod lists;
 mod margins;
 mod mixed;
+mod offsets;
 mod plain;
 mod refit;
 mod roles;
@@ -91,6 +92,7 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
     let mut config = sizes::solve(&nodes, &tokens);
     demands::meet(&nodes, &card.demands, &mut config);
     foreign::shrink(&nodes, &mut config);
+    offsets::shift(&nodes, &mut config);
     senses::tune(&nodes, &mut config);
     senses::placeholders::name_ids(&nodes, &mut tokens, &mut config);
     if card.whole.is_some() {

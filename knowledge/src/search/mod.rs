@@ -31,6 +31,7 @@ mod placeholders;
 mod proportion;
 mod random;
 mod ranks;
+mod reshaped;
 mod rotary;
 mod scales;
 mod scattered;
@@ -157,6 +158,7 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     let mut found = stated::candidates(card, plan, finding);
     found.extend(axes::unpacked(card, plan, finding));
     found.extend(axes::patches(card, plan, finding));
+    found.extend(reshaped::candidates(card, plan, finding));
     found.extend(multiples::candidates(plan, finding));
     found.extend(scales::candidates(card, plan, finding));
     found.extend(exclusive::candidates(card, plan, finding));
