@@ -15,6 +15,7 @@ mod layers;
 mod lists;
 mod margins;
 mod mixed;
+mod offsets;
 mod plain;
 mod refit;
 mod roles;
@@ -43,7 +44,7 @@ pub use refit::refit;
 pub(crate) use roles::{Role, role};
 pub(crate) use sizes::{HEAD_SIZE, OTHER_WIDTH, VOCABULARY, WIDTH, portions};
 pub(crate) use tokens::RESERVED;
-pub(crate) use tree::{Node, get, join, nodes, put, take};
+pub(crate) use tree::{Field, Node, get, join, nodes, put, take};
 
 /// What a person or the catalogue asks of a proposal.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -91,6 +92,7 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
     let mut config = sizes::solve(&nodes, &tokens);
     demands::meet(&nodes, &card.demands, &mut config);
     foreign::shrink(&nodes, &mut config);
+    offsets::shift(&nodes, &mut config);
     senses::tune(&nodes, &mut config);
     senses::placeholders::name_ids(&nodes, &mut tokens, &mut config);
     if card.whole.is_some() {
@@ -224,7 +226,8 @@ pub(crate) fn plainer(card: &InterfaceCard, plan: &PortPlan) -> Vec<(&'static st
                 config: &config,
                 tokens: &tokens,
             };
-            let made = inputs::inputs(card, class, &small);
+            let mut made = inputs::inputs(card, class, &small);
+            refit::keep_axes(card, class, &tokens, plan, &mut made.specs);
             let mut next = plan.clone();
             next.inputs = made.specs;
             next.dims = made.dims;

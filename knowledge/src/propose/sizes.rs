@@ -340,6 +340,7 @@ fn half_of_head(table: &Map<String, Value>, head_size: u64) -> u64 {
 fn follows_a_width(name: &str) -> bool {
     [
         "_channels",
+        "_out_channel",
         "_features",
         "_dim",
         "_width",

@@ -2,13 +2,13 @@
 
 use portwright_core::{
     Finding, InterfaceCard, PortPlan,
-    plan::{AdaptationKind, Export, Strategy},
+    plan::{AdaptationKind, Export, Strategy, Values},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::wanted;
-use crate::propose::more_input;
+use crate::{propose::more_input, search::asked_for};
 
 /// Gains beyond this, either way, mean that the configuration is at fault and not the weights.
 const LARGEST_GAIN: f64 = 4.0;
@@ -157,6 +157,11 @@ fn drop_ignored_control(
         let class = card.class(&plan.class);
         class.is_some_and(|class| class.inputs.iter().any(|i| i.required && i.name == name))
     };
+    // Nor can a mask be left out that an error has asked for: the same error would ask for it again.
+    let demanded = |name: &str| {
+        let mask = plan.input(name).is_some_and(|i| i.values == Values::Mask);
+        mask && asked_for(plan, name)
+    };
     let name = plan
         .inputs
         .iter()
@@ -166,7 +171,7 @@ fn drop_ignored_control(
             text.lines()
                 .any(|line| line.ends_with(&format!("input {name}")))
         })
-        .filter(|name| !required(name))?;
+        .filter(|name| !required(name) && !demanded(name))?;
     plan.inputs.retain(|input| input.name != name);
     Some(setting(format!("inputs.{name}")))
 }

@@ -2,7 +2,7 @@
 
 use portwright_core::{
     Finding, InterfaceCard, PortPlan,
-    plan::{Axis, Dim, Values},
+    plan::{AdaptationKind, Axis, Dim, Values},
 };
 
 use super::{
@@ -177,7 +177,10 @@ pub fn whole_mask(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> O
         .0
         .strip_prefix("reference ignores input ")?;
     let taken = &card.class(&plan.class)?.inputs;
-    taken.iter().find(|it| it.required && it.name == name)?;
+    let required = taken.iter().any(|it| it.required && it.name == name);
+    if !required && !asked_for(plan, name) {
+        return None;
+    }
     let mut next = plan.clone();
     let mask = next.inputs.iter_mut().find(|input| input.name == name)?;
     if mask.values != Values::Mask {
@@ -188,6 +191,17 @@ pub fn whole_mask(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> O
     let key = format!("inputs.{name}.values");
     let provenance = searched("inputs", finding, reason);
     Some(Candidate::setting(next, &key, provenance))
+}
+
+/// Whether the input was added because an error asked for it: whatever its signature says, `forward` then does not do
+/// without it beside the plan's other inputs.
+pub fn asked_for(plan: &PortPlan, name: &str) -> bool {
+    let key = format!("inputs.{name}");
+    plan.input(name).is_some()
+        && plan.adaptations.iter().any(|adaptation| {
+            matches!(&adaptation.kind, AdaptationKind::Setting { key: own } if *own == key)
+                && adaptation.provenance.name == STATED
+        })
 }
 
 /// Ids with an axis of codebooks more, of the size that the error sets against a length.
@@ -348,5 +362,12 @@ mod tests {
         assert_eq!(mask.values, Values::Constant { value: 1.0 });
         assert!(whole_mask(&card(true), &found.plan, &finding("")).is_none());
         assert!(whole_mask(&card(false), &plan(), &finding("")).is_none());
+        // What an error has asked for is as good as required.
+        let asked = Candidate::setting(
+            plan(),
+            "inputs.some_mask",
+            searched(STATED, &finding(""), "asked for"),
+        );
+        assert!(whole_mask(&card(false), &asked.plan, &finding("")).is_some());
     }
 }

@@ -31,8 +31,10 @@ mod placeholders;
 mod proportion;
 mod random;
 mod ranks;
+mod reshaped;
 mod rotary;
 mod scales;
+mod scattered;
 mod spread;
 mod stated;
 mod switches;
@@ -48,6 +50,7 @@ use crate::propose::refit;
 
 pub use candidate::Candidate;
 pub use frontier::Frontier;
+pub(crate) use inputs::asked_for;
 pub use part::NOT_CALLED;
 pub(crate) use rotary::axes as rotary_axes;
 pub use stated::STATED;
@@ -121,6 +124,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found.extend(spread::candidates(plan, finding));
             found.extend(instead::candidates(card, plan, finding));
             found.extend(decoder::candidates(card, plan, finding));
+            found.extend(multiples::of_patch(card, plan, finding));
             found.extend(groups::candidates(card, plan, finding));
             found.extend(agreement::candidates(card, plan, finding));
             found.extend(placeholders::not_handed_on(card, plan, finding));
@@ -128,6 +132,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found.extend(inputs::whole_mask(card, plan, finding));
             found.extend(merged::candidates(card, plan, finding));
             found.extend(placeholders::counted(card, plan, finding));
+            found.extend(scattered::candidates(plan, finding));
             found.extend(rotary::sections(card, plan, finding));
             found.extend(input_and_config(card, plan, finding));
             found
@@ -153,6 +158,7 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     let mut found = stated::candidates(card, plan, finding);
     found.extend(axes::unpacked(card, plan, finding));
     found.extend(axes::patches(card, plan, finding));
+    found.extend(reshaped::candidates(card, plan, finding));
     found.extend(multiples::candidates(plan, finding));
     found.extend(scales::candidates(card, plan, finding));
     found.extend(exclusive::candidates(card, plan, finding));

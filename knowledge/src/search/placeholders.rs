@@ -75,6 +75,7 @@ pub fn counted(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<
     };
     if tokens == features {
         let mut found: Vec<Candidate> = flags(card, plan, finding, line).into_iter().collect();
+        found.extend(spread_out(card, plan, finding, line, features));
         found.extend(handed_over(card, plan, finding, line));
         return found;
     }
@@ -214,6 +215,46 @@ fn flags(
     Some(Candidate::setting(next, &key, provenance))
 }
 
+/// The width of the text, which every feature that takes the place of a token has.
+fn text_width(card: &InterfaceCard, plan: &PortPlan) -> Option<u64> {
+    let all = nodes(card);
+    let value = |node: &Node, name: &str| {
+        let field = node.field(name)?;
+        let set = get(&plan.config, &join(&node.path, &field.name));
+        set.unwrap_or(&field.default).as_u64()
+    };
+    let text = all.iter().filter(|node| node.path.contains("text"));
+    text.chain(&all)
+        .find_map(|node| value(node, "hidden_size").or_else(|| value(node, "d_model")))
+}
+
+/// As many features as placeholders do not fit where the wording counts the numbers of features that were laid out in one
+/// row: each placeholder stands for as many of them as the text is wide.
+fn spread_out(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+    line: &str,
+    numbers: u64,
+) -> Option<Candidate> {
+    let width = text_width(card, plan).filter(|width| *width > 1)?;
+    let batch = plan.dims.get("batch").map_or(1, |dim| dim.example).max(1);
+    let wanted = numbers / (width * batch);
+    let (sense, _) = WORDS.iter().find(|(_, words)| line.contains(words[0]))?;
+    let own = count(plan, sense)?;
+    if wanted == 0 || own * batch != numbers || !numbers.is_multiple_of(width * batch) {
+        return None;
+    }
+    let next = resize(plan, sense, wanted)?;
+    let reason = format!("{numbers} are the numbers of features that are {width} wide");
+    let provenance = searched(STATED, finding, reason);
+    Some(Candidate::setting(
+        next,
+        "inputs.input_ids.values.runs",
+        provenance,
+    ))
+}
+
 /// As many features as placeholders do not fit where each has another width than a token: what the part for the sense
 /// hands over gets the width of the text.
 fn handed_over(
@@ -223,16 +264,7 @@ fn handed_over(
     line: &str,
 ) -> Vec<Candidate> {
     let all = nodes(card);
-    let value = |node: &Node, name: &str| {
-        let field = node.field(name)?;
-        let set = get(&plan.config, &join(&node.path, &field.name));
-        set.unwrap_or(&field.default).as_u64()
-    };
-    let text = all.iter().filter(|node| node.path.contains("text"));
-    let width = text
-        .chain(&all)
-        .find_map(|node| value(node, "hidden_size").or_else(|| value(node, "d_model")));
-    let Some(width) = width else {
+    let Some(width) = text_width(card, plan) else {
         return Vec::new();
     };
     let mut next = plan.clone();
@@ -477,6 +509,17 @@ values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count
         let text = "Image features and image tokens do not match, tokens: 8, features: 256";
         let found = counted(&card, &plan, &finding(text));
         assert_eq!(found[0].plan.config["vision_config"]["projection_dim"], 64);
+    }
+
+    #[test]
+    fn features_counted_by_their_numbers_are_as_many_as_fit_the_width_of_the_text() {
+        let source = serde_json::json!({"file": "any.py", "line": 1});
+        let card = fixtures::card(serde_json::json!({"config_fields": [
+            {"name": "hidden_size", "default": 2, "source": source},
+        ]}));
+        let text = "Image features and image tokens do not match, tokens: 8, features: 8";
+        let found = counted(&card, &plan(), &finding(text));
+        assert_eq!(runs(&found[0].plan)[0], (1, 2));
     }
 
     #[test]

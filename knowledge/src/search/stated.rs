@@ -27,6 +27,7 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
     }
     found.extend(defaults(card, plan, finding, &said));
     if let Some(name) = unset(&said) {
+        found.extend(without_value(card, plan, finding, name));
         let class = card.config_class.name.clone();
         found.extend(missing(card, plan, finding, &class, name));
     }
@@ -324,6 +325,27 @@ fn unset(said: &str) -> Option<&str> {
     rest.contains("config").then_some(name)
 }
 
+/// Gives a value to every field of this name that has none: a helper that is handed a nested configuration does not say
+/// which one it was.
+fn without_value(
+    card: &InterfaceCard,
+    plan: &PortPlan,
+    finding: &Finding,
+    name: &str,
+) -> Option<Candidate> {
+    let mut next = plan.clone();
+    let empty = holders(card, name)
+        .into_iter()
+        .filter(|(path, value)| get(&plan.config, path).unwrap_or(value).is_null());
+    let value = usual(card, name)?;
+    for (path, _) in empty {
+        put_named(card, &mut next.config, &path, value.clone());
+    }
+    let reason = format!("`{name}` has no value, which the model reads");
+    let provenance = searched(STATED, finding, reason);
+    (next != *plan).then(|| Candidate::setting(next, &format!("config.{name}"), provenance))
+}
+
 /// Gives a configuration the attribute that it lacks: with the value that another configuration of the tree has for it,
 /// or the usual one.
 fn missing(
@@ -500,6 +522,21 @@ mod tests {
         let said = "ValueError: sparse attention requires key_heads=1.";
         assert_eq!(requires(said), Some(("key_heads".to_owned(), json!(1))));
         assert_eq!(requires("This requires a list of names"), None);
+    }
+
+    #[test]
+    fn a_field_that_a_helper_finds_without_a_value_gets_one_where_it_is() {
+        let source = json!({"file": "any.py", "line": 1});
+        let card = crate::search::fixtures::card(json!({
+            "sub_configs": {"text_config": {"class": "AnyTextConfig", "attribute_map": {}, "fields": [
+                {"name": "sliding_window", "default": null, "source": source},
+            ]}},
+        }));
+        let said = "Could not find a `sliding_window` argument in the config, or it is not set";
+        let finding = crate::search::fixtures::finding(portwright_core::Stage::Forward, said);
+        let plan = crate::search::fixtures::features();
+        let found = candidates(&card, &plan, &finding);
+        assert!(found[0].plan.config["text_config"]["sliding_window"].is_number());
     }
 
     #[test]

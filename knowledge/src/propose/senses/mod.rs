@@ -21,6 +21,9 @@ use super::inputs::{Inputs, Small, float, image, named, signed};
 /// Regions of an image whose features are given ready-made.
 pub(crate) const REGIONS: u64 = 6;
 
+/// Features of a sound, as long as nothing tells how many its encoder leaves.
+const SOUNDS: u64 = 4;
+
 /// One `forward` as the senses see it.
 struct Senses<'a> {
     card: &'a InterfaceCard,
@@ -253,6 +256,8 @@ impl Senses<'_> {
             "height" if self.takes("flattened_patches") => (&[], vec![rows]),
             "width" if self.takes("flattened_patches") => (&[], vec![columns]),
             "num_frames_per_video" => (&[], vec![1]),
+            // How many features of each sound are taken: as many as have placeholders.
+            "audio_embed_sizes" if known => (&[], vec![signed(SOUNDS)]),
             "image_attention_mask" if known => {
                 let patch = vision.patch.max(1);
                 (
@@ -286,7 +291,7 @@ impl Senses<'_> {
             "input_features" | "audio_input_features" | "input_values"
         ) {
             // The number of frames that an encoder leaves is known to its code alone; the search corrects this.
-            inputs.feature("audio", 4);
+            inputs.feature("audio", SOUNDS);
         }
         let Some(frames) = inputs.frames.clone().filter(|_| masks) else {
             return false;

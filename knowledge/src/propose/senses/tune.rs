@@ -51,6 +51,16 @@ pub fn tune(nodes: &[Node], config: &mut Map<String, Value>) {
         after = needed;
         put(config, &size, Value::from(after));
     }
+    // What a picture is cut down to before it is seen is as large as what is seen, also where nothing says so.
+    for field in &vision.fields {
+        if field.name.contains("crop_size") && side(&field.default) == Some(before) {
+            put(
+                config,
+                &join(&vision.path, &field.name),
+                resized(&field.default, after),
+            );
+        }
+    }
     let patches = patch.map(|patch| (after / patch) * (after / patch));
     for (node, field) in nodes
         .iter()
@@ -146,6 +156,14 @@ fn side(value: &Value) -> Option<u64> {
     .filter(|side| *side > 0)
 }
 
+/// The value with every side of it replaced.
+fn resized(value: &Value, side: u64) -> Value {
+    match value {
+        Value::Array(items) => Value::from(vec![side; items.len()]),
+        _ => Value::from(side),
+    }
+}
+
 /// A list of pairs of sizes.
 fn pairs(value: &Value) -> Option<Vec<(u64, u64)>> {
     let items = value.as_array()?;
@@ -170,6 +188,31 @@ mod tests {
     fn feature_layers_stay_inside_a_small_stack() {
         let moved = feature_layers("vision_feature_layers", &json!([-2, -5, -8, -11, 6]));
         assert_eq!(moved, Some(json!([-2, -1, -2, -1, 0])));
+    }
+
+    #[test]
+    fn a_crop_is_as_large_as_the_small_image() {
+        let field = |name: &str, size: u64| crate::propose::Field {
+            name: name.into(),
+            common: name.into(),
+            default: json!(size),
+            computed: false,
+            inherited: false,
+        };
+        let node = Node {
+            path: "vision_config".into(),
+            model_type: None,
+            fields: vec![
+                field("image_size", 448),
+                field("crop_size", 448),
+                field("patch_size", 14),
+            ],
+        };
+        let mut config = Map::new();
+        put(&mut config, "vision_config.image_size", json!(32));
+        put(&mut config, "vision_config.patch_size", json!(8));
+        tune(&[node], &mut config);
+        assert_eq!(config["vision_config"]["crop_size"], 32);
     }
 
     #[test]

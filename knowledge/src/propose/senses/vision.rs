@@ -80,7 +80,10 @@ impl Vision {
             vision.whole = (tall, wide);
         } else if let Some(tiles) = number(&["max_num_tiles", "max_num_frames"]) {
             vision.tiles = tiles.min(4);
-        } else if let Some(seen) = card.processed.get("pixel_values") {
+        } else if let Some(seen) = ["pixel_values", "image_pixel_values"]
+            .iter()
+            .find_map(|name| card.processed.get(*name))
+        {
             vision.tiles = seen.shape.get(1).copied().unwrap_or(1).clamp(1, 2);
         }
         vision
