@@ -49,7 +49,27 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
             found.push(Candidate::setting(next, &key, provenance));
         }
     }
+    if let Some(next) = without_source(&said, plan) {
+        let reason = "what is given beside the ids becomes the embeddings that exclude them";
+        let provenance = searched(STATED, finding, reason);
+        found.push(Candidate::setting(next, "inputs", provenance));
+    }
     found
+}
+
+/// The plan with ids alone, where what they exclude is no input of the plan: the forward made it of another sense's
+/// features, which takes the place of the ids.
+fn without_source(said: &str, plan: &PortPlan) -> Option<PortPlan> {
+    let both = TOGETHER.iter().any(|words| said.contains(words));
+    let named = [IDS, EMBEDS].iter().all(|name| text::names(said, name));
+    if !both || !named || plan.input(IDS).is_none() || plan.input(EMBEDS).is_some() {
+        return None;
+    }
+    let mut next = plan.clone();
+    let sensed = ["image", "audio", "video"];
+    next.inputs
+        .retain(|input| !(input.dtype.is_float() && sensed.contains(&input.modality.as_str())));
+    (next.inputs.len() < plan.inputs.len()).then_some(next)
 }
 
 /// The plan without an input, and without what stands for it in the text.
@@ -143,6 +163,15 @@ values = { kind = "normal", mean = 0.0, std = 1.0 }
         let runs = serde_json::to_value(&left.input("input_ids").unwrap().values).unwrap();
         assert_eq!(runs["runs"].as_array().unwrap().len(), 1);
         assert!(found[1].plan.input("pixel_values").is_none());
+    }
+
+    #[test]
+    fn ids_stand_alone_where_features_become_the_embeddings_that_exclude_them() {
+        let said = "You cannot specify both input_ids and inputs_embeds at the same time";
+        let left = without_source(said, &plan()).unwrap();
+        assert_eq!(left.inputs.len(), 1);
+        assert!(without_source(said, &left).is_none());
+        assert!(without_source("input_ids must be given", &plan()).is_none());
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod ids;
 mod inputs;
 mod instead;
 mod keyed;
+mod layered;
 mod lengths;
 mod longest;
 mod masks;
@@ -38,6 +39,7 @@ mod stated;
 mod switches;
 mod tables;
 mod text;
+mod tied;
 
 use portwright_core::{
     Digest, Finding, InterfaceCard, PortPlan, Stage,
@@ -157,6 +159,9 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     found.extend(scales::candidates(card, plan, finding));
     found.extend(exclusive::candidates(card, plan, finding));
     found.extend(random::candidates(card, plan, finding));
+    found.extend(layered::rows(plan, finding));
+    found.extend(layered::channels(plan, finding));
+    found.extend(tied::candidates(card, plan, finding));
     found.extend(lengths::width(plan, finding));
     found.extend(lengths::within(plan, finding));
     found.extend(lengths::length(plan, finding));
