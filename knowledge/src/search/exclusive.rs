@@ -1,9 +1,10 @@
 //! Inputs that exclude each other: what the error does not want beside another is left out.
 
-use portwright_core::{Finding, InterfaceCard, PortPlan};
+use portwright_core::{Finding, InterfaceCard, PortPlan, card::ModelClass};
 
 use super::{
     candidate::{Candidate, searched},
+    class,
     stated::STATED,
     text,
 };
@@ -22,6 +23,8 @@ const TOGETHER: [&str; 7] = [
     "mutually exclusive",
     "Both ",
 ];
+/// How many other classes are tried.
+const FEW: usize = 3;
 /// The wording that refuses one input.
 const ALONE: &str = " is expected to be `None`";
 
@@ -49,12 +52,32 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
             found.push(Candidate::setting(next, &key, provenance));
         }
     }
+    if said.contains(ALONE) {
+        found.extend(around(card, plan, finding));
+    }
     if let Some(next) = without_source(&said, plan) {
         let reason = "what is given beside the ids becomes the embeddings that exclude them";
         let provenance = searched(STATED, finding, reason);
         found.push(Candidate::setting(next, "inputs", provenance));
     }
     found
+}
+
+/// Plans of the other classes that take ids, where this one wants none: a class around the plain model makes embeddings of
+/// them itself.
+fn around(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let takes = |class: &&ModelClass| class.inputs.iter().any(|input| input.name == IDS);
+    let others = card.classes.iter().filter(|class| class.name != plan.class);
+    others
+        .filter(takes)
+        .take(FEW)
+        .filter_map(|other| {
+            let next = class::of(card, plan, other)?;
+            let reason = format!("`{}` may make embeddings of ids", other.name);
+            let provenance = searched("class", finding, reason);
+            Some(Candidate::setting(next, "class", provenance))
+        })
+        .collect()
 }
 
 /// The plan with ids alone, where what they exclude is no input of the plan: the forward made it of another sense's

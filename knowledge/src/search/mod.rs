@@ -24,6 +24,7 @@ mod keyed;
 mod layered;
 mod lengths;
 mod longest;
+mod made;
 mod masks;
 mod merged;
 mod multiples;
@@ -40,6 +41,7 @@ mod switches;
 mod tables;
 mod text;
 mod tied;
+mod unlisted;
 
 use portwright_core::{
     Digest, Finding, InterfaceCard, PortPlan, Stage,
@@ -167,6 +169,9 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     found.extend(lengths::length(plan, finding));
     found.extend(proportion::candidates(plan, finding));
     found.extend(config::product(plan, finding));
+    found.extend(made::candidates(card, plan, finding));
+    found.extend(unlisted::tensor(card, plan, finding));
+    found.extend(unlisted::number(card, plan, finding));
     found.extend(inputs::named(card, plan, finding).into_iter().take(1));
     found.extend(ranks::rank(plan, finding).into_iter().take(2));
     found.extend(inputs::named(card, plan, finding));
