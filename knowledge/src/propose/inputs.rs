@@ -16,6 +16,8 @@ use super::{
 
 /// Bins of a spectrogram where no field counts them.
 const MEL_BINS: u64 = 128;
+/// Samples of a wave: long enough for the strides of a feature encoder to leave several frames.
+pub(super) const SAMPLES: u64 = 4000;
 /// A sound as its samples, and as what was computed of them.
 const WAVE: &str = "input_values";
 const FEATURES: &str = "input_features";
@@ -264,8 +266,7 @@ impl Inputs {
                 vec![named("batch"), Axis::Fixed(frames), Axis::Fixed(mel)]
             }
             _ => {
-                // Long enough for the strides of a feature encoder to leave several frames.
-                self.dims.insert("samples".into(), dim(4000, Some(5000)));
+                self.dims.insert("samples".into(), dim(SAMPLES, Some(5000)));
                 // A codec reconstructs channels, so its waves have an axis of them even where there is one.
                 let codec = [
                     "codebook_size",

@@ -30,6 +30,7 @@ mod merged;
 mod multiples;
 mod part;
 mod placeholders;
+mod prompted;
 mod proportion;
 mod random;
 mod ranks;
@@ -123,6 +124,9 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found.extend(chance::candidates(card, plan, finding));
             found.extend(masks::candidates(plan, finding));
             found.extend(spread::candidates(plan, finding));
+            found.extend(prompted::candidates(plan, finding));
+            found.extend(prompted::assigned(plan, finding));
+            found.extend(prompted::codes(card, plan, finding));
             found.extend(instead::candidates(card, plan, finding));
             found.extend(decoder::candidates(card, plan, finding));
             found.extend(groups::candidates(card, plan, finding));
