@@ -6,7 +6,7 @@ use portwright_core::{
 };
 
 use super::{
-    inputs::{Inputs, Small, image, token_values},
+    inputs::{Inputs, SAMPLES, Small, image, token_values},
     senses::REGIONS,
 };
 
@@ -35,6 +35,18 @@ pub fn add(inputs: &mut Inputs, parameter: &InputParam, modality: &str, small: &
     if parameter.shape.is_empty() || parameter.name.starts_with("pixel") {
         return false;
     }
+    if ends_of_wave(&parameter.name) {
+        inputs.specs.push(InputSpec {
+            name: parameter.name.clone(),
+            dtype: Dtype::Int64,
+            shape: vec![Axis::Named("batch".into()), Axis::Fixed(1)],
+            values: Values::Constant {
+                value: SAMPLES as f64,
+            },
+            modality: "control".into(),
+        });
+        return true;
+    }
     let shape: Vec<Axis> = if is_picture(&parameter.shape) {
         image(&parameter.name, small).shape
     } else {
@@ -60,6 +72,12 @@ pub fn add(inputs: &mut Inputs, parameter: &InputParam, modality: &str, small: &
         .into(),
     });
     true
+}
+
+/// Whether an input says where each of a sample's waves ends. A sample has one wave, which ends with the samples.
+fn ends_of_wave(name: &str) -> bool {
+    name.strip_prefix("input_values_")
+        .is_some_and(|rest| ["cutoffs", "ends", "lengths"].contains(&rest))
 }
 
 /// Whether a shape is that of a batch of pictures, such as the mask of an image in colours. They are as large as the images
@@ -315,6 +333,10 @@ mod tests {
             json!(["batch", "text_len", 64, 7, REGIONS])
         );
         assert_eq!(inputs.dims["text_len"].other, Some(11));
+        let axes = ["batch_size", "max_num_audio"];
+        let ends = parameter("input_values_cutoffs", "torch.Tensor | None", &axes);
+        assert!(add(&mut Inputs::default(), &ends, "audio", &small));
+        assert!(!ends_of_wave("input_values"));
         let mask = parameter(
             "some_mask",
             "torch.Tensor | None",

@@ -16,6 +16,11 @@ use super::{
 
 /// Bins of a spectrogram where no field counts them.
 const MEL_BINS: u64 = 128;
+/// Samples of a wave: long enough for the strides of a feature encoder to leave several frames.
+pub(super) const SAMPLES: u64 = 4000;
+/// A sound as its samples, and as what was computed of them.
+const WAVE: &str = "input_values";
+const FEATURES: &str = "input_features";
 
 /// Inputs with the sizes they name.
 #[derive(Debug, Default)]
@@ -88,13 +93,25 @@ impl Small<'_> {
 pub fn inputs(card: &InterfaceCard, class: &ModelClass, small: &Small) -> Inputs {
     let mut inputs = Inputs::default();
     inputs.dims.insert("batch".into(), dim(2, Some(3)));
+    let either = either_sound(class);
     for parameter in &class.inputs {
-        let main = parameter.required || parameter.name == class.main_input;
+        if either && parameter.name == FEATURES {
+            continue;
+        }
+        let leads = if either { WAVE } else { &class.main_input };
+        let main = parameter.required || parameter.name == leads;
         add(card, class, &parameter.name, main, small, &mut inputs);
     }
     senses::placeholders::place(class, small, &mut inputs);
     stacked::split(class, &mut inputs.specs);
     inputs
+}
+
+/// Whether a class whose main input is called no more than that takes either of two sounds in its place, each under its
+/// own name. The wave is given: unlike the bins of a spectrogram it has no size that another configuration must know.
+fn either_sound(class: &ModelClass) -> bool {
+    let optional = |name: &str| class.inputs.iter().any(|i| i.name == name && !i.required);
+    class.main_input == "inputs" && [WAVE, FEATURES, "inputs"].iter().all(|n| optional(n))
 }
 
 /// One input by its name, as if it were required.
@@ -249,8 +266,7 @@ impl Inputs {
                 vec![named("batch"), Axis::Fixed(frames), Axis::Fixed(mel)]
             }
             _ => {
-                // Long enough for the strides of a feature encoder to leave several frames.
-                self.dims.insert("samples".into(), dim(4000, Some(5000)));
+                self.dims.insert("samples".into(), dim(SAMPLES, Some(5000)));
                 // A codec reconstructs channels, so its waves have an axis of them even where there is one.
                 let codec = [
                     "codebook_size",

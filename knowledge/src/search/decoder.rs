@@ -1,7 +1,7 @@
 //! What a decoder reads, where the forward goes on with nothing in its place: an encoder's input alone is no input of the
 //! decoder, and a forward need not check for it.
 
-use portwright_core::{Finding, InterfaceCard, PortPlan};
+use portwright_core::{Finding, InterfaceCard, PortPlan, plan::Axis};
 
 use super::{
     candidate::{Candidate, searched},
@@ -25,7 +25,8 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> O
     }
     let class = card.class(&plan.class)?;
     let input = class.inputs.iter().find(|input| reads(&input.name))?;
-    let next = more_input(card, plan, &input.name)?;
+    let mut next = more_input(card, plan, &input.name)?;
+    alike(&mut next, &input.name);
     let reason = format!("`{}` is what the decoder reads", input.name);
     let key = format!("inputs.{}", input.name);
     Some(Candidate::setting(
@@ -33,6 +34,23 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> O
         &key,
         searched(STATED, finding, reason),
     ))
+}
+
+/// Gives the decoder's input the axes of the encoder's of the same name behind its own length: where that one is rows of
+/// hidden states, the two are of a kind.
+fn alike(plan: &mut PortPlan, name: &str) {
+    let encoder = name.strip_prefix("decoder_").and_then(|of| plan.input(of));
+    let rows = encoder.and_then(|input| match input.shape.as_slice() {
+        [_, Axis::Named(_), width @ Axis::Fixed(_)] => Some(width.clone()),
+        _ => None,
+    });
+    let own = plan.inputs.iter_mut().find(|input| input.name == name);
+    if let (Some(width), Some(own)) = (rows, own)
+        && own.dtype.is_float()
+        && own.shape.len() == 2
+    {
+        own.shape.push(width);
+    }
 }
 
 #[cfg(test)]
@@ -60,6 +78,16 @@ mod tests {
             "AttributeError: 'NoneType' object has no attribute 'shape'",
         );
         let found = candidates(&card, &plan, &finding).unwrap().plan;
-        assert!(found.input("decoder_input_values").is_some());
+        let length = &found.input("decoder_input_values").unwrap().shape;
+        assert_eq!(length.len(), 2);
+        // An encoder that reads hidden states is beside a decoder that does.
+        plan.inputs[0].shape = vec![
+            Axis::Named("batch".into()),
+            Axis::Named("sequence".into()),
+            Axis::Fixed(64),
+        ];
+        let found = candidates(&card, &plan, &finding).unwrap().plan;
+        let rows = &found.input("decoder_input_values").unwrap().shape;
+        assert_eq!(rows.last(), Some(&Axis::Fixed(64)));
     }
 }

@@ -1,9 +1,10 @@
 //! Inputs that exclude each other: what the error does not want beside another is left out.
 
-use portwright_core::{Finding, InterfaceCard, PortPlan};
+use portwright_core::{Finding, InterfaceCard, PortPlan, card::ModelClass};
 
 use super::{
     candidate::{Candidate, searched},
+    class,
     stated::STATED,
     text,
 };
@@ -22,6 +23,10 @@ const TOGETHER: [&str; 7] = [
     "mutually exclusive",
     "Both ",
 ];
+/// What the judge says of a class that takes text and is given none.
+const NO_TEXT: &str = "a modality is not exercised: text";
+/// How many other classes are tried.
+const FEW: usize = 3;
 /// The wording that refuses one input.
 const ALONE: &str = " is expected to be `None`";
 
@@ -29,7 +34,7 @@ const ALONE: &str = " is expected to be `None`";
 /// rarer sense.
 pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);
-    let mut found: Vec<Candidate> = Vec::new();
+    let mut found = around(card, plan, finding);
     for name in unwanted(&said, plan).into_iter().rev() {
         let mut ways = vec![left_out(plan, name)];
         let takes_embeds = card
@@ -49,7 +54,47 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
             found.push(Candidate::setting(next, &key, provenance));
         }
     }
+    if let Some(next) = without_source(&said, plan) {
+        let reason = "what is given beside the ids becomes the embeddings that exclude them";
+        let provenance = searched(STATED, finding, reason);
+        found.push(Candidate::setting(next, "inputs", provenance));
+    }
     found
+}
+
+/// Plans of the other classes that take ids, where this one was given embeddings in their place and the judge finds that no
+/// text reaches it: a class around the plain model makes embeddings of ids itself.
+fn around(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    if finding.signature.0 != NO_TEXT || plan.input(EMBEDS).is_none() {
+        return Vec::new();
+    }
+    let takes = |class: &&ModelClass| class.inputs.iter().any(|input| input.name == IDS);
+    let others = card.classes.iter().filter(|class| class.name != plan.class);
+    others
+        .filter(takes)
+        .take(FEW)
+        .filter_map(|other| {
+            let next = class::of(card, plan, other)?;
+            let reason = format!("`{}` may make embeddings of ids", other.name);
+            let provenance = searched(STATED, finding, reason);
+            Some(Candidate::setting(next, "class", provenance))
+        })
+        .collect()
+}
+
+/// The plan with ids alone, where what they exclude is no input of the plan: the forward made it of another sense's
+/// features, which takes the place of the ids.
+fn without_source(said: &str, plan: &PortPlan) -> Option<PortPlan> {
+    let both = TOGETHER.iter().any(|words| said.contains(words));
+    let named = [IDS, EMBEDS].iter().all(|name| text::names(said, name));
+    if !both || !named || plan.input(IDS).is_none() || plan.input(EMBEDS).is_some() {
+        return None;
+    }
+    let mut next = plan.clone();
+    let sensed = ["image", "audio", "video"];
+    next.inputs
+        .retain(|input| !(input.dtype.is_float() && sensed.contains(&input.modality.as_str())));
+    (next.inputs.len() < plan.inputs.len()).then_some(next)
 }
 
 /// The plan without an input, and without what stands for it in the text.
@@ -143,6 +188,38 @@ values = { kind = "normal", mean = 0.0, std = 1.0 }
         let runs = serde_json::to_value(&left.input("input_ids").unwrap().values).unwrap();
         assert_eq!(runs["runs"].as_array().unwrap().len(), 1);
         assert!(found[1].plan.input("pixel_values").is_none());
+    }
+
+    #[test]
+    fn another_class_that_takes_ids_is_tried_where_embeddings_alone_are_no_text() {
+        let source = serde_json::json!({"file": "any.py", "line": 1});
+        let class = |name: &str| {
+            serde_json::json!({
+                "name": name, "module": "any", "task": "base", "source": source, "main_input": IDS,
+                "inputs": [{"name": IDS, "required": false, "source": source}, {"name": EMBEDS, "required": false, "source": source}],
+            })
+        };
+        let card =
+            fixtures::card(serde_json::json!({"classes": [class("AnyModel"), class("AnyHead")]}));
+        let mut plan = plan();
+        let finding = Finding {
+            signature: portwright_core::Signature::phrase(NO_TEXT),
+            ..fixtures::finding(Stage::Reference, "no text")
+        };
+        assert!(around(&card, &plan, &finding).is_empty());
+        plan.inputs[1].name = EMBEDS.into();
+        let found = around(&card, &plan, &finding);
+        assert_eq!(found[0].plan.class, "AnyHead");
+        assert!(found[0].plan.input(IDS).is_some());
+    }
+
+    #[test]
+    fn ids_stand_alone_where_features_become_the_embeddings_that_exclude_them() {
+        let said = "You cannot specify both input_ids and inputs_embeds at the same time";
+        let left = without_source(said, &plan()).unwrap();
+        assert_eq!(left.inputs.len(), 1);
+        assert!(without_source(said, &left).is_none());
+        assert!(without_source("input_ids must be given", &plan()).is_none());
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> O
 }
 
 /// What torch says of an id beyond the rows of an embedding.
-const BEYOND: &str = "index out of range in self";
+pub(super) const BEYOND: &str = "index out of range in self";
 
 /// The plan in which the lists of ids that the configuration declares lie within the small vocabulary, where an id lies
 /// beyond a table: the forward writes them over what was drawn.

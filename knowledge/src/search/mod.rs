@@ -21,13 +21,16 @@ mod ids;
 mod inputs;
 mod instead;
 mod keyed;
+mod layered;
 mod lengths;
 mod longest;
+mod made;
 mod masks;
 mod merged;
 mod multiples;
 mod part;
 mod placeholders;
+mod prompted;
 mod proportion;
 mod random;
 mod ranks;
@@ -40,6 +43,8 @@ mod stated;
 mod switches;
 mod tables;
 mod text;
+mod tied;
+mod unlisted;
 
 use portwright_core::{
     Digest, Finding, InterfaceCard, PortPlan, Stage,
@@ -122,6 +127,9 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found.extend(chance::candidates(card, plan, finding));
             found.extend(masks::candidates(plan, finding));
             found.extend(spread::candidates(plan, finding));
+            found.extend(prompted::candidates(plan, finding));
+            found.extend(prompted::assigned(plan, finding));
+            found.extend(prompted::codes(card, plan, finding));
             found.extend(instead::candidates(card, plan, finding));
             found.extend(decoder::candidates(card, plan, finding));
             found.extend(multiples::of_patch(card, plan, finding));
@@ -163,11 +171,17 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     found.extend(scales::candidates(card, plan, finding));
     found.extend(exclusive::candidates(card, plan, finding));
     found.extend(random::candidates(card, plan, finding));
+    found.extend(layered::rows(plan, finding));
+    found.extend(layered::channels(plan, finding));
+    found.extend(tied::candidates(card, plan, finding));
     found.extend(lengths::width(plan, finding));
     found.extend(lengths::within(plan, finding));
     found.extend(lengths::length(plan, finding));
     found.extend(proportion::candidates(plan, finding));
     found.extend(config::product(plan, finding));
+    found.extend(made::candidates(card, plan, finding));
+    found.extend(unlisted::tensor(card, plan, finding));
+    found.extend(unlisted::number(card, plan, finding));
     found.extend(inputs::named(card, plan, finding).into_iter().take(1));
     found.extend(ranks::rank(plan, finding).into_iter().take(2));
     found.extend(inputs::named(card, plan, finding));

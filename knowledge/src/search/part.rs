@@ -1,12 +1,14 @@
 //! What calls the part that a port is about, where its whole can run without it.
 
 use portwright_core::{Finding, InterfaceCard, PortPlan};
+use serde_json::Value;
 
 use super::{
     candidate::{Candidate, searched},
     inputs::is_tensor,
+    switches::is_no_way,
 };
-use crate::propose::{ProposeOptions, more_input, propose, refit};
+use crate::propose::{ProposeOptions, get, more_input, nodes, propose, refit};
 
 /// The signature of a reference that does not call the part.
 pub const NOT_CALLED: &str = "the reference does not call the part";
@@ -14,11 +16,34 @@ pub const NOT_CALLED: &str = "the reference does not call the part";
 /// How many of one kind are proposed.
 const FEW: usize = 8;
 
-/// Plans with more of the whole's optional inputs, and with its other classes.
+/// Plans in which the whole makes the part, with more of the whole's optional inputs, and with its other classes.
 pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
-    let mut found = with_more(card, plan, finding);
+    let mut found = switched_on(card, plan, finding);
+    found.extend(with_more(card, plan, finding));
     found.extend(other_classes(card, plan, finding));
     found
+}
+
+/// One switch on that is off by default and says that something is used: the whole makes the part only with it.
+fn switched_on(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
+    let own = nodes(card).into_iter().next();
+    let off = own.into_iter().flat_map(|node| node.fields);
+    let off = off.filter(|field| {
+        let now = get(&plan.config, &field.name).unwrap_or(&field.default);
+        let says = ["use_", "with_", "add_", "has_"];
+        now == &Value::Bool(false)
+            && says.iter().any(|word| field.name.starts_with(word))
+            && !is_no_way(&field.name)
+    });
+    off.take(FEW)
+        .map(|field| {
+            let mut next = plan.clone();
+            next.config.insert(field.name.clone(), Value::Bool(true));
+            let reason = format!("with `{}` the whole may make the part", field.name);
+            let key = format!("config.{}", field.name);
+            Candidate::setting(next, &key, searched("part", finding, reason))
+        })
+        .collect()
 }
 
 /// One optional input more, with those that are named after it, such as what marks some boxes. Only what the library
@@ -94,14 +119,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_documented_is_added_with_what_is_named_after_it_and_other_classes_follow() {
+    fn a_switch_is_turned_on_then_what_is_documented_is_added_and_other_classes_follow() {
         let source = json!({ "file": "any.py", "line": 1 });
         let input = |name: &str, shape: &[&str]| json!({ "name": name, "required": false, "shape": shape, "source": source });
         let class = |name: &str, inputs: Vec<serde_json::Value>| json!({ "name": name, "module": "any", "task": "base", "source": source, "main_input": "input_ids", "inputs": inputs });
         let card: InterfaceCard = serde_json::from_value(json!({
             "schema": 1, "model_type": "part", "whole": "any", "library_version": "5.20.2", "family": "multimodal",
             "config_class": { "name": "AnyConfig", "module": "any", "source": source },
-            "config_fields": [], "attribute_map": {}, "sub_configs": {}, "modalities": [],
+            "config_fields": [
+                { "name": "use_cache", "default": false },
+                { "name": "use_part", "default": false },
+            ],
+            "attribute_map": {}, "sub_configs": {}, "modalities": [],
             "classes": [
                 class("AnyModel", vec![
                     input("input_ids", &[]),
@@ -127,8 +156,9 @@ mod tests {
             let inputs = found[at].plan.inputs.iter();
             inputs.map(|input| input.name.as_str()).collect()
         };
-        assert_eq!(inputs(0), ["input_ids", "boxes", "boxes_marks"]);
-        assert_eq!(inputs(1), ["input_ids", "boxes"]);
+        assert_eq!(found[0].plan.config["use_part"], json!(true));
+        assert_eq!(inputs(1), ["input_ids", "boxes", "boxes_marks"]);
+        assert_eq!(inputs(2), ["input_ids", "boxes"]);
         assert_eq!(found.last().unwrap().plan.class, "AnyOther");
     }
 }

@@ -31,6 +31,11 @@ const NOT: [&str; 14] = [
     "chunk_size",
 ];
 
+/// Whether a field of this name chooses no way of making an output.
+pub(super) fn is_no_way(name: &str) -> bool {
+    NOT.iter().any(|part| name.contains(part))
+}
+
 /// Plans with one switch of the type's own configuration the other way.
 pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let (Stage::Reference, Some(output)) = (finding.stage, unproven(finding)) else {
@@ -40,7 +45,7 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
     let switches = own.into_iter().flat_map(|node| node.fields);
     switches
         .filter(|field| field.default.is_boolean())
-        .filter(|field| !NOT.iter().any(|part| field.name.contains(part)))
+        .filter(|field| !is_no_way(&field.name))
         .filter_map(|field| {
             let now = get(&plan.config, &field.name).unwrap_or(&field.default);
             let other = !now.as_bool()?;
