@@ -10,6 +10,7 @@ mod chance;
 mod class;
 mod config;
 mod decoder;
+mod entries;
 mod exclusive;
 mod export;
 mod filled;

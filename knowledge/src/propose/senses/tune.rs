@@ -66,12 +66,9 @@ pub fn tune(nodes: &[Node], config: &mut Map<String, Value>) {
             let Some(points) = pairs(&field.default) else {
                 continue;
             };
-            if points
-                .iter()
-                .all(|(tall, wide)| tall % before == 0 && wide % before == 0)
-            {
+            if let Some(tile) = tile(&field.name, &points, before) {
                 let scaled = points.iter().map(|(tall, wide)| {
-                    Value::from(vec![tall / before * after, wide / before * after])
+                    Value::from(vec![tall / tile * after, wide / tile * after])
                 });
                 put(
                     config,
@@ -81,6 +78,21 @@ pub fn tune(nodes: &[Node], config: &mut Map<String, Value>) {
             }
         }
     }
+}
+
+/// The side of the tiles that resolutions consist of: that of the default image, or where the default of another part does
+/// not suit them the largest that they all have in common.
+fn tile(name: &str, points: &[(u64, u64)], before: u64) -> Option<u64> {
+    let fits = |side: u64| {
+        let mut sides = points.iter().flat_map(|(tall, wide)| [tall, wide]);
+        side > 1 && sides.all(|size| size.is_multiple_of(side))
+    };
+    if fits(before) {
+        return Some(before);
+    }
+    let least = points.iter().map(|(tall, wide)| *tall.min(wide)).min()?;
+    let named = name.ends_with("pinpoints");
+    (named && fits(least)).then_some(least)
 }
 
 /// The resolutions that an image may be cut into tiles at, as height and width.
@@ -170,6 +182,14 @@ mod tests {
     fn feature_layers_stay_inside_a_small_stack() {
         let moved = feature_layers("vision_feature_layers", &json!([-2, -5, -8, -11, 6]));
         assert_eq!(moved, Some(json!([-2, -1, -2, -1, 0])));
+    }
+
+    #[test]
+    fn resolutions_of_other_tiles_than_the_default_image_shrink_too() {
+        let points = [(336, 672), (1008, 336)];
+        assert_eq!(tile("image_grid_pinpoints", &points, 336), Some(336));
+        assert_eq!(tile("image_grid_pinpoints", &points, 224), Some(336));
+        assert_eq!(tile("any_sizes", &points, 224), None);
     }
 
     #[test]
