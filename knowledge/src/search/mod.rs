@@ -18,6 +18,7 @@ mod filled;
 pub(crate) mod fixtures;
 mod frontier;
 mod groups;
+mod identified;
 mod ids;
 mod inputs;
 mod instead;
@@ -119,6 +120,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found.extend(ids::listed(card, plan, finding));
             found.extend(chance::candidates(card, plan, finding));
             found.extend(masks::candidates(plan, finding));
+            found.extend(masks::picks(plan, finding));
             found.extend(spread::candidates(plan, finding));
             found.extend(instead::candidates(card, plan, finding));
             found.extend(decoder::candidates(card, plan, finding));
@@ -128,6 +130,8 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             found.extend(placeholders::alone(plan, finding));
             found.extend(inputs::whole_mask(card, plan, finding));
             found.extend(merged::candidates(card, plan, finding));
+            found.extend(identified::candidates(plan, finding));
+            found.extend(identified::unlisted(plan, finding));
             found.extend(placeholders::counted(card, plan, finding));
             found.extend(rotary::sections(card, plan, finding));
             found.extend(input_and_config(card, plan, finding));
