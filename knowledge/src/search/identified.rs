@@ -8,6 +8,7 @@ use portwright_core::{
 
 use super::{
     candidate::{Candidate, searched},
+    placeholders::one_length,
     stated::STATED,
     text,
 };
@@ -26,6 +27,11 @@ pub fn candidates(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
         .iter()
         .find(|run| run.id == i64::try_from(id).unwrap_or(-1))?;
     let line = text::code(finding);
+    if let Some(next) = one_length(plan, run.count, tokens) {
+        let reason = "a length that changes gives as many features as no text has room for";
+        let provenance = searched(STATED, finding, reason);
+        return Some(Candidate::setting(next, "dims", provenance));
+    }
     let (next, reason) = if run.marks != "video" && line.contains("video_") {
         let reason = "videos have the placeholders of images";
         (without(plan, "video")?, reason.to_owned())
