@@ -10,6 +10,7 @@ mod documented;
 mod doubled;
 mod foreign;
 mod generation;
+mod grouped;
 pub(crate) mod inputs;
 mod layers;
 mod lists;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::{
-    doubled, layers, lists, margins, mixed,
+    doubled, grouped, layers, lists, margins, mixed,
     roles::{Role, role},
     tokens::{RESERVED, TokenMap},
     tree::{Field, Node, join, put},
@@ -109,6 +109,7 @@ fn solve_node(node: &Node, shared: &Shared) -> BTreeMap<String, Value> {
     mixed::mix(node, &mut found);
     lists::channels(node, shared.channels, &mut found);
     doubled::shrink(node, &mut found);
+    grouped::shrink(node, &mut found);
     widths(node, shared, &mut found);
     levels(node, shared.image, &mut found);
     margins::shrink(node, shared.image, &mut found);

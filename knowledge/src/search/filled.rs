@@ -1,11 +1,12 @@
 //! Fields without a value: what they are given where the failing code uses one of them.
 
-use portwright_core::{Finding, InterfaceCard, PortPlan, card::ConfigField, plan::Values};
+use portwright_core::{Finding, InterfaceCard, PortPlan, plan::Values};
 use serde_json::Value;
 
 use super::{
     candidate::{Candidate, searched},
     config::{key, leaf},
+    entries::{documented, one},
     stated::{STATED, put_named},
     text,
 };
@@ -20,6 +21,7 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
         "needs to be specified",
         "must be specified",
         "missing required",
+        "is not set",
     ]
     .iter()
     .any(|words| said.contains(words));
@@ -101,8 +103,9 @@ fn unusual(
                 .split_once('_')
                 .filter(|(_, rest)| rest.contains('_'))
                 .is_some_and(|(_, rest)| text::names(code, &format!("self.{rest}")));
+            // A short name is a word like any other, unless the class says what such a field may hold.
             (text::names(code, name) || kept)
-                && name.contains('_')
+                && (name.contains('_') || documented(card, path).is_some())
                 && !name.ends_with("types")
                 && get(&plan.config, path).is_none()
                 && !known.iter().any(|(other, _)| other == path)
@@ -112,34 +115,6 @@ fn unusual(
             (path, value)
         })
         .collect()
-}
-
-/// The list that the class says a field without a default has.
-fn documented(card: &InterfaceCard, path: &str) -> Option<Value> {
-    let declared = field(card, path)?.declared.as_deref()?;
-    let list = serde_json::from_str::<Value>(declared).ok()?;
-    list.is_array().then_some(list)
-}
-
-/// One of what a field holds: a number, a list of one, or for a map that is written as a list a list of one pair.
-fn one(card: &InterfaceCard, path: &str) -> Value {
-    let annotation = field(card, path).and_then(|field| field.annotation.as_deref());
-    if !annotation.is_some_and(|annotation| annotation.starts_with("list")) {
-        Value::from(1)
-    } else if path.ends_with("_map") {
-        serde_json::json!([[1, 1]])
-    } else {
-        serde_json::json!([1])
-    }
-}
-
-fn field<'a>(card: &'a InterfaceCard, path: &str) -> Option<&'a ConfigField> {
-    let (table, name) = path.rsplit_once('.').unwrap_or(("", path));
-    let fields = match table {
-        "" => &card.config_fields,
-        _ => &card.sub_configs.get(table)?.fields,
-    };
-    fields.iter().find(|field| field.name == name)
 }
 
 /// Whole numbers without a value, by the annotations of their fields.

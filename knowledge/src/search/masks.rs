@@ -3,7 +3,7 @@
 
 use portwright_core::{
     Finding, PortPlan,
-    plan::{Axis, Dtype, Values},
+    plan::{Axis, Dtype, InputSpec, Values},
 };
 
 use super::{
@@ -29,12 +29,7 @@ pub fn candidates(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
         }
     };
     let sequence = plan.input("input_ids")?.shape.last()?.clone();
-    // A sample with an axis of pictures before their channels, rows and columns.
-    let pictures = plan
-        .inputs
-        .iter()
-        .find(|input| input.modality == "image" && input.shape.len() == 5)
-        .map_or(Axis::Fixed(1), |input| input.shape[1].clone());
+    let pictures = pictures(plan).unwrap_or(Axis::Fixed(1));
     let mut next = plan.clone();
     let input = next.inputs.iter_mut().find(|input| {
         let own: Option<Vec<u64>> = input.shape.iter().map(size).collect();
@@ -57,12 +52,83 @@ pub fn candidates(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
     ))
 }
 
+/// The axis of pictures that a sample has before their channels, rows and columns.
+fn pictures(plan: &PortPlan) -> Option<Axis> {
+    let mut inputs = plan.inputs.iter();
+    let stacked = |it: &&InputSpec| it.modality == "image" && it.shape.len() == 5;
+    inputs.find(stacked)?.shape.get(1).cloned()
+}
+
+/// A mask over pixels that the forward picks pictures by, `features[sample][mask]`: flags, one for each picture of a
+/// sample. Whole numbers pick rows instead, of which there is none at one.
+pub fn picks(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    let said = text::said(finding);
+    let code = text::code(finding);
+    let line = code.lines().next()?;
+    if !said.contains("is out of bounds for dimension") || !line.ends_with("mask]") {
+        return None;
+    }
+    let mut next = plan.clone();
+    let input = next.inputs.iter_mut().find(|input| {
+        let mask = input.name.starts_with("pixel") && input.name.ends_with("mask");
+        mask && input.dtype == Dtype::Int64 && input.shape.len() > 2
+    })?;
+    input.shape.truncate(2);
+    if let Some(pictures) = pictures(plan) {
+        input.shape[1] = pictures;
+    }
+    input.dtype = Dtype::Bool;
+    input.values = Values::Constant { value: 1.0 };
+    let key = format!("inputs.{}.shape", input.name);
+    let reason = "the mask says which pictures of a sample are there";
+    Some(Candidate::setting(
+        next,
+        &key,
+        searched(STATED, finding, reason),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use portwright_core::Stage;
 
     use super::*;
     use crate::search::fixtures;
+
+    #[test]
+    fn a_mask_that_picks_pictures_is_a_flag_for_each() {
+        let plan = fixtures::plan(
+            r#"
+
+[dims]
+batch = { example = 2, other = 3 }
+
+[[inputs]]
+name = "pixel_values"
+dtype = "float32"
+shape = ["batch", 1, 3, 32, 32]
+modality = "image"
+values = { kind = "normal", mean = 0.0, std = 1.0 }
+
+[[inputs]]
+name = "pixel_attention_mask"
+dtype = "int64"
+shape = ["batch", 2, 32, 32]
+modality = "control"
+values = { kind = "listed", values = [1] }
+"#,
+        );
+        let said = "index 1 is out of bounds for dimension 0 with size 1";
+        let mut finding = fixtures::finding(Stage::Forward, said);
+        let frame = serde_json::json!({"file": "any.py", "line": 1, "function": "forward", "code": "there = features[sample][mask]"});
+        let error = serde_json::json!({"exception": "IndexError", "message": said, "frames": [frame], "causes": [], "doing": "forward"});
+        finding.error = Some(serde_json::from_value(error).unwrap());
+        let next = picks(&plan, &finding).unwrap().plan;
+        let mask = next.input("pixel_attention_mask").unwrap();
+        assert_eq!(mask.shape[1..], [Axis::Fixed(1)]);
+        assert_eq!(mask.dtype, Dtype::Bool);
+        assert!(next.validate().is_ok());
+    }
 
     #[test]
     fn a_mask_with_too_many_axes_is_one_of_pictures_for_every_position() {

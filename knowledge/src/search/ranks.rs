@@ -7,6 +7,7 @@ use super::{
     candidate::{Candidate, searched},
     text,
 };
+use crate::propose::senses::placeholders::count;
 
 /// Colours of a pixel.
 const CHANNELS: u64 = 3;
@@ -68,16 +69,25 @@ pub fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
     ]
     .iter()
     .any(|word| said.contains(word));
-    let Some(position) = plan.inputs.iter().position(|input| input.dtype.is_float()) else {
+    // The line that fails may name the input; otherwise the first is the likeliest.
+    let code = text::code(finding);
+    let line = code.lines().next().unwrap_or_default();
+    let mut inputs = plan.inputs.iter();
+    let named = inputs.position(|it| it.dtype.is_float() && text::names(line, &it.name));
+    let first = || plan.inputs.iter().position(|it| it.dtype.is_float());
+    let Some(position) = named.or_else(first) else {
         return Vec::new();
     };
     if !about_rank {
         return Vec::new();
     }
     let shape = &plan.inputs[position].shape;
+    // The text has placeholders for one image of each sample.
+    let one = count(plan, &plan.inputs[position].modality).map(|_| 1);
     let frames = ["num_frames", "frames_per_clip", "num_image_tokens"]
         .iter()
         .find_map(|name| plan.config.get(*name).and_then(Value::as_u64))
+        .or(one)
         .unwrap_or(2);
     let mut shapes: Vec<(Vec<Axis>, &str)> = Vec::new();
     if let Some((name, factor)) = shape.first().and_then(Axis::named).filter(|(_, f)| *f > 1) {
@@ -141,7 +151,53 @@ fn patch_of(width: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use portwright_core::Stage;
+
     use super::*;
+    use crate::search::fixtures;
+
+    #[test]
+    fn the_input_that_the_failing_line_names_gets_another_rank_and_one_image_for_its_placeholders()
+    {
+        let plan = fixtures::plan(
+            r#"
+
+[dims]
+batch = { example = 2, other = 3 }
+sequence = { example = 24, other = 27 }
+
+[[inputs]]
+name = "action_embeds"
+dtype = "float32"
+shape = ["batch", "sequence", 64]
+modality = "image"
+values = { kind = "normal", mean = 0.0, std = 1.0 }
+
+[[inputs]]
+name = "pixel_values"
+dtype = "float32"
+shape = ["batch", 3, 32, 32]
+modality = "image"
+values = { kind = "normal", mean = 0.0, std = 1.0 }
+
+[[inputs]]
+name = "input_ids"
+dtype = "int64"
+shape = ["batch", "sequence"]
+modality = "text"
+values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count = 4, marks = "image" }] }
+"#,
+        );
+        let said = "not enough values to unpack (expected 4, got 3)";
+        let mut finding = fixtures::finding(Stage::Forward, said);
+        let frame = serde_json::json!({"file": "any.py", "line": 1, "function": "forward", "code": "_, _, height, width = pixel_values.shape"});
+        let error = serde_json::json!({"exception": "ValueError", "message": said, "frames": [frame], "causes": [], "doing": "forward"});
+        finding.error = Some(serde_json::from_value(error).unwrap());
+        let found = rank(&plan, &finding);
+        let shape = &found[0].plan.input("pixel_values").unwrap().shape;
+        assert_eq!(shape[..2], [Axis::Named("batch".into()), Axis::Fixed(1)]);
+        assert_eq!(shape.len(), 5);
+    }
 
     #[test]
     fn the_width_of_a_row_tells_its_patch() {

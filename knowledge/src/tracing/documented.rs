@@ -49,6 +49,38 @@ pub fn list_default(doc: &str, name: &str) -> Option<String> {
     numbers.then(|| format!("[{items}]"))
 }
 
+/// The word that a docstring gives as an example of what a field holds, in quotes: ``a rate, e.g. `"1/4"` ``.
+pub fn example(doc: &str, name: &str) -> Option<String> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut lines = doc.lines();
+    let line = lines.find(|line| {
+        let rest = line.trim_start().strip_prefix(name);
+        rest.is_some_and(|rest| rest.starts_with(" ("))
+    })?;
+    let below = lines.take_while(|next| indent(next) > indent(line));
+    let text: Vec<&str> = below.take(DESCRIPTION).map(str::trim).collect();
+    let text = text.join(" ");
+    word(text.split_once("e.g. `\"")?.1)
+}
+
+/// The word with which a docstring's own example makes an instance, which is the value of the first field:
+/// `>>> configuration = Class("word")`.
+pub fn instance(doc: &str, class: &str) -> Option<String> {
+    let call = format!(" = {class}(\"");
+    let examples = doc
+        .lines()
+        .filter(|line| line.trim_start().starts_with(">>>"));
+    let mut calls = examples.filter_map(|line| line.split_once(&call));
+    word(calls.next()?.1)
+}
+
+/// What stands before the closing quote, as a literal.
+fn word(text: &str) -> Option<String> {
+    let (word, _) = text.split_once('"')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    (!word.is_empty() && word.chars().all(plain)).then(|| format!("\"{word}\""))
+}
+
 /// The first list of axes in a text; in one that gives a type, after the word `shape`.
 pub fn of_text(text: &str, typed: bool) -> Option<Vec<String>> {
     let from = match text.find("shape") {
@@ -146,6 +178,15 @@ mod tests {
         let doc = "sizes (`list[int]`, *optional*, defaults to `[3, 2]`):\n    Some.\nsizes_of (`int`, defaults to 4):";
         assert_eq!(list_default(doc, "sizes").unwrap(), "[3, 2]");
         assert_eq!(list_default(doc, "sizes_of"), None);
+    }
+
+    #[test]
+    fn the_word_of_an_example_is_read() {
+        let doc = "rate (`str`, *optional*):\n    Some rate,\n    e.g. `\"1/4\"` or `\"3/8\"`.\nrates (`str`):\n    Some.\n>>> config = AnyConfig(\"small-50\")\n>>> model = AnyModel(config)";
+        assert_eq!(example(doc, "rate").unwrap(), "\"1/4\"");
+        assert_eq!(example(doc, "rates"), None);
+        assert_eq!(instance(doc, "AnyConfig").unwrap(), "\"small-50\"");
+        assert_eq!(instance(doc, "AnyModel"), None);
     }
 
     #[test]

@@ -135,10 +135,23 @@ fn class(node: Node, text: &str) -> ClassFacts {
         }
     }
     if let Some(doc) = docstring(node, text) {
+        let mut fields = facts.fields.iter().filter(|it| it.annotation.is_some());
+        let first = fields.next().map(|field| field.name.as_str());
         for field in &facts.fields {
             let unset = field.default.as_deref() == Some("None");
-            if let Some(list) = documented::list_default(doc, &field.name).filter(|_| unset) {
-                facts.filled.entry(field.name.clone()).or_insert(list);
+            let words = field
+                .annotation
+                .as_deref()
+                .is_some_and(|it| it.starts_with("str"));
+            let made = || documented::instance(doc, &facts.name);
+            let value = if words {
+                let made = || made().filter(|_| first == Some(&field.name));
+                documented::example(doc, &field.name).or_else(made)
+            } else {
+                documented::list_default(doc, &field.name)
+            };
+            if let Some(value) = value.filter(|_| unset) {
+                facts.filled.entry(field.name.clone()).or_insert(value);
             }
         }
     }

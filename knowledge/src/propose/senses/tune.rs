@@ -76,12 +76,9 @@ pub fn tune(nodes: &[Node], config: &mut Map<String, Value>) {
             let Some(points) = pairs(&field.default) else {
                 continue;
             };
-            if points
-                .iter()
-                .all(|(tall, wide)| tall % before == 0 && wide % before == 0)
-            {
+            if let Some(tile) = tile(&field.name, &points, before) {
                 let scaled = points.iter().map(|(tall, wide)| {
-                    Value::from(vec![tall / before * after, wide / before * after])
+                    Value::from(vec![tall / tile * after, wide / tile * after])
                 });
                 put(
                     config,
@@ -91,6 +88,21 @@ pub fn tune(nodes: &[Node], config: &mut Map<String, Value>) {
             }
         }
     }
+}
+
+/// The side of the tiles that resolutions consist of: that of the default image, or where the default of another part does
+/// not suit them the largest that they all have in common.
+fn tile(name: &str, points: &[(u64, u64)], before: u64) -> Option<u64> {
+    let fits = |side: u64| {
+        let mut sides = points.iter().flat_map(|(tall, wide)| [tall, wide]);
+        side > 1 && sides.all(|size| size.is_multiple_of(side))
+    };
+    if fits(before) {
+        return Some(before);
+    }
+    let least = points.iter().map(|(tall, wide)| *tall.min(wide)).min()?;
+    let named = name.ends_with("pinpoints");
+    (named && fits(least)).then_some(least)
 }
 
 /// The resolutions that an image may be cut into tiles at, as height and width.
@@ -213,6 +225,14 @@ mod tests {
         put(&mut config, "vision_config.patch_size", json!(8));
         tune(&[node], &mut config);
         assert_eq!(config["vision_config"]["crop_size"], 32);
+    }
+
+    #[test]
+    fn resolutions_of_other_tiles_than_the_default_image_shrink_too() {
+        let points = [(336, 672), (1008, 336)];
+        assert_eq!(tile("image_grid_pinpoints", &points, 336), Some(336));
+        assert_eq!(tile("image_grid_pinpoints", &points, 224), Some(336));
+        assert_eq!(tile("any_sizes", &points, 224), None);
     }
 
     #[test]
