@@ -101,16 +101,15 @@ const REFUSED: [&Step; 6] = [
     &OTHER_ATTENTION,
     &DYNAMO,
 ];
-/// After an artefact that gives other numbers: optimisers first. Then the exporter without the library's patches, which
-/// put other code in the place of a model's own: a step that one class takes and most do not is lost with it.
+/// After an artefact that gives other numbers: optimisers first.
 const NUMBERS: [&Step; 7] = [
     &PLAIN_RUNTIME,
-    &DYNAMO,
     &SCRIPT,
     &PLAIN_GRAPH,
     &OTHER_ATTENTION,
     &STATIC,
     &STATIC_SCRIPT,
+    &DYNAMO,
 ];
 /// After an artefact of the tracer that fails at other sizes, or at all: what it recorded as a number stays one.
 const TRACED: [&Step; 4] = [&STATIC, &PLAIN_RUNTIME, &STATIC_LIBRARY, &OTHER_ATTENTION];
