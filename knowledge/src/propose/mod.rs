@@ -45,7 +45,7 @@ pub use regenerate::{OtherRecipe, generation_instead};
 pub(crate) use roles::{Role, role};
 pub(crate) use sizes::{HEAD_SIZE, OTHER_WIDTH, VOCABULARY, WIDTH, portions};
 pub(crate) use tokens::RESERVED;
-pub(crate) use tree::{Node, get, join, nodes, put, take};
+pub(crate) use tree::{Field, Node, get, join, nodes, put, take};
 
 /// What a person or the catalogue asks of a proposal.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
