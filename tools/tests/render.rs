@@ -9,7 +9,7 @@ use std::{
 };
 
 use portwright_core::{
-    PortPlan,
+    Backend, PortPlan,
     plan::{
         Adaptation, AdaptationKind, Dtype, Provenance, Run, Source, Strategy, TorchPatch, Values,
     },
@@ -211,6 +211,17 @@ fn resizes_are_products_only_where_the_plan_asks_for_it() {
         plan.adaptations.push(antialias());
         let asked = render_code(&plan, None, &library()).unwrap();
         assert!(asked["skillset.py"].contains(", _antialiased():"));
+    }
+}
+
+#[test]
+fn functions_are_spelled_out_for_the_tracer_alone() {
+    for plan in variants() {
+        let traced = plan.export.iter().any(|(backend, export)| {
+            *backend != Backend::TorchCpu && export.strategy == Strategy::TorchScript
+        });
+        let code = render_code(&plan, None, &library()).unwrap();
+        assert_eq!(code["skillset.py"].contains(", _spelled()"), traced);
     }
 }
 

@@ -36,6 +36,10 @@ pub const GENERATES: [Backend; 2] = [Backend::TorchCpu, Backend::Onnxruntime];
 /// Timed repetitions of the example's chain of steps.
 const REPEATS: u32 = 5;
 
+/// What is remembered of a recipe holds for the recipes that are tried instead of it too: another number where those are
+/// chosen in another way.
+const INSTEAD: u32 = 1;
+
 /// Takes cached generation to each backend; no verdicts for a type that does not generate.
 pub async fn generation(
     steps: &Steps<'_>,
@@ -80,12 +84,13 @@ pub async fn generation(
         &backends,
         &request.target.source_digest,
         &request.checkpoint_digest,
+        INSTEAD,
     );
     // A limit of time may have been met because the machine was busy, and an absent backend may come.
     let lasting = |verdicts: &Vec<BackendVerdict>| verdicts.iter().all(attempt::lasting);
     steps
         .remembered("generation", &inputs, lasting, async || {
-            follow(steps, request, recipe.clone(), &backends).await
+            follow(steps, request, card, recipe.clone(), &backends).await
         })
         .await
 }
@@ -94,6 +99,7 @@ pub async fn generation(
 async fn follow(
     steps: &Steps<'_>,
     request: &Request,
+    card: &InterfaceCard,
     recipe: GenerationPlan,
     backends: &[Backend],
 ) -> Result<Vec<BackendVerdict>, DriverError> {
@@ -104,7 +110,7 @@ async fn follow(
             Err(failure) => return Ok(all(backends, &failure)),
         },
     };
-    let generation = Generation {
+    let mut generation = Generation {
         steps,
         request,
         recipe,
@@ -114,6 +120,8 @@ async fn follow(
     for &backend in backends {
         let verdict = match backends::of(backend).probe(&steps.session.environment) {
             Err(absent) => unavailable(backend, absent.to_string(), absent.hint),
+            // What the steps are given is settled on the first backend, and holds for the others.
+            Ok(()) if verdicts.is_empty() => generation.settle(card, backend).await?,
             Ok(()) => generation.on(backend).await?,
         };
         steps.decided(
@@ -143,6 +151,32 @@ struct Ground {
 }
 
 impl Generation<'_> {
+    /// The verdict on a backend, with another recipe where the first does not pass and the other does.
+    async fn settle(
+        &mut self,
+        card: &InterfaceCard,
+        backend: Backend,
+    ) -> Result<BackendVerdict, DriverError> {
+        let first = self.on(backend).await?;
+        let others = match &first.finding {
+            Some(finding) if first.verdict == Verdict::Fail => {
+                propose::generation_instead(card, &self.recipe, finding)
+            }
+            _ => Vec::new(),
+        };
+        for other in others {
+            self.steps
+                .decided("generation", format!("{backend}: {}", other.reason))?;
+            let recipe = std::mem::replace(&mut self.recipe, other.recipe);
+            let verdict = self.on(backend).await?;
+            if verdict.verdict == Verdict::Pass {
+                return Ok(verdict);
+            }
+            self.recipe = recipe;
+        }
+        Ok(first)
+    }
+
     /// The first way of making the artefacts that passes, or the verdict of the one that came furthest.
     async fn on(&self, backend: Backend) -> Result<BackendVerdict, DriverError> {
         if backend == Backend::TorchCpu {

@@ -15,6 +15,8 @@ pub enum Role {
     RotarySize,
     Depth,
     Positions,
+    /// What a head writes by itself at most, token by token: each is a turn of a loop.
+    Steps,
     Window,
     Experts,
     ExpertsPerToken,
@@ -116,7 +118,7 @@ pub fn role(name: &str) -> Role {
         if ends(&FEED_FORWARD) {
             return Role::FeedForward;
         }
-        if ends(&["experts"]) && !has("shared") {
+        if ends(&["experts", "expert_num"]) && !has("shared") {
             return Role::Experts;
         }
     }
@@ -151,6 +153,9 @@ pub fn role(name: &str) -> Role {
     }
     if ends(&["patch_size"]) && !has("temporal") {
         return Role::Patch;
+    }
+    if name == "max_text_length" {
+        return Role::Steps;
     }
     if is_positions(name) {
         return Role::Positions;
@@ -239,12 +244,14 @@ mod tests {
             ("encoder_layers", Role::Depth),
             ("num_feat_extract_layers", Role::Other),
             ("max_position_embeddings", Role::Positions),
+            ("max_text_length", Role::Steps),
             ("vocab_size", Role::Vocabulary),
             ("type_vocab_size", Role::Other),
             ("pad_token_id", Role::Token),
             ("image_patch_id", Role::Token),
             ("vocab_size_per_layer_input", Role::Vocabulary),
             ("num_local_experts", Role::Experts),
+            ("zero_expert_num", Role::Experts),
             ("num_experts_per_tok", Role::ExpertsPerToken),
             ("n_shared_experts", Role::Other),
             ("image_size", Role::Image),

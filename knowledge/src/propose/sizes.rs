@@ -28,6 +28,8 @@ const HEAD: &str = "head_dim";
 const SECTIONS: &str = "mrope_section";
 pub const VOCABULARY: u64 = 128;
 pub const POSITIONS: u64 = 64;
+/// Fewer than an exporter takes long for: it writes each turn of the loop down.
+const STEPS: u64 = 8;
 const WINDOW: u64 = 4;
 const EXPERTS: u64 = 4;
 const RANK: u64 = 16;
@@ -270,6 +272,7 @@ fn small(node: &Node, field: &Field, shared: &Shared, stages: u64) -> Option<Val
         Role::RotarySize => value.min(ROTARY_SIZE),
         Role::Depth => layers::depth(node, value),
         Role::Positions => value.min(POSITIONS),
+        Role::Steps => value.min(STEPS),
         // Windows of a hierarchical model must tile its last stage, which is two patches a side.
         Role::Window if stages > 1 => value.min(2),
         Role::Window => value.min(WINDOW),

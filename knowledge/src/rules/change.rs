@@ -20,7 +20,8 @@ pub enum Change {
     Experts {
         implementation: String,
     },
-    /// Antialiased resizes as products of matrices, where the model is given images: only those are resized.
+    /// Antialiased resizes as products of matrices, where the model is given images or the frames of a video: only those,
+    /// and positions that are laid over them, are resized.
     AntialiasAsProduct,
     Gain {
         factor: f64,
@@ -83,7 +84,10 @@ impl Change {
                 (!known).then_some(kind)
             }
             Change::AntialiasAsProduct => {
-                let images = plan.inputs.iter().any(|input| input.modality == "image");
+                let images = plan
+                    .inputs
+                    .iter()
+                    .any(|input| matches!(input.modality.as_str(), "image" | "video"));
                 let kind = AdaptationKind::AntialiasAsProduct;
                 let known = plan.adaptations.iter().any(|known| known.kind == kind);
                 (images && !known).then_some(kind)

@@ -8,7 +8,7 @@ use std::{
 use portwright_core::{Digest, Finding, InterfaceCard, PortPlan, Stage};
 use serde::{Deserialize, Serialize};
 
-use super::{Candidate, candidates, same_recipe, stated::STATED};
+use super::{Candidate, candidates, recipe, same_recipe, stated::STATED};
 use crate::rules::{self, learnt, learnt::LearntRule};
 
 /// Plans with one finding that are still taken up; after more of them the changes evidently do not touch its cause.
@@ -75,7 +75,7 @@ impl Frontier {
     /// Takes note that `plan` met `finding`, and of what to try from there: rules first, those that were learnt after
     /// those that were shipped, then the search.
     pub fn observe(&mut self, card: &InterfaceCard, plan: &PortPlan, finding: &Finding) {
-        self.tried.extend(plan.digest().ok());
+        self.tried.extend(recipe(plan));
         let times = self
             .met
             .entry(format!("{}: {}", finding.stage, finding.signature))
@@ -142,7 +142,7 @@ impl Frontier {
             self.from = node.progress;
             self.from_stage = Some(node.reached);
             let candidate = node.waiting.pop_front()?;
-            let digest = candidate.plan.digest().ok();
+            let digest = recipe(&candidate.plan);
             if let Some(digest) = digest.filter(|digest| !self.tried.contains(digest)) {
                 self.tried.push(digest);
                 return Some(candidate);

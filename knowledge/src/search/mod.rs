@@ -47,6 +47,7 @@ mod tables;
 mod text;
 mod tied;
 mod unlisted;
+mod unrolled;
 
 use portwright_core::{
     Digest, Finding, InterfaceCard, PortPlan, Stage,
@@ -66,7 +67,7 @@ pub(crate) use text::said;
 /// The largest number of plans tried from one failed plan.
 const MOST: usize = 24;
 
-/// Plans worth trying after `plan` met `finding`, best first, without those in `tried`.
+/// Plans worth trying after `plan` met `finding`, best first, without those whose [`recipe`] is in `tried`.
 pub fn candidates(
     card: &InterfaceCard,
     plan: &PortPlan,
@@ -80,10 +81,7 @@ pub fn candidates(
             || kept
                 .iter()
                 .any(|other| same_recipe(&other.plan, &candidate.plan))
-            || candidate
-                .plan
-                .digest()
-                .is_ok_and(|digest| tried.contains(&digest));
+            || recipe(&candidate.plan).is_some_and(|digest| tried.contains(&digest));
         if !known && candidate.plan.validate().is_ok() {
             kept.push(candidate);
         }
@@ -161,6 +159,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             // Numbers that differ are most often code that no exporter follows; anything else is first asked to export.
             let place = usize::from(finding.stage != Stage::Compare).min(found.len());
             found.splice(place..place, switches);
+            found.splice(..0, unrolled::candidates(card, plan, finding));
             found
         }
     }
@@ -222,12 +221,18 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
 
 /// Whether two plans do the same, wherever their settings came from.
 fn same_recipe(a: &PortPlan, b: &PortPlan) -> bool {
-    let plain = |plan: &PortPlan| {
-        let mut plan = plan.clone();
-        plan.adaptations.retain(acts);
-        plan
-    };
     plain(a) == plain(b)
+}
+
+/// What a plan does, as a digest: two ways that lead to the same settings lead to one plan.
+pub fn recipe(plan: &PortPlan) -> Option<Digest> {
+    plain(plan).digest().ok()
+}
+
+fn plain(plan: &PortPlan) -> PortPlan {
+    let mut plan = plan.clone();
+    plan.adaptations.retain(acts);
+    plan
 }
 
 /// Adaptations that do something by themselves, rather than record where a setting came from.

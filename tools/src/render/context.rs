@@ -170,6 +170,7 @@ pub fn code(
             .adaptations
             .iter()
             .any(|known| known.kind == AdaptationKind::AntialiasAsProduct);
+    let spelled = exported && uses(&[Strategy::TorchScript], false);
     let batch = batch(plan);
     let random: Vec<_> = plan
         .inputs
@@ -200,7 +201,7 @@ pub fn code(
         exported,
         converts,
         test_imports => if converts { "INPUTS, Arrays, Skillset, backends, build, load" } else { "INPUTS, Arrays, Skillset, backends, load" },
-        stdlib_imports => stdlib_imports(exported, tables || products || !plan.call.is_empty(), products),
+        stdlib_imports => stdlib_imports(exported, tables || products || spelled || !plan.call.is_empty(), products || spelled),
         class_import => class_import(plan, modelling)?,
         config_literal => Literal::of_json(&serde_json::Value::Object(config.clone())).after(0, "CONFIG: dict[str, Any] = ", ""),
         call => !plan.call.is_empty(),
@@ -220,6 +221,7 @@ pub fn code(
         experts => experts(plan),
         patched => exported && patches::listed(plan).next().is_some(),
         products,
+        spelled,
         onnxruntime => export(Backend::Onnxruntime),
         openvino => export(Backend::Openvino),
         builders_literal => functions("_BUILDERS = ", "_export_", plan),

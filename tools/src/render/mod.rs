@@ -78,6 +78,7 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "export.py.j2",
     "tables.py.j2",
     "resizes.py.j2",
+    "spelled.py.j2",
     "patch.py.j2",
     "patches.py.j2",
     "init.py.j2",
