@@ -33,8 +33,8 @@ pub struct ClassFacts {
     pub methods: Vec<FunctionFacts>,
     /// What the class refuses to be without.
     pub demands: Vec<Demand>,
-    /// Constants that the class gives to attributes which are `None`, or says in its documentation that they default to, as
-    /// source text.
+    /// Constants that the class gives to attributes which are `None`, or says in its documentation that they default to or
+    /// may be, as source text.
     pub filled: BTreeMap<String, String>,
 }
 

@@ -135,18 +135,15 @@ fn class(node: Node, text: &str) -> ClassFacts {
         }
     }
     if let Some(doc) = docstring(node, text) {
-        let mut fields = facts.fields.iter().filter(|it| it.annotation.is_some());
-        let first = fields.next().map(|field| field.name.as_str());
+        let mut declared = facts.fields.iter().filter(|it| it.annotation.is_some());
+        let first = declared.next().map(|field| field.name.as_str());
+        let made = documented::instance(doc, &facts.name);
         for field in &facts.fields {
             let unset = field.default.as_deref() == Some("None");
-            let words = field
-                .annotation
-                .as_deref()
-                .is_some_and(|it| it.starts_with("str"));
-            let made = || documented::instance(doc, &facts.name);
-            let value = if words {
-                let made = || made().filter(|_| first == Some(&field.name));
-                documented::example(doc, &field.name).or_else(made)
+            let annotation = field.annotation.as_deref().unwrap_or_default();
+            let value = if annotation.starts_with("str") {
+                let made = made.clone().filter(|_| first == Some(&field.name));
+                documented::example(doc, &field.name).or(made)
             } else {
                 documented::list_default(doc, &field.name)
             };
