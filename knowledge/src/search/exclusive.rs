@@ -35,6 +35,11 @@ const ALONE: &str = " is expected to be `None`";
 pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let said = text::said(finding);
     let mut found = around(card, plan, finding);
+    if let Some(next) = without_source(card, &said, plan) {
+        let reason = "what is given beside the ids becomes the embeddings that exclude them";
+        let provenance = searched(STATED, finding, reason);
+        found.push(Candidate::setting(next, "inputs", provenance));
+    }
     for name in unwanted(&said, plan).into_iter().rev() {
         let mut ways = vec![left_out(plan, name)];
         let takes_embeds = card
@@ -53,11 +58,6 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
             let provenance = searched(STATED, finding, reason);
             found.push(Candidate::setting(next, &key, provenance));
         }
-    }
-    if let Some(next) = without_source(&said, plan) {
-        let reason = "what is given beside the ids becomes the embeddings that exclude them";
-        let provenance = searched(STATED, finding, reason);
-        found.push(Candidate::setting(next, "inputs", provenance));
     }
     found
 }
@@ -83,15 +83,19 @@ fn around(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candi
 }
 
 /// The plan with ids alone, where what they exclude is no input of the plan: the forward made it of another sense's
-/// features, which takes the place of the ids.
-fn without_source(said: &str, plan: &PortPlan) -> Option<PortPlan> {
+/// features, which takes the place of the ids. A class that declares the sense is not judged without it.
+fn without_source(card: &InterfaceCard, said: &str, plan: &PortPlan) -> Option<PortPlan> {
     let both = TOGETHER.iter().any(|words| said.contains(words));
     let named = [IDS, EMBEDS].iter().all(|name| text::names(said, name));
     if !both || !named || plan.input(IDS).is_none() || plan.input(EMBEDS).is_some() {
         return None;
     }
     let mut next = plan.clone();
+    let declared = |sense: &str| card.modalities.iter().any(|name| name == sense);
     let sensed = ["image", "audio", "video"];
+    if sensed.iter().any(|sense| declared(sense)) {
+        return None;
+    }
     next.inputs
         .retain(|input| !(input.dtype.is_float() && sensed.contains(&input.modality.as_str())));
     (next.inputs.len() < plan.inputs.len()).then_some(next)
@@ -216,10 +220,12 @@ values = { kind = "normal", mean = 0.0, std = 1.0 }
     #[test]
     fn ids_stand_alone_where_features_become_the_embeddings_that_exclude_them() {
         let said = "You cannot specify both input_ids and inputs_embeds at the same time";
-        let left = without_source(said, &plan()).unwrap();
+        let left = without_source(&card(), said, &plan()).unwrap();
         assert_eq!(left.inputs.len(), 1);
-        assert!(without_source(said, &left).is_none());
-        assert!(without_source("input_ids must be given", &plan()).is_none());
+        let declares = fixtures::card(serde_json::json!({"modalities": ["image", "text"]}));
+        assert!(without_source(&declares, said, &plan()).is_none());
+        assert!(without_source(&card(), said, &left).is_none());
+        assert!(without_source(&card(), "input_ids must be given", &plan()).is_none());
     }
 
     #[test]

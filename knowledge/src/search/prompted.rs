@@ -148,10 +148,9 @@ values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count
 
     #[test]
     fn a_nested_codec_makes_no_codes_beyond_the_small_vocabulary() {
-        let source = serde_json::json!({"file": "any.py", "line": 1});
         let codec = serde_json::json!({
             "class": "CodecConfig", "attribute_map": {},
-            "fields": [{"name": CODES, "default": 2048, "source": source}]
+            "fields": [{"name": CODES, "default": 2048}]
         });
         let card = fixtures::card(serde_json::json!({"sub_configs": {"codec_config": codec}}));
         let finding = fixtures::finding(Stage::Forward, BEYOND);
