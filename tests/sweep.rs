@@ -178,7 +178,7 @@ fn what_one_type_meets_costs_that_type_alone() {
             verdict["finding"]["hint"]
                 .as_str()
                 .unwrap()
-                .contains("memory_limit_mib")
+                .contains("--limit-memory")
         );
     }
 }

@@ -44,6 +44,24 @@ values = { kind = "mask" }
     )
 }
 
+/// A plan of a text in which places are kept for other senses, by `runs`, and what else is in `rest`.
+pub fn prompt(runs: &str, rest: &str) -> PortPlan {
+    plan(&format!(
+        r#"
+[dims]
+batch = {{ example = 2, other = 3 }}
+sequence = {{ example = 24, other = 27 }}
+
+[[inputs]]
+name = "input_ids"
+dtype = "int64"
+shape = ["batch", "sequence"]
+modality = "text"
+values = {{ kind = "tokens", low = 24, high = 128, runs = [{runs}] }}
+{rest}"#
+    ))
+}
+
 /// A card of any type with the keys of `own` in place of its own.
 pub fn card(own: Value) -> InterfaceCard {
     let mut card = json!({

@@ -79,21 +79,9 @@ mod tests {
     use crate::search::fixtures;
 
     fn plan() -> PortPlan {
-        fixtures::plan(
-            r#"
-
-[dims]
-batch = { example = 2, other = 3 }
-sequence = { example = 24, other = 27 }
-
-[[inputs]]
-name = "input_ids"
-dtype = "int64"
-shape = ["batch", "sequence"]
-modality = "text"
-values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count = 4, marks = "image" }, { id = 4, at = 6, count = 4, marks = "video" }] }
-
-[[inputs]]
+        fixtures::prompt(
+            r#"{ id = 3, at = 1, count = 4, marks = "image" }, { id = 4, at = 6, count = 4, marks = "video" }"#,
+            r#"[[inputs]]
 name = "pixel_values_videos"
 dtype = "float32"
 shape = ["batch", 2, 3, 32, 32]

@@ -144,22 +144,10 @@ mod tests {
     use crate::search::fixtures;
 
     fn plan() -> PortPlan {
-        fixtures::plan(
-            r#"
-
-[config]
+        fixtures::prompt(
+            r#"{ id = 3, at = 1, count = 1, marks = "audio" }"#,
+            r#"[config]
 audio_config = { out_dim = 64, layers = 2 }
-
-[dims]
-batch = { example = 2, other = 3 }
-sequence = { example = 24, other = 27 }
-
-[[inputs]]
-name = "input_ids"
-dtype = "int64"
-shape = ["batch", "sequence"]
-modality = "text"
-values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count = 1, marks = "audio" }] }
 "#,
         )
     }

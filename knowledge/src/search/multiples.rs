@@ -160,27 +160,11 @@ mod tests {
             {"name": "image_size", "default": 224, "source": source},
         ]);
         let card = fixtures::card(serde_json::json!({"config_fields": fields}));
-        let plan = fixtures::plan(
-            r#"
-[config]
+        let plan = fixtures::prompt(
+            r#"{ id = 3, at = 1, count = 4, marks = "image" }"#,
+            r#"[config]
 patch_size = 8
 image_size = 64
-
-[dims]
-batch = { example = 2, other = 3 }
-sequence = { example = 24, other = 27 }
-
-[[inputs]]
-name = "input_ids"
-dtype = "int64"
-shape = ["batch", "sequence"]
-modality = "text"
-
-[inputs.values]
-kind = "tokens"
-low = 24
-high = 128
-runs = [{ id = 3, at = 1, count = 4, marks = "image" }]
 "#,
         );
         let said = "ValueError: a sample has <image> tokens not divisible by patch_size.";

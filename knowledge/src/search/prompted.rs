@@ -119,20 +119,7 @@ mod tests {
 
     #[test]
     fn places_are_as_many_as_the_features_that_are_written_over_them() {
-        let plan = fixtures::plan(
-            r#"
-[dims]
-batch = { example = 2, other = 3 }
-sequence = { example = 24, other = 27 }
-
-[[inputs]]
-name = "input_ids"
-dtype = "int64"
-shape = ["batch", "sequence"]
-modality = "text"
-values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count = 4, marks = "audio" }] }
-"#,
-        );
+        let plan = fixtures::prompt(r#"{ id = 3, at = 1, count = 4, marks = "audio" }"#, "");
         let said = |features: u64| {
             fixtures::finding(
                 Stage::Forward,

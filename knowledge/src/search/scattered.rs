@@ -61,24 +61,9 @@ mod tests {
 
     #[test]
     fn features_that_are_written_by_index_get_as_many_places() {
-        let plan = fixtures::plan(
-            r#"
-[dims]
-batch = { example = 2, other = 3 }
-sequence = { example = 24, other = 27 }
-
-[[inputs]]
-name = "input_ids"
-dtype = "int64"
-shape = ["batch", "sequence"]
-modality = "text"
-
-[inputs.values]
-kind = "tokens"
-low = 24
-high = 128
-runs = [{ id = 3, at = 1, count = 16, marks = "image" }, { id = 4, at = 18, count = 4, marks = "audio" }]
-"#,
+        let plan = fixtures::prompt(
+            r#"{ id = 3, at = 1, count = 16, marks = "image" }, { id = 4, at = 18, count = 4, marks = "audio" }"#,
+            "",
         );
         let said = "RuntimeError: shape mismatch: value tensor of shape [26, 64] cannot be broadcast to indexing \
                     result of shape [32, 64]";
