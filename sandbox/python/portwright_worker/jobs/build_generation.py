@@ -71,25 +71,28 @@ def _free_axes(example: Any, other: Any) -> Any:
 
 
 def _with_transformers(generator: Any, inputs: dict, free: Any, export: dict, path: str) -> None:
+    import onnx_ir
     from transformers.exporters.exporter_onnx import OnnxConfig, OnnxExporter
 
     model = generator.model
     model.forward = generator.step
     try:
-        OnnxExporter().export(
+        exported = OnnxExporter().export(
             model,
             dict(inputs),
             config=OnnxConfig(
-                output_path=path,
                 dynamic=free is not None,
                 dynamic_shapes=free,
-                external_data=_bytes(model) > LARGEST_FILE,
                 optimize=export["optimize"],
                 **({"opset_version": export["opset"]} if export.get("opset") else {}),
             ),
         )
     finally:
         model.forward = generator.forward
+    # Releases differ in what they return, and both hold the graph.
+    graph = exported.program if hasattr(exported, "program") else exported.model
+    apart = f"{os.path.basename(path)}.data" if _bytes(model) > LARGEST_FILE else None
+    onnx_ir.save(graph, path, external_data=apart)
 
 
 def _with_torch(generator: Any, inputs: dict, free: Any, export: dict, path: str) -> None:
