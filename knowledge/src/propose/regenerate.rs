@@ -8,6 +8,8 @@ use portwright_core::{
     plan::{Dtype, Feed, GenerationPlan, InputSpec, Values},
 };
 
+use crate::tracing::names;
+
 /// The name under which classes take the places of a step's tokens.
 const POSITIONS: &str = "position_ids";
 
@@ -48,7 +50,7 @@ fn named_in_every_step(recipe: &GenerationPlan, finding: &Finding) -> Option<Oth
     let mut other = recipe.clone();
     let mut named = Vec::new();
     for (name, feed) in &mut other.feeds {
-        if *feed == Feed::Once && names(&finding.message, name) {
+        if *feed == Feed::Once && names::identifiers(&finding.message).any(|word| word == name) {
             *feed = Feed::Always;
             named.push(format!("`{name}`"));
         }
@@ -93,13 +95,6 @@ fn with_positions(card: &InterfaceCard, recipe: &GenerationPlan) -> Option<Other
         recipe: other,
         reason: "every step is given the places of its tokens".into(),
     })
-}
-
-/// Whether a message has this name as a word of its own.
-fn names(message: &str, name: &str) -> bool {
-    message
-        .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
-        .any(|word| word == name)
 }
 
 #[cfg(test)]

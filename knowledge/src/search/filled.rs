@@ -196,13 +196,9 @@ mod tests {
             json!({"config_fields": [field("tap_layers"), field("layer_pair_map")]}),
         );
         let of = |name: &str| {
-            let mut finding = fixtures::finding(
-                Stage::Instantiate,
-                "TypeError: object of type 'NoneType' has no len()",
-            );
-            let frame = json!({"file": "any.py", "line": 1, "function": "__init__", "code": format!("len(config.{name})")});
-            let error = json!({"exception": "TypeError", "message": "object of type 'NoneType' has no len()", "frames": [frame], "causes": [], "doing": "instantiate"});
-            finding.error = Some(serde_json::from_value(error).unwrap());
+            let said = "object of type 'NoneType' has no len()";
+            let code = format!("len(config.{name})");
+            let finding = fixtures::met(Stage::Instantiate, "TypeError", said, &code);
             candidates(&card, &fixtures::features(), &finding)[0]
                 .plan
                 .config[name]

@@ -75,6 +75,18 @@ pub fn card(own: Value) -> InterfaceCard {
     serde_json::from_value(card).unwrap()
 }
 
+/// A finding of an exception that says `message`, met in a line of code.
+pub fn met(stage: Stage, exception: &str, message: &str, code: &str) -> Finding {
+    let frame = json!({"file": "any.py", "line": 1, "function": "forward", "code": code});
+    let error = json!({
+        "exception": exception, "message": message, "frames": [frame], "causes": [], "doing": stage.as_str(),
+    });
+    Finding {
+        error: Some(serde_json::from_value(error).unwrap()),
+        ..finding(stage, message)
+    }
+}
+
 /// A finding of a stage that says `message`.
 pub fn finding(stage: Stage, message: impl Into<String>) -> Finding {
     Finding {

@@ -94,12 +94,7 @@ values = { kind = "normal", mean = 0.0, std = 1.0 }
     const COUNTED: &str = "Got 2 feature vectors for 8 placeholder tokens (id 3)";
 
     fn met(said: &str, code: &str) -> Finding {
-        let mut finding = fixtures::finding(Stage::Forward, said);
-        let frame =
-            serde_json::json!({"file": "any.py", "line": 1, "function": "forward", "code": code});
-        let error = serde_json::json!({"exception": "ValueError", "message": said, "frames": [frame], "causes": [], "doing": "forward"});
-        finding.error = Some(serde_json::from_value(error).unwrap());
-        finding
+        fixtures::met(Stage::Forward, "ValueError", said, code)
     }
 
     fn tried(code: &str) -> PortPlan {

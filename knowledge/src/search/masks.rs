@@ -119,10 +119,8 @@ values = { kind = "listed", values = [1] }
 "#,
         );
         let said = "index 1 is out of bounds for dimension 0 with size 1";
-        let mut finding = fixtures::finding(Stage::Forward, said);
-        let frame = serde_json::json!({"file": "any.py", "line": 1, "function": "forward", "code": "there = features[sample][mask]"});
-        let error = serde_json::json!({"exception": "IndexError", "message": said, "frames": [frame], "causes": [], "doing": "forward"});
-        finding.error = Some(serde_json::from_value(error).unwrap());
+        let code = "there = features[sample][mask]";
+        let finding = fixtures::met(Stage::Forward, "IndexError", said, code);
         let next = picks(&plan, &finding).unwrap().plan;
         let mask = next.input("pixel_attention_mask").unwrap();
         assert_eq!(mask.shape[1..], [Axis::Fixed(1)]);

@@ -189,10 +189,8 @@ values = { kind = "tokens", low = 24, high = 99, runs = [{ id = 3, at = 1, count
 "#,
         );
         let said = "not enough values to unpack (expected 4, got 3)";
-        let mut finding = fixtures::finding(Stage::Forward, said);
-        let frame = serde_json::json!({"file": "any.py", "line": 1, "function": "forward", "code": "_, _, height, width = pixel_values.shape"});
-        let error = serde_json::json!({"exception": "ValueError", "message": said, "frames": [frame], "causes": [], "doing": "forward"});
-        finding.error = Some(serde_json::from_value(error).unwrap());
+        let code = "_, _, height, width = pixel_values.shape";
+        let finding = fixtures::met(Stage::Forward, "ValueError", said, code);
         let found = rank(&plan, &finding);
         let shape = &found[0].plan.input("pixel_values").unwrap().shape;
         assert_eq!(shape[..2], [Axis::Named("batch".into()), Axis::Fixed(1)]);

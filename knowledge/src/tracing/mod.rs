@@ -7,7 +7,7 @@ mod excerpt;
 mod facts;
 mod filled;
 mod index;
-pub mod names;
+pub(crate) mod names;
 mod parse;
 mod symbols;
 
