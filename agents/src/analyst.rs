@@ -86,10 +86,10 @@ impl Analyst {
                     return Action::Finish(Err(Box::new(Finding {
                         stage: Stage::Analyse,
                         backend: None,
-                        signature: Signature::phrase("no plan can be proposed"),
+                        signature: Signature::phrase(error.phrase()),
                         message: error.to_string(),
                         error: None,
-                        hint: Some(error.hint().to_owned()),
+                        hint: Some(error.hint()),
                     })));
                 }
             },

@@ -3,12 +3,14 @@
 //! One type's failure, crash or hang is its own row. What ends the sweep is only what no type could survive: storage
 //! that is full, a sandbox that cannot be made, an environment that is gone.
 
+mod through;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use futures_util::{StreamExt as _, stream};
 use portwright_core::{
-    Backend, CatalogueEntry, Digest, Finding, Kind, RunId, Signature, Stage, SweepId, Verdict,
+    Backend, CatalogueEntry, Digest, Finding, RunId, Signature, Stage, SweepId, Verdict,
     sweep::{Row, SCHEMA, Through},
     verdict::BackendVerdict,
 };
@@ -80,7 +82,10 @@ pub async fn sweep(
         observer.ended(&row);
     }
     drop(rows);
-    for covered in through_parents(&ledger.rows(&sweep.id)?) {
+    for covered in through::parents(&ledger.rows(&sweep.id)?) {
+        ledger.record_row(&sweep.id, &covered)?;
+    }
+    for covered in through::components(&ledger.rows(&sweep.id)?) {
         ledger.record_row(&sweep.id, &covered)?;
     }
     ledger.finish_sweep(&sweep.id)?;
@@ -118,7 +123,7 @@ fn row(item: &Item, outcome: Outcome, seconds: f64) -> Row {
         model_type: item.entry.model_type.clone(),
         kind: item.entry.kind,
         family: outcome.family().unwrap_or(item.entry.family),
-        through: outcome.whole.map(|parent| Through { parent }),
+        through: outcome.whole.map(Through::Parent),
         run: outcome.run,
         class,
         generation,
@@ -128,6 +133,7 @@ fn row(item: &Item, outcome: Outcome, seconds: f64) -> Row {
         cpu_seconds: outcome.cpu_seconds,
         peak_resident_bytes: outcome.peak_resident_bytes,
         exercised: outcome.exercised,
+        components: outcome.components,
     }
 }
 
@@ -170,6 +176,7 @@ fn defect(request: &SweepRequest, item: &Item, error: &DriverError) -> Outcome {
         branch: None,
         commit: None,
         exercised: Vec::new(),
+        components: Vec::new(),
         whole: None,
         cpu_seconds: BTreeMap::new(),
         peak_resident_bytes: 0,
@@ -178,122 +185,5 @@ fn defect(request: &SweepRequest, item: &Item, error: &DriverError) -> Outcome {
         proposals: 0,
         offered: Vec::new(),
         reused: false,
-    }
-}
-
-/// Rows of parts that do not pass by a class of their own, as a parent covers them whose reference called their modules:
-/// such a row says which, and has the parent's verdicts.
-fn through_parents(rows: &[Row]) -> Vec<Row> {
-    let mut covered = Vec::new();
-    for row in rows.iter().filter(|row| row.kind == Kind::Part) {
-        if passes(row) > 0 {
-            continue;
-        }
-        let part = row.model_type.as_str();
-        let holds = |parent: &&Row| {
-            parent.model_type != row.model_type
-                && parent.through.is_none()
-                && parent.exercised.iter().any(|name| name == part)
-        };
-        // Of several parents the one that shows most.
-        let Some(parent) = rows
-            .iter()
-            .filter(holds)
-            .max_by_key(|parent| passes(parent))
-        else {
-            continue;
-        };
-        if passes(parent) > 0 {
-            covered.push(Row {
-                through: Some(Through {
-                    parent: parent.model_type.clone(),
-                }),
-                run: parent.run.clone(),
-                class: parent.class.clone(),
-                verdicts: parent.verdicts.clone(),
-                ..row.clone()
-            });
-        }
-    }
-    covered
-}
-
-fn passes(row: &Row) -> usize {
-    row.verdicts
-        .iter()
-        .filter(|v| v.verdict == Verdict::Pass)
-        .count()
-}
-
-#[cfg(test)]
-mod tests {
-    use portwright_core::{Family, ModelType};
-
-    use super::*;
-
-    fn row(name: &str, kind: Kind, verdict: Verdict, exercised: &[&str]) -> Row {
-        Row {
-            schema: SCHEMA,
-            name: name.into(),
-            model_type: ModelType::new(name),
-            kind,
-            family: Family::Component,
-            through: None,
-            run: RunId::new(format!("{name}-run")),
-            class: None,
-            verdicts: vec![BackendVerdict {
-                backend: Backend::TorchCpu,
-                verdict,
-                evidence: None,
-                finding: None,
-            }],
-            generation: Vec::new(),
-            reused: false,
-            seconds: 0.0,
-            cpu_seconds: BTreeMap::new(),
-            peak_resident_bytes: 0,
-            exercised: exercised.iter().map(|name| (*name).to_owned()).collect(),
-        }
-    }
-
-    #[test]
-    fn a_part_counts_through_a_parent_that_called_it_and_passes() {
-        let rows = [
-            row("whole", Kind::Base, Verdict::Pass, &["whole", "tower"]),
-            row("tower", Kind::Part, Verdict::Fail, &[]),
-        ];
-        let covered = through_parents(&rows);
-        assert_eq!(covered.len(), 1);
-        assert_eq!(covered[0].name, "tower");
-        assert_eq!(covered[0].run.as_str(), "whole-run");
-        let parent = covered[0].through.as_ref().map(|t| t.parent.as_str());
-        assert_eq!(parent, Some("whole"));
-    }
-
-    #[test]
-    fn a_parent_that_fails_or_never_called_the_part_covers_nothing() {
-        let tower = || row("tower", Kind::Part, Verdict::Fail, &[]);
-        let fails = row("whole", Kind::Base, Verdict::Fail, &["tower"]);
-        assert!(through_parents(&[fails, tower()]).is_empty());
-        let elsewhere = row("whole", Kind::Base, Verdict::Pass, &["whole"]);
-        assert!(through_parents(&[elsewhere, tower()]).is_empty());
-    }
-
-    #[test]
-    fn a_part_that_passes_by_itself_keeps_its_own_row() {
-        let rows = [
-            row("whole", Kind::Base, Verdict::Pass, &["tower"]),
-            row("tower", Kind::Part, Verdict::Pass, &["tower"]),
-        ];
-        assert!(through_parents(&rows).is_empty());
-    }
-
-    #[test]
-    fn what_is_no_part_is_never_covered_by_another() {
-        let rows = [
-            row("whole", Kind::Base, Verdict::Pass, &["other"]),
-            row("other", Kind::Base, Verdict::Fail, &[]),
-        ];
-        assert!(through_parents(&rows).is_empty());
     }
 }

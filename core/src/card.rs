@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{family::Family, ids::ModelType, job::Processed};
+use crate::{family::Family, ids::ModelType, job::Processed, plan::Method};
 
 /// The version of the card's JSON form.
 pub const SCHEMA: u32 = 1;
@@ -133,6 +133,12 @@ pub struct ModelClass {
     /// Whether the class can generate token by token.
     #[serde(default, skip_serializing_if = "is_false")]
     pub generates: bool,
+    /// Whether its module does not have the configuration class, which is then imported from where it is defined.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub ignores_config: bool,
+    /// The methods that are called instead of a `forward`, where the class has none; `inputs` are then theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<Method>,
     pub inputs: Vec<InputParam>,
     /// Names of the output fields that the return annotation or docstring declares; empty where neither does.
     #[serde(default)]
@@ -162,6 +168,13 @@ pub struct InputParam {
 )]
 fn is_false(value: &bool) -> bool {
     !*value
+}
+
+impl ModelClass {
+    /// Whether it has no `forward` of its own, so that its methods are called, if anything.
+    pub fn lacks_forward(&self) -> bool {
+        self.inputs.is_empty() || !self.methods.is_empty()
+    }
 }
 
 impl InterfaceCard {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{
     backend::Backend,
     ids::ModelType,
-    plan::{Export, PortPlan},
+    plan::{Export, Method, PortPlan},
 };
 
 /// The version of the protocol; both sides refuse any other.
@@ -197,12 +197,18 @@ pub struct IntrospectedModel {
     pub main_input: String,
     /// Parameters of `forward`: name, whether required, default as text.
     pub parameters: Vec<IntrospectedParameter>,
+    /// The methods that are called instead, where the class has no `forward`; `parameters` are then theirs.
+    #[serde(default)]
+    pub methods: Vec<Method>,
     /// `input_modalities` where the class declares them.
     #[serde(default)]
     pub modalities: Vec<String>,
     /// Whether the class can generate: it has the library's generation mix-in.
     #[serde(default)]
     pub generates: bool,
+    /// Whether its module does not have the configuration class under its name.
+    #[serde(default)]
+    pub ignores_config: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

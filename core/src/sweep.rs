@@ -23,7 +23,7 @@ pub struct Row {
     pub model_type: ModelType,
     pub kind: Kind,
     pub family: Family,
-    /// How a row that no class of its own exercises was exercised; absent for all others.
+    /// How a row that no class of its own exercises, or not alone, was exercised; absent for all others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<Through>,
     /// The run that gave the verdicts; its events and evidence are in the ledger.
@@ -48,14 +48,36 @@ pub struct Row {
     /// Model types whose modules the reference called, those of nested configurations included.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exercised: Vec<String>,
+    /// The model types from which the model is put together, where its class has no `forward`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<ModelType>,
 }
 
-/// Another model type that exercises a part.
+/// Other model types that exercise one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Through {
+#[serde(rename_all = "kebab-case")]
+pub enum Through {
     /// The model type whose model holds the part.
-    pub parent: ModelType,
+    Parent(ModelType),
+    /// The model types from which a model without a `forward` is put together: it passes where all of them do.
+    Components(Vec<ModelType>),
+}
+
+impl std::fmt::Display for Through {
+    /// The types, with spaces between them.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.types().iter().map(ModelType::as_str).collect();
+        f.write_str(&names.join(" "))
+    }
+}
+
+impl Through {
+    pub fn types(&self) -> &[ModelType] {
+        match self {
+            Through::Parent(parent) => std::slice::from_ref(parent),
+            Through::Components(components) => components,
+        }
+    }
 }
 
 impl Row {

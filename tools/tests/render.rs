@@ -11,7 +11,8 @@ use std::{
 use portwright_core::{
     Backend, PortPlan,
     plan::{
-        Adaptation, AdaptationKind, Dtype, Provenance, Run, Source, Strategy, TorchPatch, Values,
+        Adaptation, AdaptationKind, Dtype, Method, Provenance, Run, Source, Strategy, TorchPatch,
+        Values,
     },
 };
 use portwright_sandbox::environment::Environment;
@@ -183,12 +184,70 @@ fn variants() -> Vec<PortPlan> {
         };
         variant.inputs.push(table);
         variants.push(variant);
+        variants.push(by_methods(&plan));
         let mut variant = plan.clone();
         variant.config_module = Some("transformers.models.another.configuration_another".into());
         variants.push(variant);
         variants.push(plan);
     }
     variants
+}
+
+/// The plan of a class without a `forward`, of which two methods are called.
+fn by_methods(plan: &PortPlan) -> PortPlan {
+    let method = |name: &str, parameters: Vec<String>| Method {
+        name: name.into(),
+        parameters,
+    };
+    let names = plan.inputs.iter().map(|input| input.name.clone()).collect();
+    PortPlan {
+        methods: vec![
+            method("encode", names),
+            method("decode", vec![plan.inputs[0].name.clone(), "codes".into()]),
+        ],
+        ..plan.clone()
+    }
+}
+
+#[test]
+fn a_class_without_a_forward_gets_one_that_calls_its_methods() {
+    for plan in plans() {
+        if plan.methods.is_empty() {
+            continue;
+        }
+        let code = render_code(&plan, None, &library())
+            .unwrap()
+            .remove("skillset.py")
+            .unwrap();
+        let (model, input) = (
+            format!("class Called{0}({0}):", plan.class),
+            &plan.inputs[0].name,
+        );
+        assert!(code.contains(&model), "{code}");
+        let called =
+            format!("\"decode\": self.decode(\n                {input}={input},\n            ),");
+        assert!(code.contains(&called), "{code}");
+        assert!(
+            !code.contains("codes"),
+            "what is no input is given to no method"
+        );
+    }
+}
+
+#[test]
+fn an_image_follows_the_configuration_only_where_one_size_can_be_meant() {
+    let clip = plans()
+        .into_iter()
+        .find(|plan| plan.model_type.as_str() == "clip");
+    let mut plan = clip.unwrap();
+    let follows = |plan: &PortPlan| {
+        let code = render_code(plan, None, &library()).unwrap();
+        code["skillset.py"].contains("config.vision_config.image_size")
+    };
+    assert!(follows(&plan));
+    let nested = plan.config["vision_config"].clone();
+    plan.config.insert("patch_config".into(), nested);
+    assert!(!follows(&plan));
 }
 
 fn antialias() -> Adaptation {

@@ -6,7 +6,7 @@ use portwright_core::{
     Finding, PortPlan, Signature, Stage, Verdict,
     job::{Introspection, Job, JobOutcome, JobReport, ModelSource},
 };
-use portwright_knowledge::{card, guard::PatchRefused, tracing::Sources};
+use portwright_knowledge::{card, guard::PatchRefused, propose::components, tracing::Sources};
 use portwright_tools::render::{self, RenderError};
 use serde::{Deserialize, Serialize};
 
@@ -158,9 +158,12 @@ fn read_source(steps: &Steps<'_>, request: &Request, introspection: &Introspecti
     };
     let sources = Sources::new(library, folder);
     match card::assemble(introspection, &sources) {
-        Ok(card) => Observation::SourceRead {
-            card: Box::new(card),
-        },
+        Ok(card) => {
+            steps.composed_of(components(&card, &request.propose));
+            Observation::SourceRead {
+                card: Box::new(card),
+            }
+        }
         Err(error) => {
             let hint = error.hint().to_owned();
             failed(Failure::fail(analyse_finding(

@@ -428,6 +428,7 @@ fn outcome(
         exercised: analysis
             .map(|analysis| analysis.exercised.clone())
             .unwrap_or_default(),
+        components: trail.components,
         whole: analysis.and_then(|analysis| analysis.whole().cloned()),
         cpu_seconds: costs.cpu_seconds,
         peak_resident_bytes: costs.peak_resident_bytes,

@@ -163,6 +163,9 @@ pub struct Outcome {
     /// Model types whose modules were executed by the reference, those of nested configurations included.
     #[serde(default)]
     pub exercised: Vec<String>,
+    /// The model types from which the model is put together, where its class has no `forward`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<ModelType>,
     /// The type whose model was ported, where the launch's own type is a part that no class takes by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole: Option<ModelType>,

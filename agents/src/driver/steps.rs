@@ -9,7 +9,7 @@ use std::{
 };
 
 use portwright_core::{
-    Digest, Finding, PortPlan, RunId,
+    Digest, Finding, ModelType, PortPlan, RunId,
     event::Event,
     job::{Job, JobReport},
 };
@@ -52,6 +52,8 @@ pub struct Trail {
     pub met: Vec<Met>,
     /// How many other plans were proposed to repair them.
     pub proposals: u32,
+    /// The model types from which the model is put together, where its class has no `forward`.
+    pub components: Vec<ModelType>,
 }
 
 /// A finished step: its result and the folder with its files.
@@ -87,6 +89,11 @@ impl<'a> Steps<'a> {
     /// Counts a plan that was proposed in place of a failed one.
     pub fn proposed(&self) {
         self.on_trail(|trail| trail.proposals += 1);
+    }
+
+    /// Takes note of what the model is put together from.
+    pub fn composed_of(&self, components: Vec<ModelType>) {
+        self.on_trail(|trail| trail.components = components);
     }
 
     /// What this launch has met and tried so far.

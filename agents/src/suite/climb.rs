@@ -209,6 +209,7 @@ mod tests {
             branch: None,
             commit: None,
             exercised: Vec::new(),
+            components: Vec::new(),
             whole: None,
             cpu_seconds: BTreeMap::new(),
             peak_resident_bytes: 0,

@@ -44,6 +44,10 @@ pub struct PortPlan {
     pub config_module: Option<String>,
     /// The task of the class, e.g. `base` or `causal-lm`.
     pub task: String,
+    /// What is called of a class that has no `forward`, e.g. `encode` and `decode` of a vector-quantiser; empty for every
+    /// other class.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<Method>,
     /// Keyword arguments of every `forward` that are not tensors, e.g. `use_cache = false`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub call: Map<String, Value>,
@@ -60,6 +64,15 @@ pub struct PortPlan {
     pub export: BTreeMap<Backend, Export>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub adaptations: Vec<Adaptation>,
+}
+
+/// A method that is called of a class without a `forward`. Its outputs have its name before their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Method {
+    pub name: String,
+    /// Its parameters; those of them that are inputs of the plan are given to it.
+    pub parameters: Vec<String>,
 }
 
 /// How the weights of the small model are drawn.

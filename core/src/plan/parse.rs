@@ -78,6 +78,7 @@ pub(super) fn validate(plan: &PortPlan) -> Result<(), PlanError> {
         }
     }
     validate_inputs(plan)?;
+    validate_methods(plan)?;
     validate_patches(plan)?;
     for (backend, export) in &plan.export {
         let key = |name: &str| format!("export.{backend}.{name}");
@@ -120,6 +121,24 @@ pub(super) fn validate(plan: &PortPlan) -> Result<(), PlanError> {
         ));
     }
     Ok(())
+}
+
+/// The methods are the whole of the model's interface: an input that none of them takes would be given to nothing.
+fn validate_methods(plan: &PortPlan) -> Result<(), PlanError> {
+    for (index, method) in plan.methods.iter().enumerate() {
+        identifier(&format!("methods[{index}].name"), &method.name)?;
+        for parameter in &method.parameters {
+            identifier(&format!("methods[{index}].parameters"), parameter)?;
+        }
+    }
+    let taken = |name: &String| plan.methods.iter().any(|it| it.parameters.contains(name));
+    match plan.inputs.iter().find(|input| !taken(&input.name)) {
+        Some(input) if !plan.methods.is_empty() => Err(invalid(
+            "methods",
+            &format!("none of them takes the input `{}`", input.name),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The target of a patch becomes an import, and two patches of one function would contradict each other. What its source
@@ -311,6 +330,18 @@ attention = "eager"
         let error =
             from_toml(&PLAN.replace("[\"batch\", 8]", "[\"batch\", \"sequence\"]")).unwrap_err();
         assert!(error.to_string().contains("sequence"), "{error}");
+    }
+
+    #[test]
+    fn an_input_that_no_method_takes_is_refused() {
+        let method = |parameter: &str| {
+            format!("{PLAN}\n[[methods]]\nname = \"encode\"\nparameters = [\"{parameter}\"]\n")
+        };
+        assert_eq!(from_toml(&method("input_ids")).unwrap().methods.len(), 1);
+        let error = from_toml(&method("codes")).unwrap_err();
+        assert!(error.to_string().contains("`input_ids`"), "{error}");
+        let error = from_toml(&method("x: y")).unwrap_err();
+        assert!(error.to_string().contains("identifier"), "{error}");
     }
 
     #[test]

@@ -37,14 +37,22 @@ fn model_class(class: &IntrospectedModel, sources: &Sources) -> Result<ModelClas
         file: sources.shown(path),
         line: own_line,
     };
-    let forward = lineage
-        .iter()
-        .find_map(|found| found.class().method("forward").map(|f| (found, f)));
+    let method = |name: &str| {
+        lineage
+            .iter()
+            .find_map(|found| found.class().method(name).map(|f| (found, f)))
+    };
+    let forward = method("forward");
     let inputs = class
         .parameters
         .iter()
         .map(|parameter| {
-            let written = forward.and_then(|(located, function)| {
+            let taker = class
+                .methods
+                .iter()
+                .find(|method| method.parameters.contains(&parameter.name));
+            let called = taker.map_or(forward, |taker| method(&taker.name));
+            let written = called.and_then(|(located, function)| {
                 let written = function
                     .parameters
                     .iter()
@@ -82,6 +90,8 @@ fn model_class(class: &IntrospectedModel, sources: &Sources) -> Result<ModelClas
             .map(|path| sources.shown(&path)),
         main_input: class.main_input.clone(),
         generates: class.generates,
+        ignores_config: class.ignores_config,
+        methods: class.methods.clone(),
         inputs,
         outputs: match forward {
             Some((located, function)) => outputs(located, function, sources)?,

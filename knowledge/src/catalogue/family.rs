@@ -177,8 +177,10 @@ mod tests {
                     default: None,
                 })
                 .collect(),
+            methods: vec![],
             modalities: vec![],
             generates: false,
+            ignores_config: false,
         }
     }
 

@@ -111,6 +111,9 @@ fn class<'a>(card: &'a InterfaceCard, plan: &PortPlan) -> Option<&'a ModelClass>
 /// generates with that class by all tokens anew in every step, or by a way that is no `forward` of tokens at all, such as
 /// that of labels per frame.
 fn keeps_cache(class: &ModelClass) -> bool {
+    if class.lacks_forward() {
+        return false;
+    }
     let takes = class.inputs.iter().any(|input| is_cache(&input.name));
     // A class whose output is not declared may return anything.
     takes || class.outputs.is_empty() || class.outputs.iter().any(|output| is_cache(output))

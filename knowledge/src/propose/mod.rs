@@ -31,7 +31,7 @@ pub(crate) mod tree;
 use std::collections::BTreeMap;
 
 use portwright_core::{
-    Backend,
+    Backend, ModelType,
     card::InterfaceCard,
     plan::{Export, PlanError, PortPlan, SCHEMA, Strategy, Weights},
 };
@@ -39,6 +39,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+pub use class::components;
 pub(crate) use foreign::SMALL as FOREIGN_SMALL;
 pub use generation::{GenerationError, cacheless, generation};
 pub(crate) use lists::{is_channels, is_depths};
@@ -69,21 +70,46 @@ pub enum ProposeError {
     NoTask { task: String, known: String },
     #[error("`{class}` takes no input that can be drawn")]
     NoInput { class: String },
+    #[error(
+        "`{class}` has no `forward`: it is put together from {components}, which run by themselves"
+    )]
+    NoForward {
+        class: String,
+        first: ModelType,
+        components: String,
+    },
     #[error(transparent)]
     Plan(#[from] PlanError),
 }
 
+/// The signature of a finding on a class that others are put together to, and of which nothing can be called itself.
+pub const NO_FORWARD: &str = "the class has no forward";
+
 impl ProposeError {
-    /// What to do next.
-    pub fn hint(&self) -> &'static str {
+    /// The cause in words that are the same wherever it occurs.
+    pub fn phrase(&self) -> &'static str {
         match self {
+            ProposeError::NoForward { .. } => NO_FORWARD,
+            _ => "no plan can be proposed",
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> String {
+        let hint = match self {
+            ProposeError::NoForward { first, .. } => {
+                return format!(
+                    "run each of them, e.g. `portwright run {first}`, or sweep them beside it"
+                );
+            }
             ProposeError::NoClass { .. } => "give `--class` one of the names above",
             ProposeError::NoTask { .. } => "give `--task` one of the tasks above, or leave it out",
             ProposeError::NoInput { .. } => {
                 "choose another class with `--class`, or write the plan's inputs by hand"
             }
             ProposeError::Plan(error) => error.hint(),
-        }
+        };
+        hint.to_owned()
     }
 }
 
@@ -117,8 +143,15 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
     };
     let inputs = inputs::inputs(card, class, &small);
     if inputs.specs.is_empty() {
-        return Err(ProposeError::NoInput {
-            class: class.name.clone(),
+        let components = class::composed(card, class);
+        let class = class.name.clone();
+        return Err(match components.first() {
+            Some(first) => ProposeError::NoForward {
+                class,
+                first: first.clone(),
+                components: joined(&components),
+            },
+            None => ProposeError::NoInput { class },
         });
     }
     let plan = PortPlan {
@@ -131,6 +164,7 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
         config_class: card.config_class.name.clone(),
         config_module: class::foreign_config(card, class),
         task: class.task.clone(),
+        methods: class.methods.clone(),
         call,
         weights: Weights { seed: 0, gain: 1.0 },
         config,
@@ -157,6 +191,11 @@ fn exports() -> BTreeMap<Backend, Export> {
         (Backend::Onnxruntime, export(Strategy::Transformers)),
         (Backend::Openvino, export(Strategy::FromOnnx)),
     ])
+}
+
+fn joined(types: &[ModelType]) -> String {
+    let names: Vec<String> = types.iter().map(|it| format!("`{it}`")).collect();
+    names.join(", ")
 }
 
 /// Has the whole make the part that the port is about, also where it makes none by default.

@@ -193,6 +193,11 @@ pub fn whole_mask(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> O
     Some(Candidate::setting(next, &key, provenance))
 }
 
+/// Whether a signature is that of an error, which names the function that raised it, and not of what the judge found.
+fn is_raised(signature: &str) -> bool {
+    signature.contains(" @ ")
+}
+
 /// Whether the input was added because an error asked for it: whatever its signature says, `forward` then does not do
 /// without it beside the plan's other inputs.
 pub fn asked_for(plan: &PortPlan, name: &str) -> bool {
@@ -200,7 +205,8 @@ pub fn asked_for(plan: &PortPlan, name: &str) -> bool {
     plan.input(name).is_some()
         && plan.adaptations.iter().any(|adaptation| {
             matches!(&adaptation.kind, AdaptationKind::Setting { key: own } if *own == key)
-                && adaptation.provenance.name == STATED
+                && (adaptation.provenance.name == STATED
+                    || is_raised(&adaptation.provenance.answers))
         })
 }
 
@@ -368,6 +374,13 @@ mod tests {
             "inputs.some_mask",
             searched(STATED, &finding(""), "asked for"),
         );
+        assert!(whole_mask(&card(false), &asked.plan, &finding("")).is_some());
+        let raised = Finding {
+            signature: portwright_core::Signature::phrase("AttributeError: _ @ forward"),
+            ..finding("")
+        };
+        let provenance = searched("inputs", &raised, "it is missing");
+        let asked = Candidate::setting(plan(), "inputs.some_mask", provenance);
         assert!(whole_mask(&card(false), &asked.plan, &finding("")).is_some());
     }
 }

@@ -28,6 +28,9 @@ const SAMPLES: Dim = Dim {
     other: Some(5000),
 };
 
+/// The side of a map of features.
+const SIDE: u64 = 8;
+
 /// Rows of the width that a normalisation states, where what it was given are an input's own sizes: nothing has changed
 /// the input before, so it is rows of hidden states and neither a wave nor a spectrogram with its bins first.
 pub fn rows(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
@@ -98,6 +101,36 @@ pub fn channels(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
     let reason = format!("a convolution wants {wanted} channels before the positions of `{name}`");
     let key = format!("inputs.{name}.shape");
     (next != *plan).then(|| Candidate::setting(next, &key, searched(STATED, finding, reason)))
+}
+
+/// Maps of as many channels as a convolution over two axes wants, where what it was given as one map without a batch are
+/// an input's own sizes.
+pub fn maps(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
+    let said = text::said(finding);
+    let weight = listed(&said, "weight of size [")?;
+    let given = listed(&said, "expected input[")?;
+    let ([_, channels, _, _], [1, rows @ ..]) = (weight.as_slice(), given.as_slice()) else {
+        return None;
+    };
+    let mut next = plan.clone();
+    let input = given_as(&mut next, plan, rows)?;
+    let batch = input.shape.first()?.clone();
+    let name = input.name.clone();
+    input.shape = vec![
+        batch,
+        Axis::Fixed(*channels),
+        Axis::Fixed(SIDE),
+        Axis::Fixed(SIDE),
+    ];
+    drop_unused(&mut next);
+    let reason =
+        format!("a convolution over two axes takes `{name}` as maps of {channels} channels");
+    let key = format!("inputs.{name}.shape");
+    Some(Candidate::setting(
+        next,
+        &key,
+        searched(STATED, finding, reason),
+    ))
 }
 
 fn changed(
@@ -195,6 +228,23 @@ values = {{ kind = "mask" }}
             "Given normalized_shape=[64], expected input with shape [*, 64], but got input of size[{given}]"
         );
         Some(rows(plan, &fixtures::finding(Stage::Forward, said))?.plan)
+    }
+
+    #[test]
+    fn what_a_convolution_over_two_axes_reads_first_is_maps() {
+        let said = |rank: &str| {
+            let said = format!(
+                "Given groups=1, weight of size [32, 16, {rank}], expected input[1, 2, 8, 64] to have 16 channels, but \
+                 got 2 channels instead"
+            );
+            maps(
+                &plan(r#"["batch", "sequence", 64]"#),
+                &fixtures::finding(Stage::Forward, said),
+            )
+        };
+        let found = said("1, 1").unwrap().plan;
+        assert_eq!(shapes(&found)[0], serde_json::json!(["batch", 16, 8, 8]));
+        assert!(said("1").is_none());
     }
 
     #[test]

@@ -132,6 +132,13 @@ pub fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
         fewer.remove(1);
         shapes.push((fewer, "one axis less"));
     }
+    if said.contains(&format!(
+        "too many values to unpack (expected {})",
+        shape.len() - 1
+    )) && let Some(folded) = folded(shape)
+    {
+        shapes.insert(0, (folded, "the parts of all samples are rows"));
+    }
     shapes
         .into_iter()
         .map(|(shape, why)| {
@@ -142,6 +149,16 @@ pub fn ranks(plan: &PortPlan, finding: &Finding, said: &str) -> Vec<Candidate> {
             Candidate::setting(next, &key, searched("rank", finding, reason))
         })
         .collect()
+}
+
+/// The shape with its second axis, of a fixed size, folded into the first.
+fn folded(shape: &[Axis]) -> Option<Vec<Axis>> {
+    let [rows, Axis::Fixed(parts), rest @ ..] = shape else {
+        return None;
+    };
+    let (name, factor) = rows.named()?;
+    let rows = Axis::Named(format!("{}*{name}", parts.checked_mul(factor)?));
+    Some(std::iter::once(rows).chain(rest.iter().cloned()).collect())
 }
 
 /// The side of a square patch whose pixels fill a row of this width.
@@ -155,6 +172,36 @@ mod tests {
 
     use super::*;
     use crate::search::fixtures;
+
+    #[test]
+    fn frames_that_no_axis_is_left_for_become_rows() {
+        let plan = fixtures::plan(
+            r#"
+[dims]
+batch = { example = 2, other = 3 }
+
+[[inputs]]
+name = "pixel_values"
+dtype = "float32"
+shape = ["batch", 8, 3, 32, 32]
+modality = "video"
+values = { kind = "normal", mean = 0.0, std = 1.0 }
+"#,
+        );
+        let shape = |said: &str| {
+            let finding = fixtures::met(
+                Stage::Forward,
+                "ValueError",
+                said,
+                "n, _, h, w = pixel_values.shape",
+            );
+            let found = rank(&plan, &finding);
+            serde_json::to_value(&found[0].plan.inputs[0].shape).unwrap()
+        };
+        let folded = serde_json::json!(["8*batch", 3, 32, 32]);
+        assert_eq!(shape("too many values to unpack (expected 4)"), folded);
+        assert_ne!(shape("too many values to unpack (expected 3)"), folded);
+    }
 
     #[test]
     fn the_input_that_the_failing_line_names_gets_another_rank_and_one_image_for_its_placeholders()

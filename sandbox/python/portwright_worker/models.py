@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import os
 from typing import Any
@@ -38,8 +39,26 @@ def config_class(plan: dict, source: dict) -> type:
 def model_class(plan: dict, source: dict) -> type:
     """The model class that a plan names."""
     if source["from"] == "folder":
-        return folder_class(source["path"], f"{plan['module']}.{plan['class']}")
-    return getattr(importlib.import_module(plan["module"]), plan["class"])
+        cls = folder_class(source["path"], f"{plan['module']}.{plan['class']}")
+    else:
+        cls = getattr(importlib.import_module(plan["module"]), plan["class"])
+    return with_forward(cls, plan) if plan.get("methods") else cls
+
+
+def with_forward(cls: type, plan: dict) -> type:
+    """A class that has no `forward`, with one that calls the plan's methods and gives what each of them returns."""
+
+    def forward(self: Any, **inputs: Any) -> dict:
+        outputs = {}
+        for method in plan["methods"]:
+            given = {name: inputs[name] for name in method["parameters"] if name in inputs}
+            outputs[method["name"]] = getattr(self, method["name"])(**given)
+        return outputs
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    names = ["self", *(entry["name"] for entry in plan["inputs"])]
+    forward.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in names])
+    return type(cls.__name__, (cls,), {"forward": forward, "__module__": cls.__module__})
 
 
 def folder_config(path: str) -> Any:

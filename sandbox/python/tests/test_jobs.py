@@ -123,6 +123,16 @@ def test_a_checkpoint_that_lacks_weights_is_refused(server, checkpoint, tmp_path
     assert "lacks 2 weights" in error["message"] and "pooler" in error["message"]
 
 
+def test_a_class_without_a_forward_is_called_by_its_own_methods(server, tmp_path):
+    job = {"kind": "introspect", "model_type": "emu3_vqgan", "source": LIBRARY}
+    [model] = answer(server, "methods", job, tmp_path)["ok"]["classes"]
+    assert model["methods"] == [
+        {"name": "encode", "parameters": ["pixel_values", "image_sizes"]},
+        {"name": "decode", "parameters": ["hidden_states"]},
+    ]
+    assert [parameter["name"] for parameter in model["parameters"]] == ["pixel_values", "image_sizes", "hidden_states"]
+
+
 def test_introspection_reads_classes_and_defaults(server, tmp_path):
     job = {"kind": "introspect", "model_type": "clip", "source": LIBRARY}
     read = answer(server, "clip", job, tmp_path)["ok"]

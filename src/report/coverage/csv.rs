@@ -1,7 +1,7 @@
 //! The matrix as CSV: one line per name and column.
 
 use csv::{Terminator, WriterBuilder};
-use portwright_core::sweep::Row;
+use portwright_core::sweep::{Row, Through};
 
 use crate::report::matrix::{Cell, Check, Column, Report, worst_output};
 
@@ -13,7 +13,7 @@ const HEADER: [&str; 31] = [
     "model_type",
     "kind",
     "family",
-    "through_parent",
+    "through",
     "class",
     "run",
     "reused",
@@ -95,7 +95,7 @@ fn line(report: &Report<'_>, row: &Row, column: Column, cell: &Cell<'_>) -> Vec<
         row.model_type.to_string(),
         row.kind.to_string(),
         row.family.to_string(),
-        through.map(|t| t.parent.to_string()).unwrap_or_default(),
+        through.map(Through::to_string).unwrap_or_default(),
         row.class.clone().unwrap_or_default(),
         row.run.to_string(),
         row.reused.to_string(),

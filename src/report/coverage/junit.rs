@@ -109,7 +109,7 @@ fn properties(row: &Row, cell: &Cell<'_>) -> Vec<(&'static str, String)> {
         properties.push(("class", class.clone()));
     }
     if let Some(through) = &row.through {
-        properties.push(("through", through.parent.to_string()));
+        properties.push(("through", through.to_string()));
     }
     if let Some(evidence) = cell.evidence().filter(|_| cell.passed()) {
         let axes = if evidence.dynamic { "free" } else { "static" };

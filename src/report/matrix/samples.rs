@@ -68,6 +68,7 @@ pub fn row(name: &str) -> Row {
         cpu_seconds: BTreeMap::from([("introspect".into(), 1.0)]),
         peak_resident_bytes: 100 << 20,
         exercised: Vec::new(),
+        components: Vec::new(),
     }
 }
 
@@ -76,9 +77,7 @@ pub fn part(name: &str, parent: &str) -> Row {
     Row {
         kind: Kind::Part,
         family: Family::Component,
-        through: Some(Through {
-            parent: ModelType::new(parent),
-        }),
+        through: Some(Through::Parent(ModelType::new(parent))),
         ..row(name)
     }
 }

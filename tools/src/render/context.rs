@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use minijinja::{Value, context};
 use portwright_core::{
     Backend, Family,
-    plan::{AdaptationKind, Axis, Export, PortPlan, Strategy},
+    plan::{AdaptationKind, Axis, Export, Method, PortPlan, Strategy},
 };
 
 use serde_json::{Map, Value as Json};
@@ -191,6 +191,8 @@ pub fn code(
         family => plan.family.as_str(),
         task => plan.task.as_str(),
         class => plan.class.as_str(),
+        model => model_name(plan),
+        methods => methods(plan),
         config_class => plan.config_class.as_str(),
         foreign_config => plan.config_module.is_some(),
         library_version => plan.library_version.as_str(),
@@ -235,6 +237,28 @@ pub fn code(
         causal => matches!(plan.task.as_str(), "causal-lm" | "seq2seq-lm") && token_low.is_some(),
         token_low => token_low.unwrap_or(0),
     })
+}
+
+/// The class that is instantiated: the plan's, or what gives it a `forward`.
+fn model_name(plan: &PortPlan) -> String {
+    let called = if plan.methods.is_empty() {
+        ""
+    } else {
+        "Called"
+    };
+    format!("{called}{}", plan.class)
+}
+
+/// The methods that are called of a class without a `forward`, each with the inputs that it is given.
+fn methods(plan: &PortPlan) -> Vec<Value> {
+    let given = |method: &Method| -> Vec<String> {
+        let takes = |name: &&String| plan.input(name).is_some();
+        method.parameters.iter().filter(takes).cloned().collect()
+    };
+    plan.methods
+        .iter()
+        .map(|method| context! { name => method.name.as_str(), given => given(method) })
+        .collect()
 }
 
 /// The configuration's overrides; those of a local folder lie over the folder's own `config.json`.

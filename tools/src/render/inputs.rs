@@ -205,6 +205,12 @@ fn config_path(config: &Map<String, Value>, key: &str, value: Option<u64>) -> Op
     if is(config) {
         return Some(format!("config.{key}"));
     }
+    // Of several nested configurations with such a size the input follows one, or all of them to one multiple: which
+    // cannot be told from the plan.
+    let has = |nested: &&Value| nested.get(key).is_some_and(Value::is_u64);
+    if value.is_some() && config.values().filter(has).count() > 1 {
+        return None;
+    }
     config.iter().find_map(|(name, nested)| {
         nested
             .as_object()

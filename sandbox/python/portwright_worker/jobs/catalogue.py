@@ -51,7 +51,7 @@ def entry(model_type: str, config_class: str, auto_classes: dict[str, list[str]]
         config = introspect.default(cls, problems)
         found = introspect.library_classes(model_type, cls, problems)
         read["defaults"] = introspect.config_values(cls, config)
-        read["classes"] = list(introspect.described(found, None, problems))
+        read["classes"] = list(introspect.described(found, cls, None, problems))
         # A configuration may hold one of its own kind, and several types may share one.
         itself = (model_type, cls.model_type)
         read["nested"] = list(dict.fromkeys(name for name in nested(cls, config) if name not in itself))

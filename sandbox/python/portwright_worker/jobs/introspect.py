@@ -5,10 +5,13 @@ A class that does not import, or a configuration without defaults, is noted in `
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import os
 import re
+import sys
+import textwrap
 import typing
 from collections.abc import Iterator
 from typing import Any
@@ -51,7 +54,7 @@ def run(job: dict, work: str) -> dict:
         "attribute_map": dict(getattr(cls, "attribute_map", None) or {}),
         "sub_configs": sub_configs(cls, config, problems),
         "inherited": inherited(config, problems),
-        "classes": list(described(found, source.get("path"), problems)),
+        "classes": list(described(found, cls, source.get("path"), problems)),
         "processors": processor_defaults,
         "processed": processed,
         "problems": problems,
@@ -217,16 +220,17 @@ def _class(package: str, name: str) -> type:
     return getattr(module, name, None) or getattr(transformers, name)
 
 
-def described(found: dict[type, list[str]], folder: str | None, problems: list[str]) -> Iterator[dict]:
+def described(found: dict[type, list[str]], config: type, folder: str | None, problems: list[str]) -> Iterator[dict]:
     for cls, autos in found.items():
         try:
             yield {
                 **where(cls, folder),
                 "auto_classes": autos,
                 "main_input": main_input(cls),
-                "parameters": parameters(cls),
+                **called(cls),
                 "modalities": modalities(cls),
                 "generates": generates(cls),
+                "ignores_config": not hasattr(sys.modules[cls.__module__], config.__name__),
             }
         except Exception as error:
             problems.append(f"{cls.__name__}: {type(error).__name__}: {error}")
@@ -240,9 +244,52 @@ def where(cls: type, folder: str | None = None) -> dict:
     return {"name": cls.__name__, "module": stem, "file": os.path.join(folder, f"{stem}.py")}
 
 
-def parameters(cls: type) -> list[dict]:
+def called(cls: type) -> dict:
+    """What is called of a class: its `forward`, or else its own methods one by one."""
+    from torch import nn
+
+    if cls.forward is not nn.Module.forward:
+        return {"parameters": parameters(cls.forward), "methods": []}
+    # One that takes a name which another has is given the same tensor.
+    taken: dict[str, dict] = {}
+    methods = []
+    for name, method in own_methods(cls):
+        listed = parameters(method)
+        for parameter in listed:
+            taken.setdefault(parameter["name"], parameter)
+        methods.append({"name": name, "parameters": [parameter["name"] for parameter in listed]})
+    return {"parameters": list(taken.values()), "methods": methods}
+
+
+def own_methods(cls: type) -> Iterator[tuple[str, Any]]:
+    """The public methods that a class and its own bases add to the library's models, and that make something of what
+    they are given."""
+    from transformers import GenerationMixin, PreTrainedModel
+
+    found: dict[str, Any] = {}
+    for base in cls.__mro__:
+        if base is PreTrainedModel:
+            break
+        found = {name: value for name, value in vars(base).items() if inspect.isfunction(value)} | found
+    for name, method in found.items():
+        inherited = hasattr(PreTrainedModel, name) or hasattr(GenerationMixin, name)
+        needs = any(parameter["required"] for parameter in parameters(method))
+        if not name.startswith("_") and not inherited and needs and _gives(method):
+            yield name, method
+
+
+def _gives(method: Any) -> bool:
+    """Whether a function of its own returns a value."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(method)))
+    except (OSError, SyntaxError):
+        return False
+    return any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(tree))
+
+
+def parameters(function: Any) -> list[dict]:
     listed = []
-    for name, parameter in list(inspect.signature(cls.forward).parameters.items())[1:]:
+    for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         required = parameter.default is parameter.empty

@@ -2,6 +2,7 @@
 
 mod names;
 mod output;
+mod spread;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -13,16 +14,10 @@ use crate::tensor::{self, Data, TensorError, Tensors};
 pub use names::role;
 pub use output::Output;
 
+use spread::{Spread, is_filler};
+
 /// The folder below a job's work folder into which it writes its outputs.
 pub const FOLDER: &str = "outputs";
-
-/// From this size on a value is a filler, such as the least float that masks a score. It measures nothing: taken into
-/// the spread it would make every difference look small.
-const FILLER: f64 = 1e30;
-
-fn is_filler(value: f64) -> bool {
-    value.abs() >= FILLER
-}
 
 /// The outputs of one run, one entry per input set in the order of the sets.
 #[derive(Clone, Debug)]
@@ -70,16 +65,13 @@ impl Outputs {
     /// The largest minus the smallest value of an output over all sets, fillers left out. Zero for an output that no set
     /// has.
     pub fn spread(&self, name: &str) -> Result<f64, TensorError> {
-        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+        let mut spread = Spread::NONE;
         for stretch in self.stretches(name) {
             if let Data::Floating(values) = stretch? {
-                for value in values.into_iter().filter(|value| !is_filler(*value)) {
-                    low = low.min(value);
-                    high = high.max(value);
-                }
+                values.into_iter().for_each(|value| spread.note(value));
             }
         }
-        Ok(if high >= low { high - low } else { 0.0 })
+        Ok(spread.width())
     }
 
     /// The largest value of an output over all sets, without its sign.

@@ -50,7 +50,11 @@ fn line(row: &Row, columns: &[Column]) -> Vec<String> {
     }
     let mut kind = row.kind.to_string();
     if let Some(through) = &row.through {
-        kind.push_str(&format!(" through {}", text::code(through.parent.as_str())));
+        let types = through.types().iter().map(|it| text::code(it.as_str()));
+        kind.push_str(&format!(
+            " through {}",
+            types.collect::<Vec<_>>().join(", ")
+        ));
     }
     let class = row.class.as_deref().map(text::code).unwrap_or_default();
     let mut cells = vec![name, kind, class];

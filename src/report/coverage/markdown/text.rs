@@ -93,10 +93,12 @@ fn without_folders(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find('/') {
+        // A colon before one stroke may be that of a path's scheme; before two it is that of an address.
+        let address = rest[start..].starts_with("//");
         let begins = !rest[..start]
             .chars()
             .next_back()
-            .is_some_and(|c| c.is_alphanumeric() || "/.:<_-)".contains(c));
+            .is_some_and(|c| c.is_alphanumeric() || "/.<_-)".contains(c) || c == ':' && address);
         let end = rest[start..]
             .find(|c: char| c.is_whitespace() || "\"'`,;:()<>|".contains(c))
             .map_or(rest.len(), |length| start + length);
@@ -171,8 +173,8 @@ mod tests {
     #[test]
     fn absolute_paths_lose_their_folders_and_nothing_else_does() {
         assert_eq!(
-            without_folders("in '/srv/me/lib/modeling.py:12', /srv/me and /x"),
-            "in '…/modeling.py:12', …/me and …/x"
+            without_folders("in '/srv/me/lib/modeling.py:12', /srv/me, hub:/srv/x and /x"),
+            "in '…/modeling.py:12', …/me, hub:…/x and …/x"
         );
         for text in [
             "batch and/or length",
