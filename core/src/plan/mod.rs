@@ -38,8 +38,8 @@ pub struct PortPlan {
     /// `modeling_palm`.
     pub module: String,
     pub config_class: String,
-    /// The module that defines the configuration class, where that of the model class belongs to another type and need
-    /// not know it, e.g. `transformers.models.gemma3n.configuration_gemma3n`.
+    /// The module that defines the configuration class, where that of the model class does not import it, e.g.
+    /// `transformers.models.gemma3n.configuration_gemma3n`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_module: Option<String>,
     /// The task of the class, e.g. `base` or `causal-lm`.

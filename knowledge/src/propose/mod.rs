@@ -82,7 +82,7 @@ pub enum ProposeError {
     Plan(#[from] PlanError),
 }
 
-/// The signature of a finding on a class that others are put together to, and of which nothing can be called itself.
+/// The signature of a finding on a class that is put together from others, and of which nothing can be called itself.
 pub const NO_FORWARD: &str = "the class has no forward";
 
 impl ProposeError {
