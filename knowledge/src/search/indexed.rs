@@ -2,7 +2,7 @@
 
 use portwright_core::{
     Finding, InterfaceCard, PortPlan,
-    plan::{Dtype, Values},
+    plan::{Dtype, InputSpec, Values},
 };
 
 use super::{
@@ -21,18 +21,21 @@ const ENTRIES: [&str; 4] = ["codebook_size", "num_embeddings", "num_codes", "voc
 /// Every table that is looked up has this many.
 const FEWEST: i64 = 2;
 
-/// The plan whose input is whole numbers below the number of entries of the smallest table, where the line that looks
-/// something up by it names it.
+/// The plan whose input is whole numbers below the number of entries of the smallest table, where a line of the traceback
+/// names it.
 pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
     if !text::said(finding).contains(NO_INDEX) {
         return None;
     }
-    let code = text::code(finding);
+    // Between the input and the table there may be a stack of codebooks, so the whole traceback is read, innermost first.
+    let mut frames = finding.error.as_ref()?.frames.iter().rev();
+    let place = frames.find_map(|frame| {
+        let named =
+            |input: &InputSpec| input.dtype.is_float() && text::names(&frame.code, &input.name);
+        plan.inputs.iter().position(named)
+    })?;
     let mut next = plan.clone();
-    let indexing = next
-        .inputs
-        .iter_mut()
-        .find(|input| input.dtype.is_float() && text::names(&code, &input.name))?;
+    let indexing = &mut next.inputs[place];
     indexing.dtype = Dtype::Int64;
     indexing.values = Values::Integer {
         low: 0,
@@ -64,7 +67,7 @@ fn entries(card: &InterfaceCard, plan: &PortPlan) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use portwright_core::Stage;
+    use portwright_core::{Stage, job::Frame};
     use serde_json::json;
 
     use super::*;
@@ -89,7 +92,11 @@ values = { kind = "normal", mean = 0.0, std = 1.0 }
     fn tried(said: &str, code: &str) -> Option<PortPlan> {
         let fields = json!([{ "name": "codebook_size", "default": 32 }]);
         let card = fixtures::card(json!({ "config_fields": fields }));
-        let finding = fixtures::met(Stage::Forward, "RuntimeError", said, code);
+        let mut finding = fixtures::met(Stage::Forward, "RuntimeError", said, code);
+        // The layers of a codec lie between the line and the table.
+        if let Some(error) = &mut finding.error {
+            error.frames.extend(vec![Frame::default(); 6]);
+        }
         candidates(&card, &plan(), &finding).map(|found| found.plan)
     }
 
