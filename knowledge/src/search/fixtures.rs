@@ -62,6 +62,24 @@ values = {{ kind = "tokens", low = 24, high = 128, runs = [{runs}] }}
     ))
 }
 
+/// A plan of pictures of this shape, with what `rest` adds.
+pub fn pictures(shape: &str, rest: &str) -> PortPlan {
+    plan(&format!(
+        r#"
+[dims]
+batch = {{ example = 2, other = 3 }}
+
+[[inputs]]
+name = "pixel_values"
+dtype = "float32"
+shape = {shape}
+modality = "image"
+values = {{ kind = "normal", mean = 0.0, std = 1.0 }}
+
+{rest}"#
+    ))
+}
+
 /// A card of any type with the keys of `own` in place of its own.
 pub fn card(own: Value) -> InterfaceCard {
     let mut card = json!({

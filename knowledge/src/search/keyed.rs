@@ -115,20 +115,7 @@ mod tests {
     }
 
     fn plan() -> PortPlan {
-        fixtures::plan(
-            r#"
-
-[dims]
-batch = { example = 2, other = 3 }
-
-[[inputs]]
-name = "pixel_values"
-dtype = "float32"
-shape = ["batch", 3, 64, 64]
-modality = "image"
-values = { kind = "normal", mean = 0.0, std = 1.0 }
-"#,
-        )
+        fixtures::pictures(r#"["batch", 3, 64, 64]"#, "")
     }
 
     fn finding(message: &str, code: &str) -> Finding {

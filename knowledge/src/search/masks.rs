@@ -97,20 +97,9 @@ mod tests {
 
     #[test]
     fn a_mask_that_picks_pictures_is_a_flag_for_each() {
-        let plan = fixtures::plan(
-            r#"
-
-[dims]
-batch = { example = 2, other = 3 }
-
-[[inputs]]
-name = "pixel_values"
-dtype = "float32"
-shape = ["batch", 1, 3, 32, 32]
-modality = "image"
-values = { kind = "normal", mean = 0.0, std = 1.0 }
-
-[[inputs]]
+        let plan = fixtures::pictures(
+            r#"["batch", 1, 3, 32, 32]"#,
+            r#"[[inputs]]
 name = "pixel_attention_mask"
 dtype = "int64"
 shape = ["batch", 2, 32, 32]

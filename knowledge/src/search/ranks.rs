@@ -175,19 +175,7 @@ mod tests {
 
     #[test]
     fn frames_that_no_axis_is_left_for_become_rows() {
-        let plan = fixtures::plan(
-            r#"
-[dims]
-batch = { example = 2, other = 3 }
-
-[[inputs]]
-name = "pixel_values"
-dtype = "float32"
-shape = ["batch", 8, 3, 32, 32]
-modality = "video"
-values = { kind = "normal", mean = 0.0, std = 1.0 }
-"#,
-        );
+        let plan = fixtures::pictures(r#"["batch", 8, 3, 32, 32]"#, "");
         let shape = |said: &str| {
             let finding = fixtures::met(
                 Stage::Forward,
