@@ -120,7 +120,9 @@ impl Analyst {
             {
                 if self.may_be(&candidate.plan.class, &current.class) {
                     self.asked += u32::from(candidate.adaptation.provenance.name == STATED);
-                    self.model.proposes(&candidate.adaptation.provenance.reason);
+                    let provenance = &candidate.adaptation.provenance;
+                    tracing::debug!(axis = provenance.name, reason = provenance.reason, "tries");
+                    self.model.proposes(&provenance.reason);
                     return self.probe(Box::new(candidate.plan));
                 }
             }

@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{family::Family, ids::ModelType, job::Processed, plan::Method};
+use crate::{
+    family::Family,
+    ids::ModelType,
+    job::Processed,
+    plan::{Method, Session},
+};
 
 /// The version of the card's JSON form.
 pub const SCHEMA: u32 = 1;
@@ -139,6 +144,9 @@ pub struct ModelClass {
     /// The methods that are called instead of a `forward`, where the class has none; `inputs` are then theirs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<Method>,
+    /// The object that `forward` takes in place of tensors, where it takes one; `inputs` are then what it is made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Session>,
     pub inputs: Vec<InputParam>,
     /// Names of the output fields that the return annotation or docstring declares; empty where neither does.
     #[serde(default)]

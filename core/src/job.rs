@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{
     backend::Backend,
     ids::ModelType,
-    plan::{Export, Method, PortPlan},
+    plan::{Export, Method, PortPlan, Session},
 };
 
 /// The version of the protocol; both sides refuse any other.
@@ -200,6 +200,9 @@ pub struct IntrospectedModel {
     /// The methods that are called instead, where the class has no `forward`; `parameters` are then theirs.
     #[serde(default)]
     pub methods: Vec<Method>,
+    /// The object that `forward` takes in place of tensors, where it takes one; `parameters` are then what it is made from.
+    #[serde(default)]
+    pub session: Option<Session>,
     /// `input_modalities` where the class declares them.
     #[serde(default)]
     pub modalities: Vec<String>,

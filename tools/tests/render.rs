@@ -11,8 +11,8 @@ use std::{
 use portwright_core::{
     Backend, PortPlan,
     plan::{
-        Adaptation, AdaptationKind, Dtype, Method, Provenance, Run, Source, Strategy, TorchPatch,
-        Values,
+        Adaptation, AdaptationKind, Dtype, Method, Provenance, Run, Session, Source, Strategy,
+        TorchPatch, Values,
     },
 };
 use portwright_sandbox::environment::Environment;
@@ -185,6 +185,7 @@ fn variants() -> Vec<PortPlan> {
         variant.inputs.push(table);
         variants.push(variant);
         variants.push(by_methods(&plan));
+        variants.push(by_session(&plan));
         let mut variant = plan.clone();
         variant.config_module = Some("transformers.models.another.configuration_another".into());
         variants.push(variant);
@@ -212,9 +213,7 @@ fn by_methods(plan: &PortPlan) -> PortPlan {
 #[test]
 fn a_class_without_a_forward_gets_one_that_calls_its_methods() {
     for plan in plans() {
-        if plan.methods.is_empty() {
-            continue;
-        }
+        let plan = by_methods(&plan);
         let code = render_code(&plan, None, &library())
             .unwrap()
             .remove("skillset.py")
@@ -231,6 +230,42 @@ fn a_class_without_a_forward_gets_one_that_calls_its_methods() {
             !code.contains("codes"),
             "what is no input is given to no method"
         );
+    }
+}
+
+/// The plan of a tracker, whose `forward` takes a session that the first input is the frames of.
+fn by_session(plan: &PortPlan) -> PortPlan {
+    let session = Session {
+        parameter: "inference_session".into(),
+        class: "AnyInferenceSession".into(),
+        frames: plan.inputs[0].name.clone(),
+        method: "add_point_inputs".into(),
+        prompts: vec![plan.inputs[0].name.clone()],
+    };
+    PortPlan {
+        session: Some(session),
+        ..plan.clone()
+    }
+}
+
+#[test]
+fn a_tracker_gets_a_forward_that_makes_its_session() {
+    for plan in plans() {
+        let code = render_code(&by_session(&plan), None, &library())
+            .unwrap()
+            .remove("skillset.py")
+            .unwrap();
+        let frames = &plan.inputs[0].name;
+        let model = format!("class Tracking{0}({0}):", plan.class);
+        assert!(code.contains(&model), "{code}");
+        let made = format!(
+            "AnyInferenceSession(\n            {frames}={frames},\n            dtype={frames}.dtype,\n"
+        );
+        assert!(code.contains(&made), "{code}");
+        for rest in &plan.inputs[1..] {
+            let given = format!("            {0}={0},\n", rest.name);
+            assert!(code.contains(&given), "{code}");
+        }
     }
 }
 

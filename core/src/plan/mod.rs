@@ -48,6 +48,9 @@ pub struct PortPlan {
     /// other class.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<Method>,
+    /// What holds the frames and the prompts, where the class's `forward` takes an object for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Session>,
     /// Keyword arguments of every `forward` that are not tensors, e.g. `use_cache = false`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub call: Map<String, Value>,
@@ -73,6 +76,30 @@ pub struct Method {
     pub name: String,
     /// Its parameters; those of them that are inputs of the plan are given to it.
     pub parameters: Vec<String>,
+}
+
+/// The object that a tracker's `forward` takes in place of tensors: it holds the frames of a video and the prompts that
+/// say which object to follow. One is made for each call, with one object that is prompted on the first frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Session {
+    /// The parameter of `forward`, e.g. `inference_session`.
+    pub parameter: String,
+    /// Its class, which the model's own module defines.
+    pub class: String,
+    /// The parameter of its constructor that takes the frames, e.g. `video`; an input of the plan has this name.
+    pub frames: String,
+    /// The method that adds the prompts of an object, e.g. `add_point_inputs`.
+    pub method: String,
+    /// The names of the prompts, e.g. `point_coords`; the inputs of the plan with these names are given as one table.
+    pub prompts: Vec<String>,
+}
+
+impl Session {
+    /// The names of what a session is made from.
+    pub fn inputs(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.frames).chain(&self.prompts)
+    }
 }
 
 /// How the weights of the small model are drawn.

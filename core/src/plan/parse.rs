@@ -79,6 +79,7 @@ pub(super) fn validate(plan: &PortPlan) -> Result<(), PlanError> {
     }
     validate_inputs(plan)?;
     validate_methods(plan)?;
+    validate_session(plan)?;
     validate_patches(plan)?;
     for (backend, export) in &plan.export {
         let key = |name: &str| format!("export.{backend}.{name}");
@@ -138,6 +139,36 @@ fn validate_methods(plan: &PortPlan) -> Result<(), PlanError> {
             &format!("none of them takes the input `{}`", input.name),
         )),
         _ => Ok(()),
+    }
+}
+
+/// A session is made from inputs of the plan, and belongs to a class that has a `forward` to take it.
+fn validate_session(plan: &PortPlan) -> Result<(), PlanError> {
+    let Some(session) = &plan.session else {
+        return Ok(());
+    };
+    for (key, name) in [
+        ("parameter", &session.parameter),
+        ("class", &session.class),
+        ("method", &session.method),
+    ] {
+        identifier(&format!("session.{key}"), name)?;
+    }
+    if !plan.methods.is_empty() {
+        return Err(invalid(
+            "session",
+            "a class whose methods are called has no `forward` to take it",
+        ));
+    }
+    match session
+        .inputs()
+        .find(|name| plan.input(name.as_str()).is_none())
+    {
+        Some(name) => Err(invalid(
+            "session",
+            &format!("it is made from `{name}`, which is no input of the plan"),
+        )),
+        None => Ok(()),
     }
 }
 
@@ -323,6 +354,29 @@ attention = "eager"
     fn code_in_the_place_of_a_name_is_refused() {
         let error = from_toml(&PLAN.replace("\"BertModel\"", "\"X; import os\"")).unwrap_err();
         assert!(error.to_string().contains("identifier"), "{error}");
+    }
+
+    #[test]
+    fn a_session_is_made_from_inputs_of_the_plan() {
+        let session = |frames: &str| {
+            format!(
+                "{PLAN}\n[session]\nparameter = \"session\"\nclass = \"Session\"\nframes = \"{frames}\"\n\
+                 method = \"add_point_inputs\"\nprompts = []\n"
+            )
+        };
+        assert!(from_toml(&session("input_ids")).unwrap().session.is_some());
+        let error = from_toml(&session("video")).unwrap_err();
+        assert!(error.to_string().contains("`video`"), "{error}");
+        let both = format!(
+            "{}\n[[methods]]\nname = \"encode\"\nparameters = [\"input_ids\"]\n",
+            session("input_ids")
+        );
+        assert!(
+            from_toml(&both)
+                .unwrap_err()
+                .to_string()
+                .contains("`forward`")
+        );
     }
 
     #[test]

@@ -92,6 +92,7 @@ fn model_class(class: &IntrospectedModel, sources: &Sources) -> Result<ModelClas
         generates: class.generates,
         ignores_config: class.ignores_config,
         methods: class.methods.clone(),
+        session: class.session.clone(),
         inputs,
         outputs: match forward {
             Some((located, function)) => outputs(located, function, sources)?,

@@ -178,6 +178,7 @@ mod tests {
                 })
                 .collect(),
             methods: vec![],
+            session: None,
             modalities: vec![],
             generates: false,
             ignores_config: false,

@@ -9,7 +9,7 @@ use portwright_core::{
 use serde_json::{Map, Value};
 
 use super::{
-    documented, senses, sensors, sizes, stacked,
+    documented, senses, sensors, sessions, sizes, stacked,
     tokens::TokenMap,
     tree::{Node, get, join},
 };
@@ -131,6 +131,10 @@ fn add(
     small: &Small,
     inputs: &mut Inputs,
 ) {
+    let session = class.session.as_ref();
+    if session.is_some_and(|session| sessions::add(session, name, small, inputs)) {
+        return;
+    }
     if sensors::add(class, name, main, small, inputs) {
         return;
     }

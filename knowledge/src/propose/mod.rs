@@ -23,6 +23,7 @@ mod regenerate;
 mod roles;
 pub(crate) mod senses;
 mod sensors;
+mod sessions;
 mod sizes;
 mod stacked;
 pub(crate) mod tokens;
@@ -165,6 +166,7 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
         config_module: class::foreign_config(card, class),
         task: class.task.clone(),
         methods: class.methods.clone(),
+        session: class.session.clone(),
         call,
         weights: Weights { seed: 0, gain: 1.0 },
         config,

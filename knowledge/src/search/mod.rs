@@ -37,6 +37,7 @@ mod prompted;
 mod proportion;
 mod random;
 mod ranks;
+mod rates;
 mod reshaped;
 mod rotary;
 mod scales;
@@ -187,6 +188,7 @@ fn input_and_config(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) ->
     found.extend(lengths::within(plan, finding));
     found.extend(lengths::length(plan, finding));
     found.extend(proportion::candidates(plan, finding));
+    found.extend(rates::candidates(card, plan, finding));
     found.extend(config::product(plan, finding));
     found.extend(made::candidates(card, plan, finding));
     found.extend(unlisted::tensor(card, plan, finding));

@@ -8,7 +8,7 @@ import json
 import os
 from typing import Any
 
-from . import errors
+from . import errors, sessions
 
 
 def package_of(model_type: str) -> str:
@@ -42,10 +42,12 @@ def model_class(plan: dict, source: dict) -> type:
         cls = folder_class(source["path"], f"{plan['module']}.{plan['class']}")
     else:
         cls = getattr(importlib.import_module(plan["module"]), plan["class"])
-    return with_forward(cls, plan) if plan.get("methods") else cls
+    if plan.get("methods"):
+        return with_methods(cls, plan)
+    return with_session(cls, plan) if plan.get("session") else cls
 
 
-def with_forward(cls: type, plan: dict) -> type:
+def with_methods(cls: type, plan: dict) -> type:
     """A class that has no `forward`, with one that calls the plan's methods and gives what each of them returns."""
 
     def forward(self: Any, **inputs: Any) -> dict:
@@ -55,6 +57,20 @@ def with_forward(cls: type, plan: dict) -> type:
             outputs[method["name"]] = getattr(self, method["name"])(**given)
         return outputs
 
+    return _with_forward(cls, plan, forward)
+
+
+def with_session(cls: type, plan: dict) -> type:
+    """A class whose `forward` takes a session, with one that takes what a session is made from."""
+
+    def forward(self: Any, **inputs: Any) -> Any:
+        return sessions.call(self, cls.forward, plan["session"], inputs)
+
+    return _with_forward(cls, plan, forward)
+
+
+def _with_forward(cls: type, plan: dict, forward: Any) -> type:
+    """The class with a `forward` that takes the plan's inputs by name."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     names = ["self", *(entry["name"] for entry in plan["inputs"])]
     forward.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in names])

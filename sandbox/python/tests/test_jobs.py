@@ -133,6 +133,19 @@ def test_a_class_without_a_forward_is_called_by_its_own_methods(server, tmp_path
     assert [parameter["name"] for parameter in model["parameters"]] == ["pixel_values", "image_sizes", "hidden_states"]
 
 
+def test_a_tracker_is_given_what_its_session_is_made_from(server, tmp_path):
+    job = {"kind": "introspect", "model_type": "sam2_video", "source": LIBRARY}
+    [model] = answer(server, "session", job, tmp_path)["ok"]["classes"]
+    assert model["session"] == {
+        "parameter": "inference_session",
+        "class": "Sam2VideoInferenceSession",
+        "frames": "video",
+        "method": "add_point_inputs",
+        "prompts": ["point_labels", "point_coords"],
+    }
+    assert [parameter["name"] for parameter in model["parameters"]] == ["video", "point_labels", "point_coords"]
+
+
 def test_introspection_reads_classes_and_defaults(server, tmp_path):
     job = {"kind": "introspect", "model_type": "clip", "source": LIBRARY}
     read = answer(server, "clip", job, tmp_path)["ok"]

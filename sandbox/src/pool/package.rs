@@ -44,6 +44,7 @@ const FILES: &[(&str, &str)] = embedded![
     "models.py",
     "plain.py",
     "server.py",
+    "sessions.py",
     "skillsets.py",
     "tensors.py",
     "weights.py",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use minijinja::{Value, context};
 use portwright_core::{
     Backend, Family,
-    plan::{AdaptationKind, Axis, Export, Method, PortPlan, Strategy},
+    plan::{AdaptationKind, Axis, Export, Method, PortPlan, Session, Strategy},
 };
 
 use serde_json::{Map, Value as Json};
@@ -193,6 +193,7 @@ pub fn code(
         class => plan.class.as_str(),
         model => model_name(plan),
         methods => methods(plan),
+        session => plan.session.as_ref().map(|it| session(plan, it)),
         config_class => plan.config_class.as_str(),
         foreign_config => plan.config_module.is_some(),
         library_version => plan.library_version.as_str(),
@@ -241,12 +242,12 @@ pub fn code(
 
 /// The class that is instantiated: the plan's, or what gives it a `forward`.
 fn model_name(plan: &PortPlan) -> String {
-    let called = if plan.methods.is_empty() {
-        ""
-    } else {
-        "Called"
+    let how = match (&plan.session, plan.methods.is_empty()) {
+        (Some(_), _) => "Tracking",
+        (None, false) => "Called",
+        (None, true) => "",
     };
-    format!("{called}{}", plan.class)
+    format!("{how}{}", plan.class)
 }
 
 /// The methods that are called of a class without a `forward`, each with the inputs that it is given.
@@ -259,6 +260,20 @@ fn methods(plan: &PortPlan) -> Vec<Value> {
         .iter()
         .map(|method| context! { name => method.name.as_str(), given => given(method) })
         .collect()
+}
+
+/// What a session is made from, and the inputs that `forward` takes beside it.
+fn session(plan: &PortPlan, session: &Session) -> Value {
+    let rest = plan.inputs.iter().map(|input| input.name.clone());
+    let rest = rest.filter(|name| session.inputs().all(|own| own != name));
+    context! {
+        parameter => session.parameter.as_str(),
+        class => session.class.as_str(),
+        frames => session.frames.as_str(),
+        method => session.method.as_str(),
+        prompts => session.prompts.clone(),
+        rest => rest.collect::<Vec<_>>(),
+    }
 }
 
 /// The configuration's overrides; those of a local folder lie over the folder's own `config.json`.
@@ -329,10 +344,26 @@ fn class_import(
     plan: &PortPlan,
     modelling: Option<&BTreeMap<String, String>>,
 ) -> Result<String, RenderError> {
+    let mut own: Vec<&str> = vec![&plan.class];
+    own.extend(plan.session.as_ref().map(|it| it.class.as_str()));
+    own.sort_unstable();
+    let together = |module: &str| {
+        let mut names = [own.as_slice(), &[&plan.config_class]].concat();
+        names.sort_unstable();
+        import(module, &names)
+    };
+    let apart = |config: &str, model: &str| {
+        let mut lines = [
+            (config, import(config, &[&plan.config_class])),
+            (model, import(model, &own)),
+        ];
+        lines.sort();
+        lines.map(|(_, line)| line).join("\n")
+    };
     if !is_local(plan) {
         return Ok(match &plan.config_module {
-            None => import(&plan.module, &[&plan.config_class, &plan.class]),
-            Some(config) => imports([(config, &plan.config_class), (&plan.module, &plan.class)]),
+            None => together(&plan.module),
+            Some(config) => apart(config, &plan.module),
         });
     }
     let files = modelling
@@ -360,18 +391,10 @@ fn class_import(
     let config = format!(".modeling.{}", stem_of(&plan.config_class)?);
     let model = format!(".modeling.{}", plan.module);
     Ok(if config == model {
-        import(&model, &[&plan.config_class, &plan.class])
+        together(&model)
     } else {
-        imports([(&config, &plan.config_class), (&model, &plan.class)])
+        apart(&config, &model)
     })
-}
-
-/// One class from each of two modules, in the order of the modules' names.
-fn imports(mut classes: [(&String, &String); 2]) -> String {
-    classes.sort();
-    classes
-        .map(|(module, class)| import(module, &[class]))
-        .join("\n")
 }
 
 /// `from module import names`, over several lines where it does not fit in one.

@@ -16,7 +16,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any
 
-from portwright_worker import auto, errors, models
+from portwright_worker import auto, errors, models, sessions
 from portwright_worker.jobs import processors
 from portwright_worker.plain import plain
 
@@ -245,10 +245,13 @@ def where(cls: type, folder: str | None = None) -> dict:
 
 
 def called(cls: type) -> dict:
-    """What is called of a class: its `forward`, or else its own methods one by one."""
+    """What is called of a class: its `forward`, with the session that it may take, or else its own methods one by one."""
     from torch import nn
 
     if cls.forward is not nn.Module.forward:
+        if session := sessions.found(cls):
+            listed = [{"name": name, "required": True, "default": None} for name in sessions.inputs(session)]
+            return {"parameters": listed, "methods": [], "session": session}
         return {"parameters": parameters(cls.forward), "methods": []}
     # One that takes a name which another has is given the same tensor.
     taken: dict[str, dict] = {}
