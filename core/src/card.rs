@@ -48,6 +48,34 @@ pub struct InterfaceCard {
     /// Fields of the configuration, declared or not, by which the modelling source chooses a way for exporters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub export_switches: Vec<String>,
+    /// Tables of token ids by name that the modelling source reads from the configuration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vocabularies: Vec<Vocabulary>,
+}
+
+/// A field of the configuration with token ids by name, and the names that are looked up in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vocabulary {
+    /// The field, e.g. `vocabulary_map`.
+    pub field: String,
+    /// Single names, e.g. `<image>`.
+    pub ids: Vec<String>,
+    /// Names of the codes of a codebook.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codes: Vec<CodeNames>,
+}
+
+/// How the codes of a codebook are named: a text, the code's number, and some characters more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodeNames {
+    /// What stands before the number, e.g. `<|visual token`.
+    pub before: String,
+    /// The least number of digits.
+    pub digits: usize,
+    /// How many characters follow the number.
+    pub after: usize,
 }
 
 /// An equality between a field and a value or another field.

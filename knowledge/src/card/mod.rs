@@ -4,6 +4,7 @@ mod classes;
 mod demands;
 mod fields;
 mod switches;
+mod vocabularies;
 
 use portwright_core::{
     card::{ClassFact, InterfaceCard, SCHEMA, SourceSpan},
@@ -73,6 +74,7 @@ pub fn assemble(seen: &Introspection, sources: &Sources) -> Result<InterfaceCard
         attribute_map: seen.attribute_map.clone(),
         demands: demands::demands(&sub_configs, &lineage, sources)?,
         export_switches: switches::switches(&seen.classes, sources)?,
+        vocabularies: vocabularies::vocabularies(&seen.classes, sources)?,
         sub_configs,
         classes,
         modalities,

@@ -28,6 +28,7 @@ mod sizes;
 mod stacked;
 pub(crate) mod tokens;
 pub(crate) mod tree;
+mod vocabularies;
 
 use std::collections::BTreeMap;
 
@@ -125,6 +126,7 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
     offsets::shift(&nodes, &mut config);
     senses::tune(&nodes, &mut config);
     senses::placeholders::name_ids(&nodes, &mut tokens, &mut config);
+    vocabularies::fill(&card.vocabularies, &nodes, &mut tokens, &mut config);
     if card.whole.is_some() {
         name_part(card, &nodes, &mut config);
     }
@@ -246,7 +248,9 @@ pub(crate) fn plainer(card: &InterfaceCard, plan: &PortPlan) -> Vec<(&'static st
         return Vec::new();
     };
     let nodes = tree::nodes(card);
-    let tokens = tokens::TokenMap::new(&nodes);
+    let mut tokens = tokens::TokenMap::new(&nodes);
+    let mut names = Map::new();
+    vocabularies::fill(&card.vocabularies, &nodes, &mut tokens, &mut names);
     let ways = [
         (
             "all sizes divided by one factor, which keeps what holds between them",
@@ -260,6 +264,7 @@ pub(crate) fn plainer(card: &InterfaceCard, plan: &PortPlan) -> Vec<(&'static st
     ways.into_iter()
         .filter_map(|(why, config)| {
             let mut config = config?;
+            overlay(&mut config, &names);
             demands::meet(&nodes, &card.demands, &mut config);
             senses::layers(&nodes, &mut config);
             if let Some(cache) = plan.config.get("use_cache") {

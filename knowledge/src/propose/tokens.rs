@@ -17,6 +17,8 @@ pub const RESERVED: u64 = 24;
 pub struct TokenMap {
     moved: BTreeMap<u64, u64>,
     special: BTreeSet<u64>,
+    /// Placeholders that no field of the configuration gives an id, by their sense.
+    named: BTreeMap<String, u64>,
 }
 
 impl TokenMap {
@@ -55,6 +57,16 @@ impl TokenMap {
             .unwrap_or(0);
         self.special.insert(free);
         free
+    }
+
+    /// Gives the placeholders of a sense an id.
+    pub fn name(&mut self, sense: &str, id: u64) {
+        self.named.insert(sense.to_owned(), id);
+    }
+
+    /// The id of a sense's placeholders, where it was given here.
+    pub fn named(&self, sense: &str) -> Option<u64> {
+        self.named.get(sense).copied()
     }
 
     /// The value with every id inside the small vocabulary.

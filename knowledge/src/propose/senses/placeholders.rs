@@ -55,6 +55,7 @@ pub fn place(class: &ModelClass, small: &Small, inputs: &mut Inputs) {
         let id = id_fields(sense)
             .iter()
             .find_map(|name| small.number(&[name]))
+            .or_else(|| small.tokens.named(sense))
             .or(by_place.then_some(0));
         let (Some(id), Some(mut count)) = (id, inputs.features(sense)) else {
             continue;
