@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
 };
 
-use portwright_core::{Digest, Finding, InterfaceCard, PortPlan, Stage};
+use portwright_core::{Digest, Finding, InterfaceCard, PortPlan, Stage, plan::Source};
 use serde::{Deserialize, Serialize};
 
 use super::{Candidate, candidates, recipe, same_recipe, stated::STATED};
@@ -24,6 +24,9 @@ struct Node {
     reached: Stage,
     /// How far it came in the code, within the stage.
     place: Vec<u32>,
+    /// Whether an exporter named an operator that it cannot write.
+    #[serde(default)]
+    unwritten: bool,
     /// Whether its last change was one that an error asked for outright: what comes of it is a step further, even where
     /// the next error is of the same stage.
     stated: bool,
@@ -60,6 +63,15 @@ impl Node {
         self.reached == Stage::Instantiate
             && self.stated
             && next.is_some_and(|next| next.adaptation.provenance.name == STATED)
+    }
+}
+
+impl Node {
+    /// Whether a rule replaces the one operator that is missing. Two exporters fail at unlike places, whose lines say
+    /// nothing of which came further; all but this operator is written.
+    fn is_nearly_written(&self) -> bool {
+        let next = self.waiting.front();
+        self.unwritten && next.is_some_and(|next| next.adaptation.provenance.source == Source::Rule)
     }
 }
 
@@ -111,6 +123,7 @@ impl Frontier {
         self.nodes.push(Node {
             reached,
             place: place(finding),
+            unwritten: is_unwritten(finding),
             stated,
             progress,
             depth: plan.adaptations.len(),
@@ -134,7 +147,7 @@ impl Frontier {
                     let progress = if follow { node.progress } else { 0 };
                     let place: &[u32] = if follow { &node.place } else { &[] };
                     let depth = Reverse(node.depth);
-                    let sure = follow && node.goes_on_surely();
+                    let sure = follow && (node.goes_on_surely() || node.is_nearly_written());
                     (node.reached, sure, place, progress, node.stated, depth)
                 })
                 .map(|(index, _)| index)?;
@@ -151,6 +164,11 @@ impl Frontier {
     }
 }
 
+fn is_unwritten(finding: &Finding) -> bool {
+    let error = finding.error.as_ref();
+    error.is_some_and(|error| error.exception == "UnsupportedOperatorError")
+}
+
 /// The lines at which the failed call stood, outermost first. Statements are executed in their order, so of two failures
 /// in one function that on the later line came further, and where both stand in one call, the callee decides.
 fn place(finding: &Finding) -> Vec<u32> {
@@ -163,9 +181,11 @@ mod tests {
     use portwright_core::{
         Signature,
         job::{Frame, JobError},
+        plan::Provenance,
     };
 
     use super::*;
+    use crate::search::fixtures;
 
     fn failed(lines: &[u32]) -> Vec<u32> {
         let frames = lines.iter().map(|line| Frame {
@@ -192,5 +212,40 @@ mod tests {
         assert!(failed(&[10, 25]) > failed(&[10, 20, 7]));
         assert!(failed(&[10, 20, 7]) > failed(&[10, 20]));
         assert!(failed(&[11]) > failed(&[10, 99]));
+    }
+
+    #[test]
+    fn a_missing_operator_that_a_rule_replaces_comes_before_a_failure_at_a_later_line() {
+        let node = |exception: &str, line: u32, source: Source| {
+            let provenance = Provenance {
+                source,
+                name: "any".into(),
+                answers: "x".into(),
+                reason: "x".into(),
+            };
+            let plan = fixtures::prompt("", "");
+            let waiting = VecDeque::from([Candidate::setting(plan, "export", provenance)]);
+            let finding = fixtures::met(Stage::Export, exception, "x", "x");
+            Node {
+                reached: Stage::Export,
+                place: vec![line],
+                unwritten: is_unwritten(&finding),
+                stated: false,
+                progress: 0,
+                depth: 0,
+                waiting,
+            }
+        };
+        const MISSING: &str = "UnsupportedOperatorError";
+        assert!(node(MISSING, 1, Source::Rule).is_nearly_written());
+        assert!(!node(MISSING, 1, Source::Search).is_nearly_written());
+        assert!(!node("RuntimeError", 9, Source::Rule).is_nearly_written());
+        let mut frontier = Frontier::default();
+        frontier.nodes.push(node("RuntimeError", 9, Source::Search));
+        frontier.nodes.push(node(MISSING, 1, Source::Rule));
+        assert_eq!(
+            frontier.advance().unwrap().adaptation.provenance.source,
+            Source::Rule
+        );
     }
 }

@@ -1,5 +1,5 @@
-"""The object that a tracker's `forward` takes in place of tensors: it holds the frames of a video and the prompts that say
-which object to follow."""
+"""The object that a tracker's `forward` takes in place of tensors: it holds the frames of a video and the prompts that
+say which object to follow."""
 
 from __future__ import annotations
 

@@ -45,10 +45,18 @@ const FILES: &[(&str, &str)] = embedded![
     "plain.py",
     "server.py",
     "sessions.py",
+    "shared/__init__.py",
+    "shared/spelled.py",
     "skillsets.py",
     "tensors.py",
     "weights.py",
 ];
+
+/// The stand-ins for what the TorchScript tracer's exporter cannot write. A skillset that needs them has them as well.
+pub const SPELLED: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/python/portwright_worker/shared/spelled.py"
+));
 
 const NAME: &str = "portwright_worker";
 

@@ -170,7 +170,7 @@ pub fn code(
             .adaptations
             .iter()
             .any(|known| known.kind == AdaptationKind::AntialiasAsProduct);
-    let spelled = exported && uses(&[Strategy::TorchScript], false);
+    let spelled = is_spelled(plan);
     let batch = batch(plan);
     let random: Vec<_> = plan
         .inputs
@@ -204,7 +204,7 @@ pub fn code(
         exported,
         converts,
         test_imports => if converts { "INPUTS, Arrays, Skillset, backends, build, load" } else { "INPUTS, Arrays, Skillset, backends, load" },
-        stdlib_imports => stdlib_imports(exported, tables || products || spelled || !plan.call.is_empty(), products || spelled),
+        stdlib_imports => stdlib_imports(exported, tables || products || !plan.call.is_empty(), products),
         class_import => class_import(plan, modelling)?,
         config_literal => Literal::of_json(&serde_json::Value::Object(config.clone())).after(0, "CONFIG: dict[str, Any] = ", ""),
         call => !plan.call.is_empty(),
@@ -238,6 +238,15 @@ pub fn code(
         causal => matches!(plan.task.as_str(), "causal-lm" | "seq2seq-lm") && token_low.is_some(),
         token_low => token_low.unwrap_or(0),
     })
+}
+
+/// Whether the TorchScript tracer makes an artefact: it is then met with stand-ins for what its exporter cannot write.
+pub fn is_spelled(plan: &PortPlan) -> bool {
+    let traced = |export: &Export| export.strategy == Strategy::TorchScript;
+    let others = plan.export.iter();
+    others
+        .filter(|(backend, _)| **backend != Backend::TorchCpu)
+        .any(|(_, export)| traced(export))
 }
 
 /// The class that is instantiated: the plan's, or what gives it a `forward`.

@@ -235,6 +235,7 @@ mod tests {
             processed: BTreeMap::new(),
             demands: Vec::new(),
             export_switches: Vec::new(),
+            vocabularies: Vec::new(),
         }
     }
 

@@ -15,6 +15,7 @@ use std::{collections::BTreeMap, path::Path};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use portwright_core::plan::{PlanError, PortPlan};
 use portwright_knowledge::guard::PatchRefused;
+use portwright_sandbox::pool::SPELLED;
 use thiserror::Error;
 
 pub use documents::render_documents;
@@ -78,7 +79,6 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "export.py.j2",
     "tables.py.j2",
     "resizes.py.j2",
-    "spelled.py.j2",
     "patch.py.j2",
     "patches.py.j2",
     "init.py.j2",
@@ -133,6 +133,9 @@ pub fn render_code(
     ]);
     if context::backends(plan).len() > 1 {
         files.extend(patches::render(&environment, &patches)?);
+    }
+    if context::is_spelled(plan) {
+        files.insert("spelled.py".into(), SPELLED.to_owned());
     }
     if context::is_local(plan) {
         let own = modelling.into_iter().flatten();

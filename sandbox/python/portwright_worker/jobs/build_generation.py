@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from portwright_worker import errors, generation, models, tensors
+from portwright_worker.shared.spelled import spelled
 
 ARTEFACT = "artefact"
 #: ONNX keeps larger weights outside the model's file.
@@ -123,7 +124,7 @@ def _with_script(generator: Any, inputs: dict, free: Any, export: dict, path: st
 
     module = _flat(generator, inputs)
     axes = [] if free is None else _axes(free)
-    with torch.no_grad():
+    with torch.no_grad(), spelled():
         torch.onnx.export(
             module,
             tuple(module.tensors),

@@ -245,7 +245,7 @@ def where(cls: type, folder: str | None = None) -> dict:
 
 
 def called(cls: type) -> dict:
-    """What is called of a class: its `forward`, with the session that it may take, or else its own methods one by one."""
+    """What is called of a class: its `forward`, which may take a session, or else its own methods one by one."""
     from torch import nn
 
     if cls.forward is not nn.Module.forward:

@@ -1,0 +1,1 @@
+"""Modules that skillsets have as well."""
