@@ -59,14 +59,15 @@ impl Node {
     /// Whether one demand of the configuration leads to the next. A configuration is checked before a model is made of
     /// it, so the next demand is met at an earlier place in the code than what the first one cured.
     fn goes_on_surely(&self) -> bool {
-        let next = self.waiting.front();
-        self.reached == Stage::Instantiate
-            && self.stated
-            && next.is_some_and(|next| next.adaptation.provenance.name == STATED)
+        self.reached == Stage::Instantiate && self.stated && self.asks()
     }
-}
 
-impl Node {
+    /// Whether its error asks outright for the next change.
+    fn asks(&self) -> bool {
+        let next = self.waiting.front();
+        next.is_some_and(|next| next.adaptation.provenance.name == STATED)
+    }
+
     /// Whether a rule replaces the one operator that is missing. Two exporters fail at unlike places, whose lines say
     /// nothing of which came further; all but this operator is written.
     fn is_nearly_written(&self) -> bool {
@@ -76,6 +77,21 @@ impl Node {
 }
 
 impl Frontier {
+    /// The plan to go on from: the one that came furthest, or, where the newest error is not followed, the nearest to the
+    /// first of those that reached the same stage.
+    fn best(&self, follow: bool) -> Option<usize> {
+        let open = self.nodes.iter().enumerate();
+        open.filter(|(_, node)| !node.waiting.is_empty())
+            .max_by_key(|(_, node)| {
+                let progress = if follow { node.progress } else { 0 };
+                let place: &[u32] = if follow { &node.place } else { &[] };
+                let depth = Reverse(node.depth);
+                let sure = follow && (node.goes_on_surely() || node.is_nearly_written());
+                (node.reached, sure, place, progress, node.stated, depth)
+            })
+            .map(|(index, _)| index)
+    }
+
     /// A frontier that also knows rules which were learnt.
     pub fn with_rules(learnt: Vec<LearntRule>) -> Self {
         Self {
@@ -134,23 +150,13 @@ impl Frontier {
     /// The next plan to try; `None` when nothing is left.
     pub fn advance(&mut self) -> Option<Candidate> {
         self.advances += 1;
-        // A plan with several faults shows one after the other, so the newest error is followed. It may also come of
-        // a wrong turn, so now and then the search goes on near its beginning.
-        let follow = !self.advances.is_multiple_of(BACK);
         loop {
-            let best = self
-                .nodes
-                .iter()
-                .enumerate()
-                .filter(|(_, node)| !node.waiting.is_empty())
-                .max_by_key(|(_, node)| {
-                    let progress = if follow { node.progress } else { 0 };
-                    let place: &[u32] = if follow { &node.place } else { &[] };
-                    let depth = Reverse(node.depth);
-                    let sure = follow && (node.goes_on_surely() || node.is_nearly_written());
-                    (node.reached, sure, place, progress, node.stated, depth)
-                })
-                .map(|(index, _)| index)?;
+            // A plan with several faults shows one after the other, so the newest error is followed. It may also come of
+            // a wrong turn, so now and then the search goes on near its beginning, unless the error asks outright for the
+            // next thing.
+            let newest = self.best(true)?;
+            let turn = self.advances.is_multiple_of(BACK) && !self.nodes[newest].asks();
+            let best = if turn { self.best(false)? } else { newest };
             let node = &mut self.nodes[best];
             self.from = node.progress;
             self.from_stage = Some(node.reached);
@@ -185,7 +191,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::search::fixtures;
+    use crate::search::{candidate::searched, fixtures};
 
     fn failed(lines: &[u32]) -> Vec<u32> {
         let frames = lines.iter().map(|line| Frame {
@@ -212,6 +218,32 @@ mod tests {
         assert!(failed(&[10, 25]) > failed(&[10, 20, 7]));
         assert!(failed(&[10, 20, 7]) > failed(&[10, 20]));
         assert!(failed(&[11]) > failed(&[10, 99]));
+    }
+
+    #[test]
+    fn what_an_error_asks_for_outright_is_tried_before_the_search_turns_back() {
+        let node = |depth: usize, axis: &str| {
+            let finding = fixtures::met(Stage::Forward, "ValueError", "x", "x");
+            let next = searched(axis, &finding, format!("{depth}"));
+            let plan = fixtures::prompt("", "");
+            Node {
+                reached: Stage::Forward,
+                place: vec![u32::try_from(depth).unwrap()],
+                unwritten: false,
+                stated: false,
+                progress: 0,
+                depth,
+                waiting: VecDeque::from([Candidate::setting(plan, "any", next)]),
+            }
+        };
+        let turned = |axis: &str| {
+            let mut frontier = Frontier::default();
+            frontier.nodes = vec![node(0, "dims"), node(5, axis)];
+            frontier.advances = BACK - 1;
+            frontier.advance().unwrap().adaptation.provenance.reason
+        };
+        assert_eq!(turned(STATED), "5");
+        assert_eq!(turned("defaults"), "0");
     }
 
     #[test]

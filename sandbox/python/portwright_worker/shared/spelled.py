@@ -23,6 +23,7 @@ _cumsum = torch.cumsum
 _scatter = torch.Tensor.scatter
 _full = torch.full
 _full_like = torch.full_like
+_unfold = torch.Tensor.unfold
 _masked_fill = torch.Tensor.masked_fill
 _where = torch.where
 _solve = torch.linalg.solve_triangular
@@ -52,6 +53,7 @@ def spelled() -> Iterator[None]:
         (torch.Tensor, "cumsum", summed),
         (torch.Tensor, "scatter", scattered),
         (torch.Tensor, "scatter_", scattered_in_place),
+        (torch.Tensor, "unfold", windows),
         (torch, "full", filled),
         (torch, "full_like", filled_like),
         (torch, "masked_fill", masked),
@@ -165,6 +167,17 @@ def scattered_in_place(
     return input.copy_(scattered(input, dim, index, *source, **kwargs))
 
 
+@functools.wraps(_unfold)
+def windows(input: torch.Tensor, dimension: int, size: int, step: int) -> torch.Tensor:
+    """Windows are written only over axes whose length the exporter sees."""
+    dim = dimension % input.dim()
+    count = (int(input.shape[dim]) - size) // step + 1
+    starts = step * torch.arange(count, device=input.device).unsqueeze(1)
+    index = starts + torch.arange(size, device=input.device)
+    picked = input.index_select(dim, index.flatten()).unflatten(dim, (count, size))
+    return picked.movedim(dim + 1, -1)
+
+
 @functools.wraps(_full)
 def filled(size: Any, fill_value: Any, **kwargs: Any) -> torch.Tensor:
     """Whole numbers without an element type are written as real ones."""
@@ -184,8 +197,10 @@ def filled_like(input: torch.Tensor, fill_value: Any, **kwargs: Any) -> torch.Te
 
 @functools.wraps(_masked_fill)
 def masked(input: torch.Tensor, mask: torch.Tensor, value: Any) -> torch.Tensor:
-    if input.dtype is not torch.bool or isinstance(value, torch.Tensor):
+    if input.dtype is not torch.bool:
         return _masked_fill(input, mask, value)
+    if isinstance(value, torch.Tensor):
+        return (input & ~mask) | (mask & value.bool())
     return input | mask if value else input & ~mask
 
 

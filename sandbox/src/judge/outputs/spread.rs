@@ -7,14 +7,15 @@ const FILLER: f64 = 1e30;
 /// From this size on a value that occurs again and again may be a filler, such as the -10000 that masks a score.
 const LARGE: f64 = 1e3;
 
-/// How many times larger than everything beside it such a value is.
+/// How many times larger than everything beside it such a value is, and than what the places differ by where something
+/// small is added to it.
 const TIMES: f64 = 100.0;
 
 pub fn is_filler(value: f64) -> bool {
     value.abs() >= FILLER
 }
 
-/// The least or the greatest value, how often it occurs, and the one next to it.
+/// The least or the greatest value, how many lie there, and the one next to them.
 #[derive(Clone, Copy, Debug)]
 struct Edge {
     value: f64,
@@ -31,20 +32,21 @@ impl Edge {
 
     /// Takes a value, of which lesser ones lie nearer to the edge.
     fn note(&mut self, value: f64) {
+        let near = (value - self.value).abs() <= value.abs().min(self.value.abs()) / TIMES;
         if value < self.value {
             *self = Edge {
                 value,
-                count: 1,
-                next: self.value,
+                count: if near { self.count + 1 } else { 1 },
+                next: if near { self.next } else { self.value },
             };
-        } else if value == self.value {
+        } else if near {
             self.count += 1;
         } else if value < self.next {
             self.next = value;
         }
     }
 
-    /// Whether the value at the edge is one and the same large number in several places, far from the others, which lie
+    /// Whether the value at the edge is about the same large number in several places, far from the others, which lie
     /// between `next` and `far`.
     fn is_filler(self, far: f64) -> bool {
         let beside = self.next.abs().max(far.abs());
@@ -102,6 +104,8 @@ mod tests {
     fn a_large_number_in_several_places_far_from_the_rest_is_a_filler() {
         assert_eq!(width(&[1.0, -1e4, 3.0, -1e4]), 2.0);
         assert_eq!(width(&[1e4, 1.0, 3.0, 1e4]), 2.0);
+        // Something small was added in each place.
+        assert_eq!(width(&[1.0, -9_999.9, 3.0, -10_000.1, -10_000.0]), 2.0);
     }
 
     #[test]
