@@ -237,9 +237,11 @@ mod tests {
             }
         };
         let turned = |axis: &str| {
-            let mut frontier = Frontier::default();
-            frontier.nodes = vec![node(0, "dims"), node(5, axis)];
-            frontier.advances = BACK - 1;
+            let mut frontier = Frontier {
+                nodes: vec![node(0, "dims"), node(5, axis)],
+                advances: BACK - 1,
+                ..Frontier::default()
+            };
             frontier.advance().unwrap().adaptation.provenance.reason
         };
         assert_eq!(turned(STATED), "5");
