@@ -1,6 +1,8 @@
 //! What the rendered skillsets look like, checked by the tools that their readers use.
 #![allow(clippy::unwrap_used)]
 
+mod samples;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -8,28 +10,12 @@ use std::{
     process::Command,
 };
 
-use portwright_core::{
-    Backend, PortPlan,
-    plan::{
-        Adaptation, AdaptationKind, Dtype, Method, Provenance, Run, Session, Source, Strategy,
-        TorchPatch, Values,
-    },
-};
+use portwright_core::{Backend, PortPlan, plan::Strategy};
 use portwright_sandbox::environment::Environment;
 use portwright_tools::render::{Files, RenderError, render_code};
-
-fn plans() -> Vec<PortPlan> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans");
-    let mut paths: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    paths.sort();
-    paths
-        .iter()
-        .map(|path| PortPlan::from_toml(&fs::read_to_string(path).unwrap()).unwrap())
-        .collect()
-}
+use samples::{
+    ATTENTION, BERT, SELF_OUTPUT, antialias, by_methods, by_session, patch, plans, variants,
+};
 
 fn plan(model_type: &str) -> PortPlan {
     plans()
@@ -74,142 +60,6 @@ fn run(arguments: &[&str], folder: &Path) {
     );
 }
 
-const BERT: &str = "transformers.models.bert.modeling_bert";
-
-const SELF_OUTPUT: &str = "
-def forward(self, hidden_states: torch.Tensor, input_tensor: torch.Tensor):
-    hidden_states = self.dense(hidden_states)
-    return self.LayerNorm(input_tensor + self.dropout(hidden_states))
-";
-
-const ATTENTION: &str = "
-def eager_attention_forward(
-    module: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    **kwargs,
-):
-    if scaling is None:
-        scaling = 1 / math.sqrt(query.size(-1))
-    scores = torch.matmul(query, key.mT) * scaling
-    if attention_mask is not None:
-        scores = scores + attention_mask
-    scores = F.softmax(scores, dim=-1)
-    output = torch.matmul(scores, value).transpose(1, 2).contiguous()
-    return output, scores
-";
-
-fn patch(target: &str, source: &str) -> Adaptation {
-    Adaptation {
-        kind: AdaptationKind::TorchPatch(TorchPatch {
-            target: target.into(),
-            source: source.into(),
-        }),
-        provenance: Provenance {
-            source: Source::Person,
-            name: "someone".into(),
-            answers: "RuntimeError: no such operator".into(),
-            reason: "The sum the other way round, so that the tests have a function which computes the same.".into(),
-        },
-    }
-}
-
-/// Every plan of the fixtures, and each of them with every strategy, static and dynamic.
-fn variants() -> Vec<PortPlan> {
-    let mut variants = Vec::new();
-    for plan in plans() {
-        for strategy in [
-            Strategy::Transformers,
-            Strategy::TorchDynamo,
-            Strategy::TorchScript,
-        ] {
-            for dynamic in [true, false] {
-                let mut variant = plan.clone();
-                for export in variant.export.values_mut() {
-                    export.dynamic = dynamic;
-                    export.strategy = strategy;
-                    export.opset = (!dynamic).then_some(20);
-                }
-                variants.push(variant);
-            }
-        }
-        let mut variant = plan.clone();
-        variant.export.clear();
-        variants.push(variant);
-        let mut variant = plan.clone();
-        variant.class = "TimeSeriesTransformerForConditionalGeneration".into();
-        variant.config_class = "TimeSeriesTransformerConfig".into();
-        variant.inputs[0].name = "static_categorical_feature_values".into();
-        variant.adaptations = vec![Adaptation {
-            kind: AdaptationKind::ExpertsImplementation {
-                name: "batched_mm".into(),
-            },
-            provenance: Provenance {
-                source: Source::Rule,
-                name: "experts".into(),
-                answers: "RuntimeError: no such operator".into(),
-                reason: "The exporter has no \"grouped\" product, so each expert's product is one of a batch.".into(),
-            },
-        }];
-        variants.push(variant);
-        let mut variant = plan.clone();
-        variant.adaptations = vec![antialias()];
-        variants.push(variant);
-        let mut variant = plan.clone();
-        variant.adaptations = vec![
-            patch(&format!("{BERT}.BertSelfOutput.forward"), SELF_OUTPUT),
-            patch(&format!("{BERT}.eager_attention_forward"), ATTENTION),
-        ];
-        variants.push(variant);
-        let mut variant = plan.clone();
-        variant.inputs[0].dtype = Dtype::Int64;
-        variant.inputs[0].values = Values::Tokens {
-            low: 3,
-            high: 99,
-            runs: vec![Run {
-                id: 2,
-                at: 1,
-                count: 3,
-                marks: "image".into(),
-            }],
-        };
-        let mut table = variant.inputs[0].clone();
-        table.name = "places".into();
-        table.values = Values::Listed {
-            values: (0..72).collect(),
-        };
-        variant.inputs.push(table);
-        variants.push(variant);
-        variants.push(by_methods(&plan));
-        variants.push(by_session(&plan));
-        let mut variant = plan.clone();
-        variant.config_module = Some("transformers.models.another.configuration_another".into());
-        variants.push(variant);
-        variants.push(plan);
-    }
-    variants
-}
-
-/// The plan of a class without a `forward`, of which two methods are called.
-fn by_methods(plan: &PortPlan) -> PortPlan {
-    let method = |name: &str, parameters: Vec<String>| Method {
-        name: name.into(),
-        parameters,
-    };
-    let names = plan.inputs.iter().map(|input| input.name.clone()).collect();
-    PortPlan {
-        methods: vec![
-            method("encode", names),
-            method("decode", vec![plan.inputs[0].name.clone(), "codes".into()]),
-        ],
-        ..plan.clone()
-    }
-}
-
 #[test]
 fn a_class_without_a_forward_gets_one_that_calls_its_methods() {
     for plan in plans() {
@@ -230,21 +80,6 @@ fn a_class_without_a_forward_gets_one_that_calls_its_methods() {
             !code.contains("codes"),
             "what is no input is given to no method"
         );
-    }
-}
-
-/// The plan of a tracker, whose `forward` takes a session that the first input is the frames of.
-fn by_session(plan: &PortPlan) -> PortPlan {
-    let session = Session {
-        parameter: "inference_session".into(),
-        class: "AnyInferenceSession".into(),
-        frames: plan.inputs[0].name.clone(),
-        method: "add_point_inputs".into(),
-        prompts: vec![plan.inputs[0].name.clone()],
-    };
-    PortPlan {
-        session: Some(session),
-        ..plan.clone()
     }
 }
 
@@ -283,18 +118,6 @@ fn an_image_follows_the_configuration_only_where_one_size_can_be_meant() {
     let nested = plan.config["vision_config"].clone();
     plan.config.insert("patch_config".into(), nested);
     assert!(!follows(&plan));
-}
-
-fn antialias() -> Adaptation {
-    Adaptation {
-        kind: AdaptationKind::AntialiasAsProduct,
-        provenance: Provenance {
-            source: Source::Rule,
-            name: "antialias-as-product".into(),
-            answers: "values differ".into(),
-            reason: "the operator gives other numbers".into(),
-        },
-    }
 }
 
 #[test]

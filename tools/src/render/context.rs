@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use minijinja::{Value, context};
 use portwright_core::{
     Backend, Family,
-    plan::{AdaptationKind, Axis, Export, Method, PortPlan, Session, Strategy},
+    plan::{AdaptationKind, Axis, Export, PortPlan, Strategy},
 };
 
 use serde_json::{Map, Value as Json};
 
 use super::{
-    RenderError, inputs, patches,
+    RenderError, classes, inputs, patches,
     python::{Literal, string, wrap},
 };
 
@@ -191,9 +191,9 @@ pub fn code(
         family => plan.family.as_str(),
         task => plan.task.as_str(),
         class => plan.class.as_str(),
-        model => model_name(plan),
-        methods => methods(plan),
-        session => plan.session.as_ref().map(|it| session(plan, it)),
+        model => classes::model_name(plan),
+        methods => classes::methods(plan),
+        session => plan.session.as_ref().map(|it| classes::session(plan, it)),
         config_class => plan.config_class.as_str(),
         foreign_config => plan.config_module.is_some(),
         library_version => plan.library_version.as_str(),
@@ -205,7 +205,7 @@ pub fn code(
         converts,
         test_imports => if converts { "INPUTS, Arrays, Skillset, backends, build, load" } else { "INPUTS, Arrays, Skillset, backends, load" },
         stdlib_imports => stdlib_imports(exported, tables || products || !plan.call.is_empty(), products),
-        class_import => class_import(plan, modelling)?,
+        class_import => classes::class_import(plan, modelling)?,
         config_literal => Literal::of_json(&serde_json::Value::Object(config.clone())).after(0, "CONFIG: dict[str, Any] = ", ""),
         call => !plan.call.is_empty(),
         call_literal => Literal::of_json(&serde_json::Value::Object(plan.call.clone())).after(0, "CALL: dict[str, Any] = ", ""),
@@ -247,42 +247,6 @@ pub fn is_spelled(plan: &PortPlan) -> bool {
     others
         .filter(|(backend, _)| **backend != Backend::TorchCpu)
         .any(|(_, export)| traced(export))
-}
-
-/// The class that is instantiated: the plan's, or what gives it a `forward`.
-fn model_name(plan: &PortPlan) -> String {
-    let how = match (&plan.session, plan.methods.is_empty()) {
-        (Some(_), _) => "Tracking",
-        (None, false) => "Called",
-        (None, true) => "",
-    };
-    format!("{how}{}", plan.class)
-}
-
-/// The methods that are called of a class without a `forward`, each with the inputs that it is given.
-fn methods(plan: &PortPlan) -> Vec<Value> {
-    let given = |method: &Method| -> Vec<String> {
-        let takes = |name: &&String| plan.input(name).is_some();
-        method.parameters.iter().filter(takes).cloned().collect()
-    };
-    plan.methods
-        .iter()
-        .map(|method| context! { name => method.name.as_str(), given => given(method) })
-        .collect()
-}
-
-/// What a session is made from, and the inputs that `forward` takes beside it.
-fn session(plan: &PortPlan, session: &Session) -> Value {
-    let rest = plan.inputs.iter().map(|input| input.name.clone());
-    let rest = rest.filter(|name| session.inputs().all(|own| own != name));
-    context! {
-        parameter => session.parameter.as_str(),
-        class => session.class.as_str(),
-        frames => session.frames.as_str(),
-        method => session.method.as_str(),
-        prompts => session.prompts.clone(),
-        rest => rest.collect::<Vec<_>>(),
-    }
 }
 
 /// The configuration's overrides; those of a local folder lie over the folder's own `config.json`.
@@ -344,76 +308,6 @@ fn stdlib_imports(exported: bool, functools: bool, iterator: bool) -> Vec<&'stat
     });
     lines.extend(["from pathlib import Path", "from typing import Any, Self"]);
     lines
-}
-
-/// The import of the model's and the configuration's classes. A modelling module of the library imports its
-/// configuration's class, unless the plan says where else that is defined; in a local folder the file that defines each
-/// class is looked up.
-fn class_import(
-    plan: &PortPlan,
-    modelling: Option<&BTreeMap<String, String>>,
-) -> Result<String, RenderError> {
-    let mut own: Vec<&str> = vec![&plan.class];
-    own.extend(plan.session.as_ref().map(|it| it.class.as_str()));
-    own.sort_unstable();
-    let together = |module: &str| {
-        let mut names = [own.as_slice(), &[&plan.config_class]].concat();
-        names.sort_unstable();
-        import(module, &names)
-    };
-    let apart = |config: &str, model: &str| {
-        let mut lines = [
-            (config, import(config, &[&plan.config_class])),
-            (model, import(model, &own)),
-        ];
-        lines.sort();
-        lines.map(|(_, line)| line).join("\n")
-    };
-    if !is_local(plan) {
-        return Ok(match &plan.config_module {
-            None => together(&plan.module),
-            Some(config) => apart(config, &plan.module),
-        });
-    }
-    let files = modelling
-        .filter(|files| files.contains_key(&format!("{}.py", plan.module)))
-        .ok_or_else(|| RenderError::NoModelling {
-            module: plan.module.clone(),
-        })?;
-    let stem_of = |class: &str| {
-        let definition = [format!("class {class}("), format!("class {class}:")];
-        files
-            .iter()
-            .find(|(_, text)| {
-                text.lines().any(|line| {
-                    definition
-                        .iter()
-                        .any(|start| line.starts_with(start.as_str()))
-                })
-            })
-            .and_then(|(name, _)| name.strip_suffix(".py"))
-            .filter(|stem| inputs::is_word(stem))
-            .ok_or_else(|| RenderError::NoClass {
-                class: class.to_owned(),
-            })
-    };
-    let config = format!(".modeling.{}", stem_of(&plan.config_class)?);
-    let model = format!(".modeling.{}", plan.module);
-    Ok(if config == model {
-        together(&model)
-    } else {
-        apart(&config, &model)
-    })
-}
-
-/// `from module import names`, over several lines where it does not fit in one.
-pub fn import(module: &str, names: &[&str]) -> String {
-    let line = format!("from {module} import {}", names.join(", "));
-    if line.len() <= 88 {
-        return line;
-    }
-    let names: String = names.iter().map(|name| format!("    {name},\n")).collect();
-    format!("from {module} import (\n{names})")
 }
 
 fn numpy_name(input: &portwright_core::plan::InputSpec) -> String {

@@ -4,6 +4,7 @@
 //! architecture family. What depends on the plan is laid out here as `ruff format` lays it out, so that nothing has
 //! to run a formatter.
 
+mod classes;
 mod context;
 mod documents;
 mod inputs;

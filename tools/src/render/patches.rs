@@ -100,7 +100,7 @@ pub fn render(environment: &Environment<'_>, patches: &[Patch<'_>]) -> Result<Fi
         imports,
         // What is local is one section of imports.
         gap => !local,
-        modules => super::context::import(".", &modules),
+        modules => super::classes::import(".", &modules),
         table => table(patches),
     })? + "\n";
     files.insert("patches/__init__.py".into(), package);
@@ -159,7 +159,7 @@ fn one(patch: &Patch<'_>) -> Value {
         } else {
             patch.target.module.to_owned()
         };
-        super::context::import(&from, &helpers)
+        super::classes::import(&from, &helpers)
     });
     context! {
         standard => imports,
