@@ -243,16 +243,19 @@ impl Generation<'_> {
     async fn ground(&self, dynamic: bool) -> Result<Result<Ground, Failure>, DriverError> {
         let recipe = &self.recipe;
         let seed = hidden_seed(self.steps, Phase::Fresh)?;
-        let sets = draw(recipe, dynamic, seed).map_err(undrawn)?;
+        let drawn = draw(recipe, dynamic, seed).map_err(undrawn)?;
+        let sets: Vec<InputSet> = drawn.iter().map(InputSet::outline).collect();
         let count = decodes(recipe, dynamic);
         let key = json!([recipe, dynamic, self.checkpoint]);
         let step = self
             .steps
             .step("generation reference", &key, async |folder| {
                 let whole = subfolder(folder, "inputs")?;
-                let files = inputs::write(&sets, &whole).map_err(undrawn)?;
+                let files = inputs::write(&drawn, &whole).map_err(undrawn)?;
                 let of_steps = subfolder(folder, "steps")?;
-                inputs::write(&step_inputs(recipe, &sets, count), &of_steps).map_err(undrawn)?;
+                inputs::write(&step_inputs(recipe, &drawn, count), &of_steps).map_err(undrawn)?;
+                // The values go before the job begins.
+                drop(drawn);
                 let job = Job::Reference {
                     plan: Box::new(recipe.plan.clone()),
                     source: self.request.target.source.clone(),
@@ -263,7 +266,6 @@ impl Generation<'_> {
                 job_in(self.steps, self.request, job, &work, vec![whole]).await
             })
             .await?;
-        let sets: Vec<InputSet> = sets.into_iter().map(InputSet::without_values).collect();
         if let Some(failure) = Failure::of_report(Stage::Forward, &step.value) {
             return Ok(Err(failure));
         }

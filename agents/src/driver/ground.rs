@@ -146,7 +146,7 @@ async fn reference(
     checkpoint: PathBuf,
 ) -> Result<Result<Ground, Failure>, DriverError> {
     let seed = hidden_seed(steps, phase)?;
-    let sets = match inputs::draw(plan, dynamic, seed) {
+    let sets = match inputs::outlines(plan, dynamic, seed) {
         Ok(sets) => sets,
         Err(error) => {
             return Ok(Err(Failure::fail(Box::new(Finding {
@@ -173,14 +173,16 @@ async fn reference(
     let step = steps
         .step("reference", &key, async |folder| {
             let input_folder = subfolder(folder, "inputs")?;
-            let files = inputs::write(&sets, &input_folder)
+            let drawn = inputs::draw_into(plan, dynamic, seed, &input_folder)
                 .map_err(|error| DriverError::Inputs(error.to_string()))?;
+            let file = |set: &InputSet| path_text(&input_folder.join(set.file_name()));
+            let files = drawn.iter().map(file).collect();
             let work = subfolder(folder, "job")?;
             let job = Job::Reference {
                 plan: Box::new(plan.clone()),
                 source: request.target.source.clone(),
                 checkpoint: path_text(&checkpoint),
-                inputs: files.iter().map(|file| path_text(file)).collect(),
+                inputs: files,
             };
             job_in(
                 steps,
@@ -192,7 +194,6 @@ async fn reference(
             .await
         })
         .await?;
-    let sets: Vec<InputSet> = sets.into_iter().map(InputSet::without_values).collect();
     if let Some(failure) = Failure::of_report(Stage::Forward, &step.value) {
         return Ok(Err(failure));
     }

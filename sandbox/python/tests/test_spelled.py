@@ -34,6 +34,7 @@ CASES = {
     "masked with one": (torch.masked_fill, spelled.masked, (FLAGS, X < 1, torch.tensor(True)), {}),
     "masked numbers": (torch.masked_fill, spelled.masked, (X, FLAGS, 3.0), {}),
     "chosen": (torch.where, spelled.chosen, (FLAGS, ~FLAGS, X > 1), {}),
+    "chosen by name": (torch.where, spelled.chosen, (FLAGS,), {"input": X, "other": 2 * X}),
     "chosen numbers": (torch.where, spelled.chosen, (FLAGS, X, 2 * X), {}),
     "conjugated": (torch.conj, spelled.conjugated, (X,), {}),
 }

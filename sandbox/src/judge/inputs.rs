@@ -51,10 +51,15 @@ impl InputSet {
     }
 
     /// What stays to be known of a set once its file is written: what was drawn, and for what, but not the values, which
-    /// would lie in memory until every backend has run.
-    pub fn without_values(mut self) -> Self {
-        self.tensors.clear();
-        self
+    /// would lie in memory while jobs run.
+    pub fn outline(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            sizes: self.sizes.clone(),
+            seed: self.seed,
+            probe: self.probe.clone(),
+            tensors: SharedTensors::new(),
+        }
     }
 }
 
@@ -87,31 +92,72 @@ impl InputError {
 ///
 /// What has one name in both is one thing: the sets of both kinds can lie in one folder and share one reference.
 pub fn draw(plan: &PortPlan, dynamic: bool, seed: u64) -> Result<Vec<InputSet>, InputError> {
+    let mut drawn = BTreeMap::new();
+    let outlines = draw_each(plan, dynamic, seed, |set| {
+        drawn.insert(set.name.clone(), set);
+        Ok(())
+    })?;
+    let sets = outlines.iter().filter_map(|set| drawn.remove(&set.name));
+    Ok(sets.collect())
+}
+
+/// As [`draw`], with each set's file below `folder`; the sets are answered without their values, of which no more than two
+/// sets have lain in memory at once. A plan of images has tens of megabytes in each set.
+pub fn draw_into(
+    plan: &PortPlan,
+    dynamic: bool,
+    seed: u64,
+    folder: &Path,
+) -> Result<Vec<InputSet>, InputError> {
+    draw_each(plan, dynamic, seed, |set| {
+        tensor::write(&set.tensors, &folder.join(set.file_name()))?;
+        Ok(())
+    })
+}
+
+/// The sets of [`draw`] without their values.
+pub fn outlines(plan: &PortPlan, dynamic: bool, seed: u64) -> Result<Vec<InputSet>, InputError> {
+    draw_each(plan, dynamic, seed, |_| Ok(()))
+}
+
+/// Draws one set after the other and hands each over; answers with their outlines, in the order of [`draw`].
+fn draw_each(
+    plan: &PortPlan,
+    dynamic: bool,
+    seed: u64,
+    mut take: impl FnMut(InputSet) -> Result<(), InputError>,
+) -> Result<Vec<InputSet>, InputError> {
     let example_sizes = sizes(plan, false);
-    let example = draw_set(plan, EXAMPLE, example_sizes.clone(), seed)?;
     let other_sizes = sizes(plan, dynamic);
     let name = if other_sizes == example_sizes {
         REDRAWN
     } else {
         OTHER
     };
+    // The other set comes first: it may be the largest, and it is gone before the example is there.
     let other = draw_set(plan, name, other_sizes, seed)?;
-    let mut sets = vec![example, other];
+    let other_outline = other.outline();
+    take(other)?;
+    let example = draw_set(plan, EXAMPLE, example_sizes.clone(), seed)?;
+    let mut outlines = vec![example.outline(), other_outline];
     for spec in &plan.inputs {
-        let Some((seed, drawn)) = redraw(spec, &example_sizes, seed, &sets[0])? else {
+        let Some((seed, drawn)) = redraw(spec, &example_sizes, seed, &example)? else {
             continue;
         };
-        let mut tensors = sets[0].tensors.clone();
+        let mut tensors = example.tensors.clone();
         tensors.insert(spec.name.clone(), Arc::new(drawn));
-        sets.push(InputSet {
+        let probe = InputSet {
             name: format!("probe-{}", spec.name),
             sizes: example_sizes.clone(),
             seed,
             probe: Some(spec.name.clone()),
             tensors,
-        });
+        };
+        outlines.push(probe.outline());
+        take(probe)?;
     }
-    Ok(sets)
+    take(example)?;
+    Ok(outlines)
 }
 
 /// Draws one input anew until it differs from the example's; `None` where it cannot, such as an input of one value.

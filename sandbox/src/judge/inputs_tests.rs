@@ -305,3 +305,22 @@ fn ids_of_one_value_beside_placeholders_are_never_probed() {
     let sets = draw(&plan, false, 7).unwrap();
     assert!(sets.iter().all(|set| set.name != "probe-input_ids"));
 }
+
+#[test]
+fn what_is_written_one_after_the_other_is_what_is_drawn_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let outlines = draw_into(&plan(), true, 7, folder.path()).unwrap();
+    assert_eq!(outlines, super::outlines(&plan(), true, 7).unwrap());
+    let sets = draw(&plan(), true, 7).unwrap();
+    assert_eq!(outlines.len(), sets.len());
+    for (outline, set) in outlines.iter().zip(&sets) {
+        assert!(outline.tensors.is_empty());
+        assert_eq!(*outline, set.outline());
+        let path = folder.path().join(outline.file_name());
+        let written = tensor::parse(&std::fs::read(&path).unwrap(), &path).unwrap();
+        assert_eq!(written.len(), set.tensors.len());
+        for (name, tensor) in &written {
+            assert_eq!(**set.tensors.get(name).unwrap(), *tensor);
+        }
+    }
+}

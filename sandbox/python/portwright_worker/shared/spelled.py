@@ -205,8 +205,9 @@ def masked(input: torch.Tensor, mask: torch.Tensor, value: Any) -> torch.Tensor:
 
 
 @functools.wraps(_where)
-def chosen(condition: torch.Tensor, *between: Any) -> Any:
+def chosen(condition: torch.Tensor, *between: Any, **named: Any) -> Any:
     """Runtimes choose between numbers and not between truth values."""
+    between = between + tuple(named[key] for key in ("input", "other") if key in named)
     truth = [isinstance(x, torch.Tensor) and x.dtype is torch.bool for x in between]
     if len(between) != 2 or not all(truth):
         return _where(condition, *between)
