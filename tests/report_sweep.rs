@@ -92,7 +92,6 @@ fn row(name: &str, onnx: BackendVerdict) -> Row {
         cpu_seconds: BTreeMap::from([("introspect".into(), 1.5)]),
         peak_resident_bytes: 500 << 20,
         exercised: Vec::new(),
-        components: Vec::new(),
     }
 }
 

@@ -45,7 +45,6 @@ fn swept(place: &Place) -> String {
         cpu_seconds: BTreeMap::new(),
         peak_resident_bytes: 0,
         exercised: Vec::new(),
-        components: Vec::new(),
     };
     ledger.record_row(&sweep.id, &row).unwrap();
     ledger.finish_sweep(&sweep.id).unwrap();

@@ -76,8 +76,15 @@ pub async fn sweep(
     let mut rows = stream::iter(waiting)
         .map(|item| one(session, request, item, observer))
         .buffer_unordered(request.jobs.max(1));
+    let mut composed = Vec::new();
     while let Some(row) = rows.next().await {
         let row = row?;
+        // Not before its components have rows is known whether it passes, and what has no row yet is swept again by a
+        // sweep that goes on.
+        if matches!(row.through, Some(Through::Components(_))) {
+            composed.push(row);
+            continue;
+        }
         ledger.record_row(&sweep.id, &row)?;
         observer.ended(&row);
     }
@@ -85,8 +92,11 @@ pub async fn sweep(
     for covered in through::parents(&ledger.rows(&sweep.id)?) {
         ledger.record_row(&sweep.id, &covered)?;
     }
-    for covered in through::components(&ledger.rows(&sweep.id)?) {
-        ledger.record_row(&sweep.id, &covered)?;
+    let swept = ledger.rows(&sweep.id)?;
+    for row in composed {
+        let row = through::components(row, &swept);
+        ledger.record_row(&sweep.id, &row)?;
+        observer.ended(&row);
     }
     ledger.finish_sweep(&sweep.id)?;
     Ok(sweep.id)
@@ -123,7 +133,10 @@ fn row(item: &Item, outcome: Outcome, seconds: f64) -> Row {
         model_type: item.entry.model_type.clone(),
         kind: item.entry.kind,
         family: outcome.family().unwrap_or(item.entry.family),
-        through: outcome.whole.map(Through::Parent),
+        through: outcome.whole.map(Through::Parent).or_else(|| {
+            let components = outcome.components;
+            (!components.is_empty()).then_some(Through::Components(components))
+        }),
         run: outcome.run,
         class,
         generation,
@@ -133,7 +146,6 @@ fn row(item: &Item, outcome: Outcome, seconds: f64) -> Row {
         cpu_seconds: outcome.cpu_seconds,
         peak_resident_bytes: outcome.peak_resident_bytes,
         exercised: outcome.exercised,
-        components: outcome.components,
     }
 }
 

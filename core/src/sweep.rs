@@ -48,9 +48,6 @@ pub struct Row {
     /// Model types whose modules the reference called, those of nested configurations included.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exercised: Vec<String>,
-    /// The model types from which the model is put together, where its class has no `forward`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub components: Vec<ModelType>,
 }
 
 /// Other model types that exercise one.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{backend::Backend, digest::Digest, finding::Finding, job::JobOutcome};
 
 /// The judge's version: part of every step key, so that a changed judge judges anew.
-pub const JUDGE_VERSION: u32 = 6;
+pub const JUDGE_VERSION: u32 = 7;
 
 /// The judge's word on one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -216,7 +216,6 @@ mod tests {
             cpu_seconds: BTreeMap::new(),
             peak_resident_bytes: 0,
             exercised: Vec::new(),
-            components: Vec::new(),
         }
     }
 

@@ -43,41 +43,33 @@ pub fn parents(rows: &[Row]) -> Vec<Row> {
     covered
 }
 
-/// Rows of models that have no `forward` and are put together from others, with what became of those: such a model passes
-/// on a backend where all of its components do, and what is called of it itself. Without a row for each of its components
-/// it does not pass.
-pub fn components(rows: &[Row]) -> Vec<Row> {
-    let composed = rows.iter().filter(|row| !row.components.is_empty());
-    composed.filter_map(|row| through(row, rows)).collect()
-}
-
-fn through(row: &Row, rows: &[Row]) -> Option<Row> {
-    let found = |name: &str| rows.iter().find(|row| row.name == name);
-    let mut components: Vec<&Row> = Vec::new();
-    for component in &row.components {
-        match found(component.as_str()) {
-            Some(component) => components.push(component),
-            None => return (passes(row) > 0).then(|| without(row, component)),
+/// The row of a model that has no `forward` and is put together from others, with what became of those: such a model
+/// passes on a backend where all of its components do, and what is called of it itself. Without a row for each of its
+/// components it does not pass.
+pub fn components(row: Row, rows: &[Row]) -> Row {
+    let Some(Through::Components(names)) = &row.through else {
+        return row;
+    };
+    let mut all: Vec<&Row> = Vec::new();
+    all.extend((!is_only_composed(&row)).then_some(&row));
+    for name in names {
+        match rows.iter().find(|row| row.name == name.as_str()) {
+            Some(component) => all.push(component),
+            None => return without(&row, name),
         }
     }
-    let own = std::iter::once(row).filter(|row| !is_only_composed(row));
-    let all: Vec<&Row> = own.chain(components).collect();
-    Some(Row {
-        through: Some(Through::Components(row.components.clone())),
+    Row {
         verdicts: weakest(&row.verdicts, &all, |row| &row.verdicts),
         generation: weakest(&row.generation, &all, |row| &row.generation),
         ..row.clone()
-    })
+    }
 }
 
 /// The row of a model of which one component was not exercised: what was called of the model itself is not all of it.
 fn without(row: &Row, component: &ModelType) -> Row {
     let mut row = row.clone();
-    let passing = row
-        .verdicts
-        .iter_mut()
-        .filter(|it| it.verdict == Verdict::Pass);
-    for verdict in passing {
+    let own = row.verdicts.iter_mut().chain(&mut row.generation);
+    for verdict in own.filter(|it| it.verdict == Verdict::Pass) {
         verdict.verdict = Verdict::Fail;
         verdict.evidence = None;
         verdict.finding = Some(Finding {
@@ -184,7 +176,6 @@ mod tests {
             cpu_seconds: BTreeMap::new(),
             peak_resident_bytes: 0,
             exercised: exercised.iter().map(|name| (*name).to_owned()).collect(),
-            components: Vec::new(),
         }
     }
 
@@ -231,8 +222,9 @@ mod tests {
 
     /// A model that is put together from two others, and which has failed at its analysis.
     fn composed(first: Verdict, second: Verdict) -> [Row; 3] {
+        let names = ["coarse", "fine"].map(ModelType::new);
         let mut whole = Row {
-            components: vec![ModelType::new("coarse"), ModelType::new("fine")],
+            through: Some(Through::Components(names.into())),
             ..row("whole", Kind::Base, Verdict::Fail, &[])
         };
         for verdict in &mut whole.verdicts {
@@ -247,39 +239,43 @@ mod tests {
 
     #[test]
     fn a_model_without_a_forward_passes_where_all_its_components_do() {
-        let covered = components(&composed(Verdict::Pass, Verdict::Pass));
-        assert_eq!(covered.len(), 1);
-        assert_eq!(covered[0].verdicts, [verdict(Verdict::Pass)]);
-        let names = ["coarse", "fine"].map(ModelType::new);
-        assert_eq!(covered[0].through, Some(Through::Components(names.into())));
+        let [whole, swept @ ..] = composed(Verdict::Pass, Verdict::Pass);
+        let row = components(whole, &swept);
+        assert_eq!(row.verdicts, [verdict(Verdict::Pass)]);
         // It was not said to generate, so that a component which does says nothing of it.
-        assert!(covered[0].generation.is_empty());
+        assert!(row.generation.is_empty());
     }
 
     #[test]
     fn a_component_that_fails_fails_the_whole_and_is_named() {
-        let covered = components(&composed(Verdict::Pass, Verdict::Fail));
-        let finding = covered[0].verdicts[0].finding.as_ref().unwrap();
+        let [whole, swept @ ..] = composed(Verdict::Pass, Verdict::Fail);
+        let row = components(whole, &swept);
+        let finding = row.verdicts[0].finding.as_ref().unwrap();
         assert_eq!(finding.message, "`fine`: it raises");
     }
 
     #[test]
     fn what_is_called_of_the_whole_itself_must_pass_too() {
-        let mut rows = composed(Verdict::Pass, Verdict::Pass);
-        rows[0].verdicts = vec![verdict(Verdict::Fail)];
-        let finding = components(&rows)[0].verdicts[0].finding.clone().unwrap();
+        let [mut whole, swept @ ..] = composed(Verdict::Pass, Verdict::Pass);
+        whole.verdicts = vec![verdict(Verdict::Fail)];
+        let row = components(whole, &swept);
+        let finding = row.verdicts[0].finding.as_ref().unwrap();
         assert_eq!(finding.message, "`whole`: it raises");
     }
 
     #[test]
     fn a_model_whose_components_were_not_all_swept_does_not_pass() {
         let [mut whole, coarse, _] = composed(Verdict::Pass, Verdict::Pass);
-        assert!(components(&[whole.clone(), coarse.clone()]).is_empty());
+        let swept = [coarse];
+        assert_eq!(components(whole.clone(), &swept), whole);
         // Nor does it by what is called of it itself.
         whole.verdicts = vec![verdict(Verdict::Pass)];
-        let row = components(&[whole, coarse]).remove(0);
-        assert_eq!(row.verdicts[0].verdict, Verdict::Fail);
-        let finding = row.verdicts[0].finding.as_ref().unwrap();
-        assert!(finding.message.contains("`fine`"), "{}", finding.message);
+        whole.generation = vec![verdict(Verdict::Pass)];
+        let row = components(whole, &swept);
+        for verdict in row.verdicts.iter().chain(&row.generation) {
+            assert_eq!(verdict.verdict, Verdict::Fail);
+            let finding = verdict.finding.as_ref().unwrap();
+            assert!(finding.message.contains("`fine`"), "{}", finding.message);
+        }
     }
 }

@@ -59,13 +59,7 @@ impl Node {
     /// Whether one demand of the configuration leads to the next. A configuration is checked before a model is made of
     /// it, so the next demand is met at an earlier place in the code than what the first one cured.
     fn goes_on_surely(&self) -> bool {
-        self.reached == Stage::Instantiate && self.stated && self.asks()
-    }
-
-    /// Whether its error asks outright for the next change.
-    fn asks(&self) -> bool {
-        let next = self.waiting.front();
-        next.is_some_and(|next| next.adaptation.provenance.name == STATED)
+        self.reached == Stage::Instantiate && self.stated && asks(&self.waiting)
     }
 
     /// Whether a rule replaces the one operator that is missing. Two exporters fail at unlike places, whose lines say
@@ -129,11 +123,8 @@ impl Frontier {
         }
         // A change may need another one with it. Where the error asks for that one outright, the two are one step, and
         // the plan is not left behind for failing earlier than the one that it was made from.
-        let asks = waiting
-            .front()
-            .is_some_and(|next| next.adaptation.provenance.name == STATED);
         let reached = match self.from_stage {
-            Some(before) if asks => finding.stage.max(before),
+            Some(before) if asks(&waiting) => finding.stage.max(before),
             _ => finding.stage,
         };
         self.nodes.push(Node {
@@ -155,7 +146,7 @@ impl Frontier {
             // a wrong turn, so now and then the search goes on near its beginning, unless the error asks outright for the
             // next thing.
             let newest = self.best(true)?;
-            let turn = self.advances.is_multiple_of(BACK) && !self.nodes[newest].asks();
+            let turn = self.advances.is_multiple_of(BACK) && !asks(&self.nodes[newest].waiting);
             let best = if turn { self.best(false)? } else { newest };
             let node = &mut self.nodes[best];
             self.from = node.progress;
@@ -168,6 +159,12 @@ impl Frontier {
             }
         }
     }
+}
+
+/// Whether the error asks outright for the next of these changes.
+fn asks(waiting: &VecDeque<Candidate>) -> bool {
+    let next = waiting.front();
+    next.is_some_and(|next| next.adaptation.provenance.name == STATED)
 }
 
 fn is_unwritten(finding: &Finding) -> bool {

@@ -68,7 +68,6 @@ pub fn row(name: &str) -> Row {
         cpu_seconds: BTreeMap::from([("introspect".into(), 1.0)]),
         peak_resident_bytes: 100 << 20,
         exercised: Vec::new(),
-        components: Vec::new(),
     }
 }
 

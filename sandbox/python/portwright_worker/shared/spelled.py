@@ -36,8 +36,8 @@ _rfft = torch.fft.rfft
 _irfft = torch.fft.irfft
 
 
-#: The first opset that has what the words below are made of.
-OPSET = 9
+#: The first opset that has what the words below are made of, `CastLike` last.
+OPSET = 15
 
 
 @contextlib.contextmanager

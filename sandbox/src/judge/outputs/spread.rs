@@ -19,6 +19,8 @@ pub fn is_filler(value: f64) -> bool {
 #[derive(Clone, Copy, Debug)]
 struct Edge {
     value: f64,
+    /// Of those that lie there the one farthest from the edge.
+    inner: f64,
     count: usize,
     next: f64,
 }
@@ -26,20 +28,23 @@ struct Edge {
 impl Edge {
     const NONE: Edge = Edge {
         value: f64::INFINITY,
+        inner: f64::INFINITY,
         count: 0,
         next: f64::INFINITY,
     };
 
     /// Takes a value, of which lesser ones lie nearer to the edge.
     fn note(&mut self, value: f64) {
-        let near = (value - self.value).abs() <= value.abs().min(self.value.abs()) / TIMES;
+        let near = are_near(value, self.value);
         if value < self.value {
             *self = Edge {
                 value,
+                inner: if near { self.inner } else { value },
                 count: if near { self.count + 1 } else { 1 },
                 next: if near { self.next } else { self.value },
             };
         } else if near {
+            self.inner = self.inner.max(value);
             self.count += 1;
         } else if value < self.next {
             self.next = value;
@@ -47,11 +52,17 @@ impl Edge {
     }
 
     /// Whether the value at the edge is about the same large number in several places, far from the others, which lie
-    /// between `next` and `far`.
+    /// between `next` and `far`. Values that lead to the edge in small steps are not the same number.
     fn is_filler(self, far: f64) -> bool {
         let beside = self.next.abs().max(far.abs());
-        self.count > 1 && self.value.abs() >= LARGE.max(TIMES * beside)
+        let same = self.count > 1 && are_near(self.inner, self.value);
+        same && self.value.abs() >= LARGE.max(TIMES * beside)
     }
+}
+
+/// Whether two values differ by no more than a small part of themselves.
+fn are_near(one: f64, other: f64) -> bool {
+    (one - other).abs() <= one.abs().min(other.abs()) / TIMES
 }
 
 /// The least and the greatest of the values that were seen.
@@ -113,6 +124,10 @@ mod tests {
         assert_eq!(width(&[1.0, -1e4, 3.0]), 10_003.0);
         assert_eq!(width(&[-1e4, -1e4, 3.0, 200.0]), 10_200.0);
         assert_eq!(width(&[0.0, 0.0, 500.0, 501.0]), 501.0);
+        // One small step after the other leads far.
+        let steps: Vec<f64> = (0..200).map(|n| -5_000.0 * 1.005_f64.powi(n)).collect();
+        let all = [&[3.0], steps.as_slice()].concat();
+        assert_eq!(width(&all), 3.0 - steps[199]);
     }
 
     #[test]
