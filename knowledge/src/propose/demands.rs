@@ -58,24 +58,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::propose::tree::Field;
-
-    fn node(path: &str, fields: &[(&str, Value)]) -> Node {
-        Node {
-            path: path.into(),
-            model_type: (!path.is_empty()).then(|| "inner".into()),
-            fields: fields
-                .iter()
-                .map(|(name, default)| Field {
-                    name: (*name).into(),
-                    common: (*name).into(),
-                    default: default.clone(),
-                    computed: false,
-                    inherited: false,
-                })
-                .collect(),
-        }
-    }
+    use crate::propose::tree::node;
 
     #[test]
     fn demanded_values_and_fields_are_taken_over() {

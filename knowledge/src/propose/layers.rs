@@ -211,31 +211,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn node(fields: &[(&str, Value)]) -> Node {
-        Node {
-            path: String::new(),
-            model_type: None,
-            fields: fields
-                .iter()
-                .map(|(name, default)| Field {
-                    name: (*name).into(),
-                    common: (*name).into(),
-                    default: default.clone(),
-                    computed: false,
-                    inherited: false,
-                })
-                .collect(),
-        }
-    }
+    use crate::propose::tree::node;
 
     #[test]
     fn the_first_layer_of_each_kind_is_kept() {
-        let node = node(&[
-            ("num_hidden_layers", json!(6)),
-            ("layer_types", json!(["a", "a", "a", "b", "a", "b"])),
-            ("mlp_layer_types", json!(["x", "x", "y", "y", "y", "y"])),
-        ]);
+        let node = node(
+            "",
+            &[
+                ("num_hidden_layers", json!(6)),
+                ("layer_types", json!(["a", "a", "a", "b", "a", "b"])),
+                ("mlp_layer_types", json!(["x", "x", "y", "y", "y", "y"])),
+            ],
+        );
         let mut found = BTreeMap::new();
         per_layer(&node, &mut found);
         assert_eq!(found["layer_types"], json!(["a", "a", "b"]));
@@ -245,11 +232,14 @@ mod tests {
 
     #[test]
     fn some_of_the_layers_leave_room_for_the_others() {
-        let node = node(&[
-            ("num_hidden_layers", json!(30)),
-            ("num_kv_shared_layers", json!(15)),
-            ("first_k_dense_replace", json!(3)),
-        ]);
+        let node = node(
+            "",
+            &[
+                ("num_hidden_layers", json!(30)),
+                ("num_kv_shared_layers", json!(15)),
+                ("first_k_dense_replace", json!(3)),
+            ],
+        );
         assert_eq!(some(&node, &node.fields[1]), Some(1));
         assert_eq!(some(&node, &node.fields[2]), Some(1));
         assert_eq!(some(&node, &node.fields[0]), None);
@@ -257,28 +247,37 @@ mod tests {
 
     #[test]
     fn blocks_beside_a_stack_of_layers_are_some_of_them() {
-        let node = node(&[("num_hidden_layers", json!(24)), ("num_blocks", json!(4))]);
+        let node = node(
+            "",
+            &[("num_hidden_layers", json!(24)), ("num_blocks", json!(4))],
+        );
         assert_eq!(some(&node, &node.fields[1]), Some(1));
     }
 
     #[test]
     fn one_layer_named_beside_a_list_of_layers_moves_with_them() {
-        let node = node(&[
-            ("num_hidden_layers", json!(24)),
-            ("state_indices", json!([5, 11, 17, 23])),
-            ("merge_index", json!(2)),
-            ("ignore_index", json!(255)),
-        ]);
+        let node = node(
+            "",
+            &[
+                ("num_hidden_layers", json!(24)),
+                ("state_indices", json!([5, 11, 17, 23])),
+                ("merge_index", json!(2)),
+                ("ignore_index", json!(255)),
+            ],
+        );
         assert_eq!(some(&node, &node.fields[2]), Some(0));
         assert_eq!(some(&node, &node.fields[3]), None);
     }
 
     #[test]
     fn layer_indices_stay_inside_the_small_stack() {
-        let node = node(&[
-            ("depth", json!(32)),
-            ("fullatt_block_indexes", json!([7, 15, 23, 31])),
-        ]);
+        let node = node(
+            "",
+            &[
+                ("depth", json!(32)),
+                ("fullatt_block_indexes", json!([7, 15, 23, 31])),
+            ],
+        );
         let mut found = BTreeMap::new();
         per_layer(&node, &mut found);
         assert_eq!(found["fullatt_block_indexes"], json!([0, 1]));
@@ -286,10 +285,13 @@ mod tests {
 
     #[test]
     fn layers_of_another_kind_are_kept_beside_the_others() {
-        let node = node(&[
-            ("num_hidden_layers", json!(40)),
-            ("cross_attention_layers", json!([3, 8, 13, 18])),
-        ]);
+        let node = node(
+            "",
+            &[
+                ("num_hidden_layers", json!(40)),
+                ("cross_attention_layers", json!([3, 8, 13, 18])),
+            ],
+        );
         let mut found = BTreeMap::new();
         per_layer(&node, &mut found);
         assert_eq!(depth(&node, 40), 2);
@@ -298,10 +300,13 @@ mod tests {
 
     #[test]
     fn as_many_layers_are_handed_on_by_the_small_stack() {
-        let node = node(&[
-            ("num_hidden_layers", json!(12)),
-            ("backbone_out_indices", json!([2, 5, 8, 11])),
-        ]);
+        let node = node(
+            "",
+            &[
+                ("num_hidden_layers", json!(12)),
+                ("backbone_out_indices", json!([2, 5, 8, 11])),
+            ],
+        );
         let mut found = BTreeMap::new();
         per_layer(&node, &mut found);
         assert_eq!(depth(&node, 12), 4);

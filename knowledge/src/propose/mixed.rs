@@ -84,23 +84,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::propose::tree::Field;
+    use crate::propose::tree::node;
 
     fn mixed(fields: &[(&str, Value)], small: &[(&str, Value)]) -> BTreeMap<String, Value> {
-        let node = Node {
-            path: String::new(),
-            model_type: None,
-            fields: fields
-                .iter()
-                .map(|(name, default)| Field {
-                    name: (*name).into(),
-                    common: (*name).into(),
-                    default: default.clone(),
-                    computed: false,
-                    inherited: false,
-                })
-                .collect(),
-        };
+        let node = node("", fields);
         let mut found = small
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.clone()))

@@ -173,32 +173,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn node(fields: &[(&str, Value)]) -> Node {
-        Node {
-            path: String::new(),
-            model_type: None,
-            fields: fields
-                .iter()
-                .map(|(name, default)| Field {
-                    name: (*name).into(),
-                    common: (*name).into(),
-                    default: default.clone(),
-                    computed: false,
-                    inherited: false,
-                })
-                .collect(),
-        }
-    }
+    use crate::propose::tree::node;
 
     #[test]
     fn a_lean_configuration_keeps_every_width() {
-        let nodes = [node(&[
-            ("hidden_size", json!(768)),
-            ("num_hidden_layers", json!(12)),
-            ("vocab_size", json!(30000)),
-            ("pad_token_id", json!(29999)),
-        ])];
+        let nodes = [node(
+            "",
+            &[
+                ("hidden_size", json!(768)),
+                ("num_hidden_layers", json!(12)),
+                ("vocab_size", json!(30000)),
+                ("pad_token_id", json!(29999)),
+            ],
+        )];
         let tokens = TokenMap::new(&nodes);
         let config = lean(&nodes, &tokens).unwrap();
         assert_eq!(config.get("hidden_size"), None);
@@ -208,24 +195,30 @@ mod tests {
 
     #[test]
     fn a_lean_configuration_that_is_too_large_is_not_tried() {
-        let nodes = [node(&[
-            ("hidden_size", json!(8192)),
-            ("intermediate_size", json!(16384)),
-            ("num_local_experts", json!(64)),
-            ("num_hidden_layers", json!(48)),
-        ])];
+        let nodes = [node(
+            "",
+            &[
+                ("hidden_size", json!(8192)),
+                ("intermediate_size", json!(16384)),
+                ("num_local_experts", json!(64)),
+                ("num_hidden_layers", json!(48)),
+            ],
+        )];
         assert!(lean(&nodes, &TokenMap::new(&nodes)).is_none());
     }
 
     #[test]
     fn one_factor_keeps_the_ratios_of_all_sizes() {
-        let nodes = [node(&[
-            ("hidden_size", json!(768)),
-            ("intermediate_size", json!(3072)),
-            ("num_attention_heads", json!(12)),
-            ("unusual", json!(3072)),
-            ("coordinate_size", json!(128)),
-        ])];
+        let nodes = [node(
+            "",
+            &[
+                ("hidden_size", json!(768)),
+                ("intermediate_size", json!(3072)),
+                ("num_attention_heads", json!(12)),
+                ("unusual", json!(3072)),
+                ("coordinate_size", json!(128)),
+            ],
+        )];
         let config = scaled(&nodes, &TokenMap::new(&nodes)).unwrap();
         assert_eq!(config["hidden_size"], json!(48));
         assert_eq!(config["intermediate_size"], json!(192));
@@ -236,11 +229,14 @@ mod tests {
 
     #[test]
     fn a_plain_configuration_has_few_experts() {
-        let nodes = [node(&[
-            ("hidden_size", json!(768)),
-            ("n_routed_experts", json!(512)),
-            ("moe_topk", json!(12)),
-        ])];
+        let nodes = [node(
+            "",
+            &[
+                ("hidden_size", json!(768)),
+                ("n_routed_experts", json!(512)),
+                ("moe_topk", json!(12)),
+            ],
+        )];
         let config = scaled(&nodes, &TokenMap::new(&nodes)).unwrap();
         assert_eq!(config["n_routed_experts"], json!(4));
         assert_eq!(config["moe_topk"], json!(2));

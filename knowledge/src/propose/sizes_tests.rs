@@ -1,26 +1,9 @@
 use serde_json::json;
 
 use super::{
-    super::{tokens::TokenMap, tree::Field},
+    super::{tokens::TokenMap, tree::node},
     *,
 };
-
-fn node(path: &str, fields: &[(&str, Value)]) -> Node {
-    Node {
-        path: path.into(),
-        model_type: (!path.is_empty()).then(|| "inner".into()),
-        fields: fields
-            .iter()
-            .map(|(name, default)| Field {
-                name: (*name).into(),
-                common: (*name).into(),
-                default: default.clone(),
-                computed: false,
-                inherited: false,
-            })
-            .collect(),
-    }
-}
 
 fn solved(nodes: &[Node]) -> Value {
     Value::Object(solve(nodes, &TokenMap::new(nodes)))

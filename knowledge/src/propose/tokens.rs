@@ -114,23 +114,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::propose::tree::Field;
+    use crate::propose::tree::node;
 
     fn map(ids: &[(&str, Value)]) -> TokenMap {
-        TokenMap::new(&[Node {
-            path: String::new(),
-            model_type: None,
-            fields: ids
-                .iter()
-                .map(|(name, value)| Field {
-                    name: (*name).into(),
-                    common: (*name).into(),
-                    default: value.clone(),
-                    computed: false,
-                    inherited: false,
-                })
-                .collect(),
-        }])
+        TokenMap::new(&[node("", ids)])
     }
 
     #[test]

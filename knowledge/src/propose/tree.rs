@@ -43,14 +43,24 @@ impl Node {
 /// The tree, the type's own configuration first.
 pub fn nodes(card: &InterfaceCard) -> Vec<Node> {
     let nested = |path: &str| card.sub_configs.contains_key(path);
-    let mut nodes = vec![node("", &card.config_fields, &card.attribute_map, &nested)];
+    let mut nodes = vec![of_config(
+        "",
+        &card.config_fields,
+        &card.attribute_map,
+        &nested,
+    )];
     for (path, config) in &card.sub_configs {
-        nodes.push(node(path, &config.fields, &config.attribute_map, &nested));
+        nodes.push(of_config(
+            path,
+            &config.fields,
+            &config.attribute_map,
+            &nested,
+        ));
     }
     nodes
 }
 
-fn node(
+fn of_config(
     path: &str,
     fields: &[ConfigField],
     attribute_map: &std::collections::BTreeMap<String, String>,
@@ -211,6 +221,23 @@ pub fn take(config: &mut Map<String, Value>, path: &str) -> Option<Value> {
     match path.split_once('.') {
         None => config.shift_remove(path),
         Some((head, rest)) => take(config.get_mut(head)?.as_object_mut()?, rest),
+    }
+}
+
+/// A configuration of tests, with these fields as they are by default.
+#[cfg(test)]
+pub(crate) fn node(path: &str, fields: &[(&str, Value)]) -> Node {
+    let field = |(name, default): &(&str, Value)| Field {
+        name: (*name).into(),
+        common: (*name).into(),
+        default: default.clone(),
+        computed: false,
+        inherited: false,
+    };
+    Node {
+        path: path.into(),
+        model_type: (!path.is_empty()).then(|| "inner".into()),
+        fields: fields.iter().map(field).collect(),
     }
 }
 

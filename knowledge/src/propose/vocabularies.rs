@@ -5,8 +5,10 @@ use portwright_core::card::Vocabulary;
 use serde_json::{Map, Value};
 
 use super::{
+    inputs::Small,
+    senses::placeholders,
     tokens::{RESERVED, TokenMap},
-    tree::{Node, get, join, put},
+    tree::{Node, join, put},
 };
 
 /// Codes of a small codebook.
@@ -30,7 +32,12 @@ pub fn fill(
         let mut table = Map::new();
         for name in &vocabulary.ids {
             let sense = name.trim_matches(|c: char| !c.is_alphanumeric());
-            let id = placeholder(sense, nodes, config).unwrap_or_else(|| tokens.reserve());
+            let small = Small {
+                nodes,
+                config,
+                tokens,
+            };
+            let id = placeholders::id(sense, &small).unwrap_or_else(|| tokens.reserve());
             tokens.name(sense, id);
             table.insert(name.clone(), Value::from(id));
         }
@@ -56,17 +63,6 @@ pub fn fill(
     }
 }
 
-/// The id that the configuration has for the features of a sense, where the name is that of one, e.g. `<image>`.
-fn placeholder(sense: &str, nodes: &[Node], config: &Map<String, Value>) -> Option<u64> {
-    let field = format!("{sense}_token_id");
-    nodes.iter().find_map(|node| {
-        let default = &node.field(&field)?.default;
-        get(config, &join(&node.path, &field))
-            .unwrap_or(default)
-            .as_u64()
-    })
-}
-
 fn shrink(nodes: &[Node], config: &mut Map<String, Value>) {
     for node in nodes {
         for field in node
@@ -87,24 +83,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::propose::tree::Field;
-
-    fn node(path: &str, fields: &[(&str, Value)]) -> Node {
-        Node {
-            path: path.into(),
-            model_type: None,
-            fields: fields
-                .iter()
-                .map(|(name, value)| Field {
-                    name: (*name).into(),
-                    common: (*name).into(),
-                    default: value.clone(),
-                    computed: false,
-                    inherited: false,
-                })
-                .collect(),
-        }
-    }
+    use crate::propose::tree::node;
 
     #[test]
     fn every_name_that_is_looked_up_has_an_id_and_every_code_a_name() {

@@ -29,6 +29,13 @@ fn id_fields(sense: &str) -> Vec<String> {
         .collect()
 }
 
+/// The id of a sense's placeholders: that of a field, or the one that a table of names was given.
+pub fn id(sense: &str, small: &Small) -> Option<u64> {
+    let fields = id_fields(sense);
+    let set = fields.iter().find_map(|name| small.number(&[name]));
+    set.or_else(|| small.tokens.named(sense))
+}
+
 /// Gives an id to every placeholder whose field has none: a class cannot find features without it.
 pub fn name_ids(nodes: &[Node], tokens: &mut TokenMap, config: &mut Map<String, Value>) {
     for node in nodes {
@@ -52,11 +59,7 @@ pub fn place(class: &ModelClass, small: &Small, inputs: &mut Inputs) {
     let mut at = 1;
     for (sense, _) in SENSES {
         let by_place = sense == "image" && takes(PLACES);
-        let id = id_fields(sense)
-            .iter()
-            .find_map(|name| small.number(&[name]))
-            .or_else(|| small.tokens.named(sense))
-            .or(by_place.then_some(0));
+        let id = id(sense, small).or(by_place.then_some(0));
         let (Some(id), Some(mut count)) = (id, inputs.features(sense)) else {
             continue;
         };
