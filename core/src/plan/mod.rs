@@ -8,7 +8,7 @@ mod generation;
 mod input;
 mod parse;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -186,6 +186,13 @@ impl PortPlan {
                 export.dynamic &= export.strategy != Strategy::FromOnnx;
             }
         }
+    }
+
+    /// Forgets the sizes that no axis of an input has: they would count as axes that are free in the artefact.
+    pub fn forget_unused_dims(&mut self) {
+        let axes = self.inputs.iter().flat_map(|input| &input.shape);
+        let used: BTreeSet<&str> = axes.filter_map(|axis| Some(axis.named()?.0)).collect();
+        self.dims.retain(|name, _| used.contains(name.as_str()));
     }
 
     pub fn input(&self, name: &str) -> Option<&InputSpec> {

@@ -357,6 +357,19 @@ attention = "eager"
     }
 
     #[test]
+    fn a_size_that_no_axis_has_is_forgotten() {
+        let mut plan = from_toml(PLAN).unwrap();
+        plan.forget_unused_dims();
+        assert!(plan.dims.contains_key("batch"));
+        plan.inputs[0].shape = vec![crate::plan::Axis::Named("2*batch".into())];
+        plan.forget_unused_dims();
+        assert!(plan.dims.contains_key("batch"));
+        plan.inputs[0].shape = vec![crate::plan::Axis::Fixed(8)];
+        plan.forget_unused_dims();
+        assert!(plan.dims.is_empty());
+    }
+
+    #[test]
     fn a_session_is_made_from_inputs_of_the_plan() {
         let session = |frames: &str| {
             format!(

@@ -157,7 +157,7 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
             None => ProposeError::NoInput { class },
         });
     }
-    let plan = PortPlan {
+    let mut plan = PortPlan {
         schema: SCHEMA,
         model_type: card.model_type.clone(),
         family: card.family,
@@ -177,6 +177,7 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
         export: exports(),
         adaptations: Vec::new(),
     };
+    plan.forget_unused_dims();
     plan.validate()?;
     Ok(plan)
 }
@@ -281,6 +282,7 @@ pub(crate) fn plainer(card: &InterfaceCard, plan: &PortPlan) -> Vec<(&'static st
             next.inputs = made.specs;
             next.dims = made.dims;
             next.config = config;
+            next.forget_unused_dims();
             Some((why, next))
         })
         .collect()

@@ -68,7 +68,7 @@ pub fn rows(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
             *length = Axis::Named(axis.into());
         }
     }
-    drop_unused(&mut next);
+    next.forget_unused_dims();
     changed(next, plan, finding, &name, width)
 }
 
@@ -97,7 +97,7 @@ pub fn channels(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
         input.shape[1].clone()
     };
     input.shape = vec![input.shape[0].clone(), Axis::Fixed(wanted), time];
-    drop_unused(&mut next);
+    next.forget_unused_dims();
     let reason = format!("a convolution wants {wanted} channels before the positions of `{name}`");
     let key = format!("inputs.{name}.shape");
     (next != *plan).then(|| Candidate::setting(next, &key, searched(STATED, finding, reason)))
@@ -122,7 +122,7 @@ pub fn maps(plan: &PortPlan, finding: &Finding) -> Option<Candidate> {
         Axis::Fixed(SIDE),
         Axis::Fixed(SIDE),
     ];
-    drop_unused(&mut next);
+    next.forget_unused_dims();
     let reason =
         format!("a convolution over two axes takes `{name}` as maps of {channels} channels");
     let key = format!("inputs.{name}.shape");
@@ -166,18 +166,6 @@ pub(super) fn size(plan: &PortPlan, axis: &Axis) -> Option<u64> {
             plan.dims.get(name)?.example.checked_mul(factor)
         }
     }
-}
-
-/// Forgets the lengths that no input has any more.
-pub(super) fn drop_unused(plan: &mut PortPlan) {
-    let used: Vec<String> = plan
-        .inputs
-        .iter()
-        .flat_map(|input| &input.shape)
-        .filter_map(|axis| Some(axis.named()?.0.to_owned()))
-        .collect();
-    plan.dims
-        .retain(|name, _| name == "batch" || used.contains(name));
 }
 
 /// The numbers of the list that begins with these words.

@@ -5,7 +5,7 @@ use portwright_core::{Finding, InterfaceCard, PortPlan, plan::Axis};
 
 use super::{
     candidate::{Candidate, searched},
-    layered::{drop_unused, size},
+    layered::size,
     stated::STATED,
     text,
 };
@@ -54,7 +54,7 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
                 for axis in axes.filter(|axis| **axis == old) {
                     *axis = Axis::Named(format!("{times}*{frames}"));
                 }
-                drop_unused(&mut next);
+                next.forget_unused_dims();
                 let name = &plan.inputs[*place].name;
                 let reason =
                     format!("`{name}` is shortened {times} times, to as many as `{frames}`");

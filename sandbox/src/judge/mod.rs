@@ -129,7 +129,8 @@ fn weigh(case: &Case<'_>, execution: &Execution) -> Result<Evidence, Box<Finding
         artefact_bytes: case.artefact_bytes,
         plan: case.plan.clone(),
         isolation: case.report.isolation.clone(),
-        dynamic: case.dynamic,
+        // Where no axis has another size, none was seen to be free.
+        dynamic: case.dynamic && case.sets.iter().any(|set| set.name == inputs::OTHER),
     })
 }
 

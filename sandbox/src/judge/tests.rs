@@ -31,11 +31,14 @@ fn done(execution: &Execution) -> JobOutcome {
 
 /// Judges the toy after `change` had its way with the files it wrote.
 fn judged(outcome: JobOutcome, change: impl FnOnce(&Path)) -> BackendVerdict {
-    let sets = toy::sets(true);
+    judged_on(&toy::sets(true), outcome, change)
+}
+
+fn judged_on(sets: &[InputSet], outcome: JobOutcome, change: impl FnOnce(&Path)) -> BackendVerdict {
     let work = tempfile::tempdir().unwrap();
     let folder = work.path().join(OUTPUTS_FOLDER);
     fs::create_dir(&folder).unwrap();
-    for set in &sets {
+    for set in sets {
         tensor::write(&toy::run(set), &folder.join(set.file_name())).unwrap();
     }
     change(&folder);
@@ -43,8 +46,8 @@ fn judged(outcome: JobOutcome, change: impl FnOnce(&Path)) -> BackendVerdict {
         backend: Backend::Onnxruntime,
         expected: EXPECTED,
         tolerances: &toy::tolerances(),
-        sets: &sets,
-        reference: &toy::reference(&sets),
+        sets,
+        reference: &toy::reference(sets),
         report: &JobReport {
             outcome,
             peak_resident_bytes: 1 << 20,
@@ -76,6 +79,13 @@ fn a_pass_carries_its_evidence() {
     assert_eq!(evidence.latency_p95_seconds, 0.02);
     assert_eq!(evidence.artefact, Digest::of("artefact"));
     assert!(evidence.dynamic);
+}
+
+#[test]
+fn axes_that_were_never_seen_in_another_size_are_not_free() {
+    let verdict = judged_on(&toy::sets(false), done(&execution()), |_| {});
+    assert_eq!(verdict.verdict, Verdict::Pass, "{:?}", verdict.finding);
+    assert!(!verdict.evidence.unwrap().dynamic);
 }
 
 #[test]
