@@ -194,6 +194,7 @@ fn report(
             model_type: &outcome.model_type,
             library_version: &outcome.library_version,
             class: outcome.class(),
+            components: &outcome.components,
             verdicts: &outcome.verdicts,
             generation: &outcome.generation,
             commit: outcome.commit.as_deref(),
@@ -213,6 +214,9 @@ fn report(
         outcome.model_type, outcome.library_version
     ))?;
     output::line(&table::render(&outcome.verdicts, Style { colour }))?;
+    if let Some(apart) = apart(outcome) {
+        output::line(&apart)?;
+    }
     if !outcome.generation.is_empty() {
         output::line(
             "generation with a cache: prefill and decode, against one forward without a cache\n",
@@ -236,4 +240,23 @@ fn report(
         output::line(&format!("what happened: portwright runs {}", outcome.run))?;
     }
     Ok(())
+}
+
+/// What a pass leaves out of a model that is put together from others: they run by themselves.
+fn apart(outcome: &Outcome) -> Option<String> {
+    let named = |names: Vec<&str>| format!("`{}`", names.join("`, `"));
+    let methods: Vec<&str> = outcome
+        .plan
+        .iter()
+        .flat_map(|plan| &plan.methods)
+        .map(|it| it.name.as_str())
+        .collect();
+    let parts: Vec<&str> = outcome.components.iter().map(|it| it.as_str()).collect();
+    (!methods.is_empty() && !parts.is_empty()).then(|| {
+        format!(
+            "the class has no `forward`: this is about its {}, and not about {}, from which it is put together\n",
+            named(methods),
+            named(parts)
+        )
+    })
 }

@@ -16,6 +16,8 @@ pub struct RunDocument<'a> {
     pub library_version: &'a str,
     /// The model class of the plan; null where no plan was found.
     pub class: Option<&'a str>,
+    /// The model types from which a model without a `forward` is put together; its verdicts are not about them.
+    pub components: &'a [ModelType],
     pub verdicts: &'a [BackendVerdict],
     /// Generation with a cache; empty for a type that does not generate.
     pub generation: &'a [BackendVerdict],
