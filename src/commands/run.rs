@@ -214,7 +214,10 @@ fn report(
         outcome.model_type, outcome.library_version
     ))?;
     output::line(&table::render(&outcome.verdicts, Style { colour }))?;
-    if let Some(apart) = apart(outcome) {
+    let methods = outcome.plan.iter().flat_map(|plan| &plan.methods);
+    let methods: Vec<&str> = methods.map(|method| method.name.as_str()).collect();
+    let components: Vec<&str> = outcome.components.iter().map(ModelType::as_str).collect();
+    if let Some(apart) = apart(&methods, &components) {
         output::line(&apart)?;
     }
     if !outcome.generation.is_empty() {
@@ -242,21 +245,31 @@ fn report(
     Ok(())
 }
 
-/// What a pass leaves out of a model that is put together from others: they run by themselves.
-fn apart(outcome: &Outcome) -> Option<String> {
-    let named = |names: Vec<&str>| format!("`{}`", names.join("`, `"));
-    let methods: Vec<&str> = outcome
-        .plan
-        .iter()
-        .flat_map(|plan| &plan.methods)
-        .map(|it| it.name.as_str())
-        .collect();
-    let parts: Vec<&str> = outcome.components.iter().map(|it| it.as_str()).collect();
-    (!methods.is_empty() && !parts.is_empty()).then(|| {
+/// What a pass on methods leaves out of a model that is put together from other model types: these run by themselves.
+fn apart(methods: &[&str], components: &[&str]) -> Option<String> {
+    let named = |names: &[&str]| format!("`{}`", names.join("`, `"));
+    (!methods.is_empty() && !components.is_empty()).then(|| {
         format!(
             "the class has no `forward`: this is about its {}, and not about {}, from which it is put together\n",
             named(methods),
-            named(parts)
+            named(components)
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_on_methods_says_which_model_types_it_leaves_out() {
+        let said = apart(&["decode"], &["coarse", "fine"]).unwrap();
+        assert_eq!(
+            said,
+            "the class has no `forward`: this is about its `decode`, and not about `coarse`, `fine`, from which it is \
+             put together\n"
+        );
+        assert_eq!(apart(&[], &["coarse"]), None);
+        assert_eq!(apart(&["decode"], &[]), None);
+    }
 }
