@@ -15,8 +15,13 @@ enter.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t]
 with open(policy, "rb") as file:
     text = file.read()
 
+told, tell = os.pipe()
 pid = os.fork()
 if pid == 0:
+    # The supervisor's line comes first, however the two processes are scheduled.
+    os.close(tell)
+    os.read(told, 1)
+    os.close(told)
     message = ctypes.create_string_buffer(4096)
     if enter(text, message, len(message)) != 0:
         print(message.value.decode(), flush=True)
@@ -35,4 +40,5 @@ if pid == 0:
             held.append(bytearray(b"x" * (8 << 20)))
     os._exit(int(task))
 print(f"supervisor {pid}", flush=True)
+os.close(tell)
 print(f"code {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}", flush=True)
