@@ -220,20 +220,29 @@ impl Agent for Analyst {
             Observation::Begin => Action::Introspect,
             Observation::Introspected { introspection } => Action::ReadSource { introspection },
             Observation::SourceRead { card } => self.first_plan(card),
-            Observation::Sound { exercised } if self.misses_part(&exercised) => {
+            Observation::Sound { exercised, .. } if self.misses_part(&exercised) => {
                 let finding = self.not_called();
                 self.next_plan(finding)
             }
-            Observation::Sound { exercised } => match (self.card.take(), self.current.take()) {
+            Observation::Sound {
+                exercised,
+                mixes_rows,
+            } => match (self.card.take(), self.current.take()) {
                 (Some(card), Some(plan)) => Action::Finish(Ok(Analysis {
                     card,
-                    plan,
+                    plan: Box::new(PortPlan {
+                        mixes_rows,
+                        ..*plan
+                    }),
                     tries: self.tries,
                     exercised,
                 })),
                 _ => Action::Finish(Err(Box::new(unexpected(
                     Self::NAME,
-                    &Observation::Sound { exercised },
+                    &Observation::Sound {
+                        exercised,
+                        mixes_rows,
+                    },
                 )))),
             },
             Observation::Failed { finding, .. } => self.next_plan(finding),

@@ -113,6 +113,7 @@ mod tests {
         };
         let Action::Finish(verdict) = porter.step(Observation::Sound {
             exercised: Vec::new(),
+            mixes_rows: false,
         }) else {
             panic!("not finished")
         };

@@ -61,9 +61,11 @@ pub enum Observation {
     SourceRead {
         card: Box<InterfaceCard>,
     },
-    /// The plan instantiates and its reference is sound; `exercised` names the model types whose modules it called.
+    /// The plan instantiates and its reference is sound; `exercised` names the model types whose modules it called,
+    /// and `mixes_rows` says whether a row of its batch gives something else alone.
     Sound {
         exercised: Vec<String>,
+        mixes_rows: bool,
     },
     Rendered {
         files: usize,

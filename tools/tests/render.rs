@@ -399,6 +399,18 @@ fn the_module_and_tests_of_bert() {
 }
 
 #[test]
+fn the_tests_ask_for_rows_that_stand_alone_only_of_models_whose_rows_do() {
+    let asks = |plan: &PortPlan| {
+        let files = render_code(plan, None, &library()).unwrap();
+        files["test_skillset.py"].contains("test_a_row_alone_gives_what_it_gives_in_a_batch")
+    };
+    let mut plan = plan("bert");
+    assert!(asks(&plan));
+    plan.mixes_rows = true;
+    assert!(!asks(&plan));
+}
+
+#[test]
 fn an_artefact_with_fixed_axes_holds_its_tables_of_sizes_and_refuses_others() {
     let folder = tempfile::tempdir().unwrap();
     write(

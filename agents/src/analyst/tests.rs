@@ -40,11 +40,31 @@ fn a_sound_plan_is_handed_over_with_its_card() {
     }));
     let Action::Finish(Ok(analysis)) = analyst.step(Observation::Sound {
         exercised: Vec::new(),
+        mixes_rows: false,
     }) else {
         panic!("not finished")
     };
     assert_eq!(*analysis.plan, plan);
     assert_eq!(analysis.tries, 1);
+}
+
+#[test]
+fn a_plan_keeps_what_its_reference_says_of_rows() {
+    let mut analyst = analyst(4);
+    let plan = probed(analyst.step(Observation::SourceRead {
+        card: Box::new(card()),
+    }));
+    let Action::Finish(Ok(analysis)) = analyst.step(Observation::Sound {
+        exercised: Vec::new(),
+        mixes_rows: true,
+    }) else {
+        panic!("not finished")
+    };
+    let mixed = PortPlan {
+        mixes_rows: true,
+        ..plan
+    };
+    assert_eq!(*analysis.plan, mixed);
 }
 
 #[test]
@@ -58,6 +78,7 @@ fn a_part_within_a_whole_is_not_handed_over_before_the_whole_calls_it() {
     }));
     let exercised = |name: &str| Observation::Sound {
         exercised: vec![name.to_owned()],
+        mixes_rows: false,
     };
     // There is nothing more to try for this card.
     let mut without = analyst.clone();

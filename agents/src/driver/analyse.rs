@@ -51,7 +51,13 @@ pub async fn analyse(
                     steps.proposed();
                 }
                 match probe(steps, request, &plan).await? {
-                    Probed::Sound { exercised } => Observation::Sound { exercised },
+                    Probed::Sound {
+                        exercised,
+                        mixes_rows,
+                    } => Observation::Sound {
+                        exercised,
+                        mixes_rows,
+                    },
                     Probed::Failed(failure) => {
                         if is_first {
                             steps.met(&plan, &failure.finding);
@@ -85,7 +91,10 @@ pub async fn analyse(
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "probe", rename_all = "kebab-case")]
 pub enum Probed {
-    Sound { exercised: Vec<String> },
+    Sound {
+        exercised: Vec<String>,
+        mixes_rows: bool,
+    },
     Failed(Failure),
 }
 
@@ -108,6 +117,7 @@ pub async fn probe(
             Ok(match ground {
                 Ok(ground) => Probed::Sound {
                     exercised: ground.exercised,
+                    mixes_rows: ground.mixes_rows,
                 },
                 Err(failure) => Probed::Failed(failure),
             })
@@ -211,6 +221,7 @@ pub async fn generate(
             // As above.
             _ => Observation::Sound {
                 exercised: Vec::new(),
+                mixes_rows: false,
             },
         };
         action = generator.step(observation);

@@ -41,6 +41,8 @@ pub struct Ground {
     pub reference: Reference,
     /// Model types whose modules the reference executed.
     pub exercised: Vec<String>,
+    /// Whether a row of a batch gives something else alone than among the others.
+    pub mixes_rows: bool,
 }
 
 /// Why a plan did not come so far.
@@ -233,6 +235,7 @@ async fn reference(
             sets,
             reference,
             exercised: answered.exercised,
+            mixes_rows: answered.mixes_rows,
         }),
         Err(finding) => Err(Failure::fail(finding)),
     })
@@ -242,6 +245,7 @@ async fn reference(
 #[derive(serde::Deserialize)]
 struct Answered {
     exercised: Vec<String>,
+    mixes_rows: bool,
     declared: Declared,
     untouched: Vec<String>,
 }

@@ -65,6 +65,7 @@ fn what_it_did_not_ask_for_ends_it_with_a_reason() {
     let gave_up = decision(
         Fixer::new(card(), 1, Vec::new(), None).step(Observation::Sound {
             exercised: Vec::new(),
+            mixes_rows: false,
         }),
     )
     .unwrap_err();

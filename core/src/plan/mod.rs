@@ -62,6 +62,10 @@ pub struct PortPlan {
     #[serde(default)]
     pub dims: BTreeMap<String, Dim>,
     pub inputs: Vec<InputSpec>,
+    /// Whether a row of a batch gives something else alone than among the others, e.g. where the model averages over its
+    /// batch. It is measured on the reference.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mixes_rows: bool,
     /// How each backend's artefact is made; a backend without an entry runs the module itself.
     #[serde(default)]
     pub export: BTreeMap<Backend, Export>,

@@ -174,6 +174,7 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
         config,
         dims: inputs.dims,
         inputs: inputs.specs,
+        mixes_rows: false,
         export: exports(),
         adaptations: Vec::new(),
     };

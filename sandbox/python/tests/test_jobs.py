@@ -106,6 +106,7 @@ def test_the_reference_is_alive_and_repeatable(server, checkpoint, tmp_path):
     assert outputs[0].keys() == {"last_hidden_state", "pooler_output"}
     assert outputs[0]["last_hidden_state"].std() > 0.1
     assert all(torch.equal(value, outputs[1][name]) for name, value in outputs[0].items())
+    assert made["mixes_rows"] is False
 
 
 def test_a_forward_that_fails_says_so(server, checkpoint, tmp_path):

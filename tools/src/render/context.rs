@@ -480,7 +480,7 @@ fn batches_literal(plan: &PortPlan, batch: u64) -> String {
 }
 
 /// Whether a row of a batch must give alone what it gives among others: models of several modalities may compare
-/// rows with each other.
+/// rows with each other, and the reference has shown of others that they do.
 fn rows_are_independent(plan: &PortPlan, batch: u64) -> bool {
     let family = !matches!(plan.family, Family::Multimodal | Family::Component);
     let first_axis =
@@ -491,6 +491,7 @@ fn rows_are_independent(plan: &PortPlan, batch: u64) -> bool {
         .is_some_and(|dim| dim.other.is_some());
     family
         && free
+        && !plan.mixes_rows
         && batch > 1
         && plan
             .inputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from portwright_worker import draws, errors, exercised, flow, models, tensors
+from portwright_worker import draws, errors, exercised, flow, models, rows, tensors
 
 
 def run(job: dict, work: str) -> dict:
@@ -31,8 +31,12 @@ def run(job: dict, work: str) -> dict:
         leaves = tensors.leaves(output)
         still.note(leaves)
         outputs.append(tensors.write(work, path, leaves))
+    # Later than the outputs: a model may keep something of a forward.
+    errors.now("compare the rows")
+    mixes_rows = rows.mix(model, tensors.read(job["inputs"][0]), plan)
     return {
         "outputs": outputs,
+        "mixes_rows": mixes_rows,
         "untouched": _untouched(job, still.names()),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "exercised": sorted(called),
