@@ -101,6 +101,7 @@ fn readme(
             drawn => inputs::drawn(&input.values),
         }).collect::<Vec<_>>(),
         sizes => plan.dims.iter().map(|(name, dim)| context! { name, example => dim.example, other => dim.other }).collect::<Vec<_>>(),
+        mixes_rows => plan.mixes_rows,
         outputs => evidence.map_or_else(Vec::new, |evidence| evidence.outputs.iter().map(|output| context! { name => output.name.as_str(), dtype => output.dtype.as_str() }).collect()),
         declared_outputs => card.class(&plan.class).map(|class| class.outputs.clone()).unwrap_or_default(),
         verdicts => verdicts.iter().map(verdict_row).collect::<Vec<_>>(),
@@ -325,6 +326,19 @@ mod tests {
             "CPUExecutionProvider"
         );
         assert_eq!(manifest["verdicts"][1]["verdict"], "fail");
+    }
+
+    #[test]
+    fn whoever_batches_is_told_where_rows_are_not_independent() {
+        let mut plan = plan();
+        let told = |plan: &PortPlan| {
+            let code = render_code(plan, None, Path::new("")).unwrap();
+            let files = render_documents(plan, &card(plan), &[], &BTreeMap::new(), &code).unwrap();
+            files["README.md"].contains("rows of a batch are not independent")
+        };
+        assert!(!told(&plan));
+        plan.mixes_rows = true;
+        assert!(told(&plan));
     }
 
     #[test]
