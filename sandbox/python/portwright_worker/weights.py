@@ -46,7 +46,12 @@ def _draw_parameter(module: nn.Module, parameter: torch.Tensor, generator: torch
     shape = [size for size in parameter.shape if size > 1]
     mean, spread = parameter.mean().item(), parameter.std(unbiased=False).item()
     layer = isinstance(module, (nn.Linear, nn.Embedding, *CONVOLUTIONS)) or type(module).__name__ == "Conv1D"
-    if isinstance(module, NORMS) and parameter is module.weight:
+    directions = _directions(module, parameter)
+    if directions is not None:
+        # The values of the product are as large as those of a matrix that is not normalised.
+        size = gain * math.sqrt(len(directions) / parameter.numel())
+        parameter.copy_(size * (1 + 0.1 * _normal(parameter, generator)))
+    elif isinstance(module, NORMS) and parameter is module.weight:
         # Some libraries draw these around zero, which would silence what they scale.
         parameter.copy_(1 + 0.1 * _normal(parameter, generator))
     elif parameter.dim() >= 2 and layer:
@@ -62,6 +67,14 @@ def _draw_parameter(module: nn.Module, parameter: torch.Tensor, generator: torch
         parameter.copy_(1 + 0.1 * _normal(parameter, generator))
     elif len(shape) >= 2 and abs(mean) <= spread:
         parameter.copy_(_normal(parameter, generator) * gain / math.prod(shape[-2:]) ** 0.25)
+
+
+def _directions(module: nn.Module, parameter: torch.Tensor) -> torch.Tensor | None:
+    """What a weight normalisation keeps beside its magnitudes; nothing for a parameter that holds no magnitudes."""
+    for magnitudes, directions in (("original0", "original1"), ("weight_g", "weight_v")):
+        if parameter is getattr(module, magnitudes, None):
+            return getattr(module, directions, None)
+    return None
 
 
 def _deviation(module: nn.Module, parameter: torch.Tensor, gain: float) -> float:

@@ -52,6 +52,14 @@ def test_a_signal_survives_six_convolutions():
     assert 0.1 < model(torch.randn(1, 8, 16, 16)).std().item() < 10
 
 
+def test_a_signal_survives_convolutions_whose_weights_are_normalised():
+    for norm in (nn.utils.parametrizations.weight_norm, nn.utils.weight_norm):
+        for dim in (0, 2):
+            layers = (norm(nn.Conv1d(8, 8, 5, padding=2), dim=dim) for _ in range(6))
+            model = drawn(nn.Sequential(*layers))
+            assert 0.3 < model(torch.randn(1, 8, 200)).std().item() < 3
+
+
 def test_tied_weights_stay_tied():
     model = stack(0)
     model.add_module("head", nn.Linear(64, 50, bias=False))
