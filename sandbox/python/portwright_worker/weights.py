@@ -45,6 +45,9 @@ def draw(model: nn.Module, seed: int, gain: float) -> None:
 def _draw_parameter(module: nn.Module, parameter: torch.Tensor, generator: torch.Generator, gain: float) -> None:
     shape = [size for size in parameter.shape if size > 1]
     mean, spread = parameter.mean().item(), parameter.std(unbiased=False).item()
+    if not math.isfinite(spread):
+        # Memory that the library allocates and never fills holds whatever was there: it is drawn as if it were zero.
+        mean = spread = 0.0
     layer = isinstance(module, (nn.Linear, nn.Embedding, *CONVOLUTIONS)) or type(module).__name__ == "Conv1D"
     directions = _directions(module, parameter)
     if directions is not None:

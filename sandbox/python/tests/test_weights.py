@@ -60,6 +60,18 @@ def test_a_signal_survives_convolutions_whose_weights_are_normalised():
             assert 0.3 < model(torch.randn(1, 8, 200)).std().item() < 3
 
 
+def test_memory_that_the_library_never_fills_is_drawn():
+    for left in (float("nan"), float("inf"), 3e38, 0.0):
+        model = nn.Module()
+        model.experts = nn.Parameter(torch.full((2, 8, 4), 1.0))
+        model.bias = nn.Parameter(torch.full((8,), 1.0))
+        for parameter in model.parameters():
+            parameter.data[::2] = left
+        model = drawn(model)
+        assert model.experts.isfinite().all() and 0.1 < model.experts.std().item() < 1
+        assert model.bias.isfinite().all()
+
+
 def test_tied_weights_stay_tied():
     model = stack(0)
     model.add_module("head", nn.Linear(64, 50, bias=False))
