@@ -7,8 +7,8 @@ from typing import Any
 from portwright_worker import tensors
 
 
-def mix(model: Any, inputs: dict, plan: dict) -> bool:
-    """Whether a row of the batch gives something else alone than among the others, as where a model averages over it.
+def mix(model: Any, inputs: dict, plan: dict, together: dict) -> bool:
+    """Whether a row of the batch gives something else alone than `together`, as where a model averages over the batch.
 
     Where the inputs have no batch in common there is nothing to compare.
     """
@@ -18,14 +18,11 @@ def mix(model: Any, inputs: dict, plan: dict) -> bool:
     if len(sizes) != 1 or max(sizes) < 2:
         return False
 
-    def forward(given: dict) -> dict:
-        torch.manual_seed(plan["weights"]["seed"])
-        with torch.no_grad():
-            return tensors.leaves(model(**given, **plan.get("call", {})))
-
-    together = forward(inputs)
+    row = {name: tensor[:1] for name, tensor in inputs.items()}
+    torch.manual_seed(plan["weights"]["seed"])
     try:
-        alone = forward({name: tensor[:1] for name, tensor in inputs.items()})
+        with torch.no_grad():
+            alone = tensors.leaves(model(**row, **plan.get("call", {})))
     except Exception:  # A row that cannot stand alone gives nothing that could be compared.
         return True
     return any(

@@ -13,7 +13,7 @@ X = torch.tensor([[1.0, 2.0], [3.0, 5.0]])
 
 
 def mix(forward: Callable[..., torch.Tensor], **inputs: torch.Tensor) -> bool:
-    return rows.mix(lambda **given: {"y": forward(**given)}, inputs, PLAN)
+    return rows.mix(lambda **given: {"y": forward(**given)}, inputs, PLAN, {"y": forward(**inputs)})
 
 
 def test_rows_that_are_computed_apart_do_not_mix():

@@ -17,6 +17,7 @@ def run(job: dict, work: str) -> dict:
     called = exercised.watch(model, built)
     outputs = []
     still = Still()
+    first: dict[str, Any] = {}
     for path in job["inputs"]:
         errors.now("read inputs")
         inputs = tensors.read(path)
@@ -30,18 +31,18 @@ def run(job: dict, work: str) -> dict:
         errors.now("write outputs")
         leaves = tensors.leaves(output)
         still.note(leaves)
+        first = first or leaves
         outputs.append(tensors.write(work, path, leaves))
-    # Later than the outputs: a model may keep something of a forward.
-    errors.now("compare the rows")
-    mixes_rows = rows.mix(model, tensors.read(job["inputs"][0]), plan)
-    return {
+    found = {
         "outputs": outputs,
-        "mixes_rows": mixes_rows,
         "untouched": _untouched(job, still.names()),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "exercised": sorted(called),
         "declared": _declared(model),
     }
+    # The last thing asked of the model, which may keep something of a forward.
+    errors.now("compare the rows")
+    return {**found, "mixes_rows": rows.mix(model, tensors.read(job["inputs"][0]), plan, first)}
 
 
 class Still:
