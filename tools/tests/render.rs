@@ -198,6 +198,7 @@ class Model(nn.Module):
         self.decay = nn.Parameter(torch.arange(1.0, 7.0))
         self.quiet = nn.GroupNorm(2, 4)
         nn.init.normal_(self.quiet.weight, std=0.02)
+        self.unfilled = nn.Parameter(torch.full((2, 3, 4), float('nan')))
         self.normed = nn.utils.parametrizations.weight_norm(nn.Conv1d(2, 4, 3), dim=2)
         self.register_buffer('codes', torch.zeros(3, 4))
         self.fixed = nn.Parameter(torch.randn(3, 3), requires_grad=False)

@@ -32,34 +32,31 @@ fn it_reads_before_it_plans() {
     assert_eq!(plan.class, "TinyModel");
 }
 
-#[test]
-fn a_sound_plan_is_handed_over_with_its_card() {
+/// The first plan, and what is handed over once its reference is sound.
+fn handed_over(mixes_rows: bool) -> (PortPlan, Analysis) {
     let mut analyst = analyst(4);
     let plan = probed(analyst.step(Observation::SourceRead {
         card: Box::new(card()),
     }));
-    let Action::Finish(Ok(analysis)) = analyst.step(Observation::Sound {
+    match analyst.step(Observation::Sound {
         exercised: Vec::new(),
-        mixes_rows: false,
-    }) else {
-        panic!("not finished")
-    };
+        mixes_rows,
+    }) {
+        Action::Finish(Ok(analysis)) => (plan, analysis),
+        other => panic!("not finished: {other:?}"),
+    }
+}
+
+#[test]
+fn a_sound_plan_is_handed_over_with_its_card() {
+    let (plan, analysis) = handed_over(false);
     assert_eq!(*analysis.plan, plan);
     assert_eq!(analysis.tries, 1);
 }
 
 #[test]
 fn a_plan_keeps_what_its_reference_says_of_rows() {
-    let mut analyst = analyst(4);
-    let plan = probed(analyst.step(Observation::SourceRead {
-        card: Box::new(card()),
-    }));
-    let Action::Finish(Ok(analysis)) = analyst.step(Observation::Sound {
-        exercised: Vec::new(),
-        mixes_rows: true,
-    }) else {
-        panic!("not finished")
-    };
+    let (plan, analysis) = handed_over(true);
     let mixed = PortPlan {
         mixes_rows: true,
         ..plan

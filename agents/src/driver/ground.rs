@@ -41,7 +41,7 @@ pub struct Ground {
     pub reference: Reference,
     /// Model types whose modules the reference executed.
     pub exercised: Vec<String>,
-    /// Whether a row of a batch gives something else alone than among the others.
+    /// Whether a row of a batch does not give alone what it gives among the others.
     pub mixes_rows: bool,
 }
 

@@ -62,7 +62,7 @@ pub struct PortPlan {
     #[serde(default)]
     pub dims: BTreeMap<String, Dim>,
     pub inputs: Vec<InputSpec>,
-    /// Whether a row of a batch gives something else alone than among the others, e.g. where the model averages over its
+    /// Whether a row of a batch does not give alone what it gives among the others, e.g. where the model averages over its
     /// batch. It is measured on the reference.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mixes_rows: bool,

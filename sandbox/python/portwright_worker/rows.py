@@ -8,26 +8,26 @@ from portwright_worker import tensors
 
 
 def mix(model: Any, inputs: dict, plan: dict, together: dict) -> bool:
-    """Whether a row of the batch gives something else alone than `together`, as where a model averages over the batch.
+    """Whether a row of the batch does not give alone what it gives in `together`, e.g. where a model averages over it.
 
-    Where the inputs have no batch in common there is nothing to compare.
+    Where not every input of the plan is a batch, or the batch is one row, there is nothing to compare.
     """
     import torch
 
-    sizes = {len(tensor) if tensor.dim() else 0 for tensor in inputs.values()}
-    if len(sizes) != 1 or max(sizes) < 2:
+    size = min(len(tensor) if tensor.dim() else 0 for tensor in inputs.values())
+    if size < 2 or any(spec["shape"][:1] != ["batch"] for spec in plan["inputs"]):
         return False
-
     row = {name: tensor[:1] for name, tensor in inputs.items()}
     torch.manual_seed(plan["weights"]["seed"])
     try:
         with torch.no_grad():
             alone = tensors.leaves(model(**row, **plan.get("call", {})))
-    except Exception:  # A row that cannot stand alone gives nothing that could be compared.
+    except Exception:
+        # A row that PyTorch refuses alone does not give what it gives among others. No verdict hangs on this answer.
         return True
     return any(
         tensor.is_floating_point()
-        and tensor.shape[:1] == (*sizes,)
+        and tensor.shape[:1] == (size,)
         and alone[name].shape[:1] == (1,)
         and not _near(alone[name], tensor[:1])
         for name, tensor in together.items()

@@ -27,6 +27,7 @@ def plan(**changes: object) -> dict:
         "call": {},
         "weights": {"seed": 1, "gain": 1.0},
         "config": sizes,
+        "inputs": [{"name": "input_ids", "shape": ["batch", "sequence"]}],
         **changes,
     }
 

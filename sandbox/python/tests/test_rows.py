@@ -8,12 +8,12 @@ import torch
 
 from portwright_worker import rows
 
-PLAN = {"weights": {"seed": 1}}
 X = torch.tensor([[1.0, 2.0], [3.0, 5.0]])
 
 
-def mix(forward: Callable[..., torch.Tensor], **inputs: torch.Tensor) -> bool:
-    return rows.mix(lambda **given: {"y": forward(**given)}, inputs, PLAN, {"y": forward(**inputs)})
+def mix(forward: Callable[..., torch.Tensor], first_axis: str = "batch", **inputs: torch.Tensor) -> bool:
+    plan = {"weights": {"seed": 1}, "inputs": [{"name": name, "shape": [first_axis, 2]} for name in inputs]}
+    return rows.mix(lambda **given: {"y": forward(**given)}, inputs, plan, {"y": forward(**inputs)})
 
 
 def test_rows_that_are_computed_apart_do_not_mix():
@@ -40,5 +40,9 @@ def test_an_output_without_a_batch_says_nothing_of_rows():
     assert not mix(lambda x: x.mean(), x=X)
 
 
-def test_inputs_without_a_common_batch_are_not_compared():
-    assert not mix(lambda x, y: x - x.mean(0) + y.sum(), x=X, y=torch.ones(3, 2))
+def test_inputs_that_are_no_batch_are_not_compared():
+    assert not mix(lambda x: x - x.mean(0), first_axis="frames", x=X)
+
+
+def test_a_batch_of_one_row_has_nothing_to_compare():
+    assert not mix(lambda x: x - x.mean(0), x=X[:1])
