@@ -54,6 +54,7 @@ fn pass(backend: Backend) -> BackendVerdict {
             plan: Digest::of("plan"),
             isolation: "landlock".into(),
             dynamic: true,
+            limits: Vec::new(),
         }),
         finding: None,
     }

@@ -2,7 +2,7 @@
 //!
 //! Every other crate speaks in these words: model types and runs ([`ids`]), what an analyst reads
 //! ([`card`]), every type of a release ([`catalogue`]), the editable recipe of a port ([`plan`]), a diagnosis ([`finding`]), the judge's word
-//! ([`verdict`]), the coverage matrix ([`sweep`]), what an input carries ([`modality`]), what happened ([`event`]) and what a sandboxed job is asked and answers ([`job`]).
+//! ([`verdict`]) and what a pass leaves open ([`limit`]), the coverage matrix ([`sweep`]), what an input carries ([`modality`]), what happened ([`event`]) and what a sandboxed job is asked and answers ([`job`]).
 //! Nothing here does input or output, and nothing here is async.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -16,6 +16,7 @@ pub mod finding;
 pub mod ids;
 pub mod inventory;
 pub mod job;
+pub mod limit;
 pub mod modality;
 pub mod plan;
 pub mod sweep;
@@ -29,5 +30,6 @@ pub use family::Family;
 pub use finding::{Finding, Signature, Stage};
 pub use ids::{ModelType, RunId, SweepId};
 pub use inventory::Inventory;
+pub use limit::{Limit, LimitKind};
 pub use plan::PortPlan;
 pub use verdict::{Evidence, Verdict};

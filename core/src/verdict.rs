@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{backend::Backend, digest::Digest, finding::Finding, job::JobOutcome};
+use crate::{
+    backend::Backend, digest::Digest, finding::Finding, job::JobOutcome, limit::Limit,
+};
 
 /// The judge's version: part of every step key, so that a changed judge judges anew.
 pub const JUDGE_VERSION: u32 = 7;
@@ -96,6 +98,9 @@ pub struct Evidence {
     pub isolation: String,
     /// Whether axes stayed free in the artefact.
     pub dynamic: bool,
+    /// What the pass does not prove, in the order of its kinds; empty for a pass without limits.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

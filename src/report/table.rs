@@ -152,6 +152,7 @@ mod tests {
                 plan: Digest::of("p"),
                 isolation: "namespaces+landlock+seccomp".into(),
                 dynamic: true,
+                limits: Vec::new(),
             }),
             finding: None,
         }

@@ -131,6 +131,7 @@ fn weigh(case: &Case<'_>, execution: &Execution) -> Result<Evidence, Box<Finding
         isolation: case.report.isolation.clone(),
         // Where no axis has another size, none was seen to be free.
         dynamic: case.dynamic && case.sets.iter().any(|set| set.name == inputs::OTHER),
+        limits: Vec::new(),
     })
 }
 

@@ -156,5 +156,6 @@ fn evidence(backend: Backend) -> Evidence {
         plan: Digest::of("plan"),
         isolation: "namespaces+landlock+seccomp".into(),
         dynamic: true,
+        limits: Vec::new(),
     }
 }

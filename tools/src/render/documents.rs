@@ -272,6 +272,7 @@ mod tests {
             plan: plan.digest().unwrap(),
             isolation: "namespaces+landlock+seccomp".into(),
             dynamic: true,
+            limits: Vec::new(),
         };
         BackendVerdict {
             backend: Backend::Onnxruntime,

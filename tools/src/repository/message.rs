@@ -156,6 +156,7 @@ mod tests {
             plan: Digest::of("plan"),
             isolation: "namespaces+landlock+seccomp".to_owned(),
             dynamic: true,
+            limits: Vec::new(),
         };
         BackendVerdict {
             backend,
