@@ -39,6 +39,8 @@ fn pass(backend: Backend) -> BackendVerdict {
                 max_absolute: 1e-7,
                 max_relative: 1e-8,
                 reference_spread: 3.0,
+                reference_noise: 0.0,
+                difference: 1e-7,
                 allowed: 0.003,
                 untouched: false,
             }],

@@ -53,6 +53,9 @@ pub enum Job {
         checkpoint: String,
         /// Safetensors files, one per input set.
         inputs: Vec<String>,
+        /// More such files, which the model may refuse with an error.
+        #[serde(default)]
+        corners: Vec<String>,
     },
     /// Imports the skillset's module and has it make a backend's artefact below `artefact/`. Answers with an
     /// [`Artefact`].
@@ -73,6 +76,9 @@ pub enum Job {
         artefact: Option<String>,
         checkpoint: String,
         inputs: Vec<String>,
+        /// More such files, which the artefact may refuse with an error.
+        #[serde(default)]
+        corners: Vec<String>,
         /// Timed repetitions on the first input set.
         repeats: u32,
         /// Loads and unloads over which the memory slope is fitted.
@@ -274,6 +280,9 @@ pub struct Execution {
     pub reload_resident_bytes: Vec<u64>,
     /// Output files, one per input set, in the order of the inputs, relative to the work folder.
     pub outputs: Vec<String>,
+    /// The corners that were refused, by the name of the set, each with the error.
+    #[serde(default)]
+    pub refused: BTreeMap<String, String>,
 }
 
 /// What pytest said.

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    backend::Backend, digest::Digest, finding::Finding, job::JobOutcome, limit::Limit,
-};
+use crate::{backend::Backend, digest::Digest, finding::Finding, job::JobOutcome, limit::Limit};
 
 /// The judge's version: part of every step key, so that a changed judge judges anew.
-pub const JUDGE_VERSION: u32 = 7;
+pub const JUDGE_VERSION: u32 = 8;
 
 /// The judge's word on one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -103,6 +101,15 @@ pub struct Evidence {
     pub limits: Vec<Limit>,
 }
 
+impl Evidence {
+    /// The output whose difference comes nearest to what was allowed.
+    pub fn worst(&self) -> Option<&OutputEvidence> {
+        self.outputs
+            .iter()
+            .max_by(|a, b| a.share().total_cmp(&b.share()))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Placement {
     /// The provider that was asked for.
@@ -123,11 +130,28 @@ pub struct OutputEvidence {
     pub max_relative: f64,
     /// Largest minus smallest value of the reference.
     pub reference_spread: f64,
-    /// The difference that was allowed.
+    /// How far the reference lies from the same computed with less rounding.
+    #[serde(default)]
+    pub reference_noise: f64,
+    /// The difference that comes nearest to what is allowed where it lies.
+    #[serde(default)]
+    pub difference: f64,
+    /// What is allowed where that difference lies.
     pub allowed: f64,
     /// Whether it follows from the sizes of the inputs and the weights alone, so that nothing had to move it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub untouched: bool,
+}
+
+impl OutputEvidence {
+    /// The difference in proportion to what was allowed where it lies.
+    pub fn share(&self) -> f64 {
+        if self.difference == 0.0 {
+            0.0
+        } else {
+            self.difference / self.allowed
+        }
+    }
 }
 
 #[expect(
@@ -152,4 +176,29 @@ pub struct SensitivityEvidence {
     pub output: String,
     pub reference_moved: f64,
     pub candidate_moved: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(difference: f64, allowed: f64) -> OutputEvidence {
+        OutputEvidence {
+            name: "y".into(),
+            dtype: "F32".into(),
+            max_absolute: difference,
+            max_relative: 0.0,
+            reference_spread: 1.0,
+            reference_noise: 0.0,
+            difference,
+            allowed,
+            untouched: false,
+        }
+    }
+
+    #[test]
+    fn a_difference_counts_in_proportion_to_what_was_allowed() {
+        assert!(output(0.09, 0.1).share() > output(0.5, 1.0).share());
+        assert_eq!(output(0.0, 0.0).share(), 0.0);
+    }
 }

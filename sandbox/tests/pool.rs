@@ -127,6 +127,7 @@ fn a_plan_becomes_a_checkpoint_and_a_reference() {
         source: ModelSource::Library,
         checkpoint: checkpoint.display().to_string(),
         inputs: vec![inputs.display().to_string()],
+        corners: Vec::new(),
     };
     let work = folder.path().join("reference");
     let answer = done(run(&request(job, &work)).unwrap());

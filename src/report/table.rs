@@ -50,11 +50,8 @@ pub fn render(verdicts: &[BackendVerdict], style: Style) -> String {
             style.verdict(verdict.verdict)
         );
         if let Some(evidence) = &verdict.evidence {
-            let worst = evidence
-                .outputs
-                .iter()
-                .max_by(|a, b| a.max_relative.total_cmp(&b.max_relative));
-            let (difference, allowed) = worst.map_or((0.0, 0.0), |o| (o.max_absolute, o.allowed));
+            let worst = evidence.worst();
+            let (difference, allowed) = worst.map_or((0.0, 0.0), |o| (o.difference, o.allowed));
             let nodes = format!(
                 "{}/{}",
                 evidence.placement.nodes_on_provider, evidence.placement.nodes
@@ -137,6 +134,8 @@ mod tests {
                     max_absolute: 2.4e-7,
                     max_relative: 4e-8,
                     reference_spread: 6.0,
+                    reference_noise: 0.0,
+                    difference: 2.4e-7,
                     allowed: 6.01e-3,
                     untouched: false,
                 }],

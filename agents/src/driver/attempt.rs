@@ -332,12 +332,8 @@ impl Attempt<'_> {
                     skillset: artefact.is_none().then(|| path_text(&self.skillset)),
                     artefact: artefact.as_deref().map(path_text),
                     checkpoint: path_text(&port.ground.checkpoint),
-                    inputs: port
-                        .ground
-                        .inputs
-                        .iter()
-                        .map(|file| path_text(file))
-                        .collect(),
+                    inputs: texts(&port.ground.inputs),
+                    corners: texts(&port.ground.corners),
                     repeats: self.request.effort.repeats,
                     reloads: self.request.effort.reloads,
                 };
@@ -393,7 +389,6 @@ impl Attempt<'_> {
             backend: port.backend,
             expected: backends::of(port.backend).expected(),
             tolerances: &self.steps.session.tolerances,
-            sets: &port.ground.sets,
             reference: &port.ground.reference,
             report,
             work: &port.work,
@@ -401,8 +396,13 @@ impl Attempt<'_> {
             artefact_bytes: stored.bytes,
             plan: &self.plan.digest()?,
             dynamic: port.dynamic,
+            artefact_has_sizes: port.build.is_some(),
         }))
     }
+}
+
+fn texts(files: &[PathBuf]) -> Vec<String> {
+    files.iter().map(|file| path_text(file)).collect()
 }
 
 /// Puts files into the ledger's store, so that what a verdict names can be looked at again.

@@ -74,16 +74,17 @@ async fn first(
     };
     // The set that the judge names; a probe may be the only one that shows it.
     let named = |name: &str| message.contains(&format!("for set `{name}`"));
-    let at = ground.sets.iter().position(|set| named(&set.name));
-    let Some(inputs) = ground.inputs.get(at.unwrap_or_default()) else {
+    let sets = &ground.reference.sets;
+    let Some(set) = sets.iter().find(|set| named(&set.name)).or(sets.first()) else {
         return Ok(None);
     };
+    let inputs = ground.input_folder.join(set.file_name());
     let job = Job::Diverge {
         plan: Box::new(plan.clone()),
         source: request.target.source.clone(),
         checkpoint: path_text(&ground.checkpoint),
         artefact: path_text(&main),
-        inputs: vec![path_text(inputs)],
+        inputs: vec![path_text(&inputs)],
     };
     let work = subfolder(&steps.scratch("diverge")?, "job")?;
     let report = job_in(steps, request, job, &work, Vec::new()).await?;

@@ -14,7 +14,7 @@ use portwright_ledger::LedgerError;
 use portwright_sandbox::{
     backends::{self, Host, onnxruntime::Tuning},
     judge::{
-        self, Case, InputSet, Reference,
+        self, Case, InputSet, Ran, Reference,
         generation::{decodes, draw, reference, steps as step_inputs},
         inputs,
     },
@@ -26,7 +26,7 @@ use super::{
     DriverError, Request,
     analyse::answer,
     attempt::{self, Stored, all, malformed, not_passed, store, unavailable},
-    ground::{Failure, Phase, had_space, hidden_seed, job_in, materialise, path_text},
+    ground::{self, Failure, Phase, had_space, hidden_seed, job_in, materialise, path_text},
     steps::{Steps, subfolder},
 };
 
@@ -143,7 +143,6 @@ struct Generation<'a> {
 
 /// What generation is judged on.
 struct Ground {
-    sets: Vec<InputSet>,
     /// The files of step inputs.
     files: Vec<PathBuf>,
     folder: PathBuf,
@@ -228,7 +227,6 @@ impl Generation<'_> {
             backend,
             expected: backends::of(backend).expected(),
             tolerances: &self.steps.session.tolerances,
-            sets: &ground.sets,
             reference: &ground.reference,
             report: &report,
             work: &work,
@@ -236,6 +234,7 @@ impl Generation<'_> {
             artefact_bytes: stored.bytes,
             plan: &plan,
             dynamic,
+            artefact_has_sizes: export.is_some(),
         }))
     }
 
@@ -261,6 +260,7 @@ impl Generation<'_> {
                     source: self.request.target.source.clone(),
                     checkpoint: path_text(&self.checkpoint),
                     inputs: files.iter().map(|file| path_text(file)).collect(),
+                    corners: Vec::new(),
                 };
                 let work = subfolder(folder, "job")?;
                 job_in(self.steps, self.request, job, &work, vec![whole]).await
@@ -270,20 +270,24 @@ impl Generation<'_> {
             return Ok(Err(failure));
         }
         let work = step.folder.join("job");
-        let tolerances = &self.steps.session.tolerances;
         let folder = step.folder.join("steps");
-        Ok(match reference(recipe, &work, &sets, count, tolerances) {
-            Ok(reference) => Ok(Ground {
-                files: sets
-                    .iter()
-                    .map(|set| folder.join(set.file_name()))
-                    .collect(),
-                folder,
-                sets,
-                reference,
-            }),
-            Err(finding) => Err(Failure::fail(finding)),
-        })
+        let ran = match answer::<Ran>(&step.value) {
+            Ok(ran) => ran,
+            Err(error) => return Ok(Err(ground::malformed(&error.to_string()))),
+        };
+        Ok(
+            match reference(recipe, &work, &sets, count, ran.precise.is_some()) {
+                Ok(reference) => Ok(Ground {
+                    files: sets
+                        .iter()
+                        .map(|set| folder.join(set.file_name()))
+                        .collect(),
+                    folder,
+                    reference,
+                }),
+                Err(finding) => Err(Failure::fail(finding)),
+            },
+        )
     }
 
     async fn build(

@@ -10,7 +10,7 @@ use portwright_core::{
     job::{Job, JobOutcome, JobReport},
 };
 use portwright_sandbox::{
-    judge::{Declared, InputSet, Reference, inputs},
+    judge::{InputError, InputSet, Ran, Reference, corners, inputs, limits},
     pool::JobRequest,
 };
 use rand::Rng as _;
@@ -36,8 +36,9 @@ pub enum Phase {
 pub struct Ground {
     pub checkpoint: PathBuf,
     pub input_folder: PathBuf,
+    /// The files of the sets that every backend must answer, and of the corners.
     pub inputs: Vec<PathBuf>,
-    pub sets: Vec<InputSet>,
+    pub corners: Vec<PathBuf>,
     pub reference: Reference,
     /// Model types whose modules the reference executed.
     pub exercised: Vec<String>,
@@ -148,7 +149,9 @@ async fn reference(
     checkpoint: PathBuf,
 ) -> Result<Result<Ground, Failure>, DriverError> {
     let seed = hidden_seed(steps, phase)?;
-    let sets = match inputs::outlines(plan, dynamic, seed) {
+    let outlines = inputs::outlines(plan, dynamic, seed)
+        .and_then(|sets| Ok([sets, corners::outlines(plan, dynamic, seed)?].concat()));
+    let sets = match outlines {
         Ok(sets) => sets,
         Err(error) => {
             return Ok(Err(Failure::fail(Box::new(Finding {
@@ -175,16 +178,20 @@ async fn reference(
     let step = steps
         .step("reference", &key, async |folder| {
             let input_folder = subfolder(folder, "inputs")?;
-            let drawn = inputs::draw_into(plan, dynamic, seed, &input_folder)
-                .map_err(|error| DriverError::Inputs(error.to_string()))?;
-            let file = |set: &InputSet| path_text(&input_folder.join(set.file_name()));
-            let files = drawn.iter().map(file).collect();
+            let undrawn = |error: InputError| DriverError::Inputs(error.to_string());
+            let drawn = inputs::draw_into(plan, dynamic, seed, &input_folder).map_err(undrawn)?;
+            let beyond = corners::draw_into(plan, dynamic, seed, &input_folder).map_err(undrawn)?;
+            let files = |sets: &[InputSet]| {
+                let file = |set: &InputSet| path_text(&input_folder.join(set.file_name()));
+                sets.iter().map(file).collect()
+            };
             let work = subfolder(folder, "job")?;
             let job = Job::Reference {
                 plan: Box::new(plan.clone()),
                 source: request.target.source.clone(),
                 checkpoint: path_text(&checkpoint),
-                inputs: files,
+                inputs: files(&drawn),
+                corners: files(&beyond),
             };
             job_in(
                 steps,
@@ -202,43 +209,43 @@ async fn reference(
     let answered = match answer::<Answered>(&step.value) {
         Ok(answered) => answered,
         Err(error) => {
-            return Ok(Err(Failure::fail(Box::new(Finding {
-                stage: Stage::Forward,
-                backend: None,
-                signature: Signature::phrase("the reference's answer is malformed"),
-                message: format!("the reference answered with no report: {error}"),
-                error: None,
-                hint: Some(
-                    "this is a defect in Portwright: please report it with the run's events"
-                        .to_owned(),
-                ),
-            }))));
+            return Ok(Err(malformed(&error.to_string())));
         }
     };
     let input_folder = step.folder.join("inputs");
-    let files = sets
-        .iter()
-        .map(|set| input_folder.join(set.file_name()))
-        .collect();
-    let reference = Reference::read(
-        &step.folder.join("job"),
-        &sets,
-        &answered.declared,
-        &answered.untouched,
-        &steps.session.tolerances,
-    );
-    Ok(match reference {
-        Ok(reference) => Ok(Ground {
-            checkpoint,
-            input_folder,
-            inputs: files,
-            sets,
-            reference,
-            exercised: answered.exercised,
-            mixes_rows: answered.mixes_rows,
-        }),
-        Err(finding) => Err(Failure::fail(finding)),
-    })
+    let mut reference = match Reference::read(&step.folder.join("job"), sets, &answered.ran) {
+        Ok(reference) => reference,
+        Err(finding) => return Ok(Err(Failure::fail(finding))),
+    };
+    reference.limits.extend(limits::of_plan(plan));
+    let files = |corner: bool| {
+        let sets = reference.sets.iter().filter(|set| set.corner == corner);
+        let file = |set: &InputSet| input_folder.join(set.file_name());
+        sets.map(file).collect()
+    };
+    Ok(Ok(Ground {
+        checkpoint,
+        inputs: files(false),
+        corners: files(true),
+        input_folder,
+        reference,
+        exercised: answered.exercised,
+        mixes_rows: answered.mixes_rows,
+    }))
+}
+
+/// The failure of a reference whose job answered with no report.
+pub fn malformed(why: &str) -> Failure {
+    Failure::fail(Box::new(Finding {
+        stage: Stage::Forward,
+        backend: None,
+        signature: Signature::phrase("the reference's answer is malformed"),
+        message: format!("the reference answered with no report: {why}"),
+        error: None,
+        hint: Some(
+            "this is a defect in Portwright: please report it with the run's events".to_owned(),
+        ),
+    }))
 }
 
 /// What the job of the reference answers beside its files.
@@ -246,8 +253,8 @@ async fn reference(
 struct Answered {
     exercised: Vec<String>,
     mixes_rows: bool,
-    declared: Declared,
-    untouched: Vec<String>,
+    #[serde(flatten)]
+    ran: Ran,
 }
 
 /// Runs a job in the sandbox with the model's own source readable where it is a local folder.

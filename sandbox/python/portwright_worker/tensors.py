@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 OUTPUTS = "outputs"
+#: Where the reference's outputs lie that were computed with less rounding.
+PRECISE = "precise"
 
 
 def leaves(output: Any) -> dict[str, torch.Tensor]:
@@ -35,6 +37,26 @@ def _walk(value: Any, path: str):
         yield from _walk(vars(value), path)
 
 
+def not_tensors(output: Any) -> list[str]:
+    """The places of what an output holds that is no tensor and says something: numbers, strings and the like."""
+    return sorted(place for place, _ in _others(output, "", set()))
+
+
+def _others(value: Any, path: str, seen: set[int]):
+    if value is None or isinstance(value, torch.Tensor | np.ndarray) or id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _others(item, f"{path}.{key}" if path else str(key), seen)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for index, item in enumerate(value):
+            yield from _others(item, f"{path}.{index}" if path else str(index), seen)
+    elif isinstance(value, bool | int | float | complex | str | bytes):
+        yield path or "output", value
+    # What an object keeps for itself, such as a cache its settings, is no output.
+
+
 def read(path: str) -> dict[str, torch.Tensor]:
     return load_file(path)
 
@@ -43,10 +65,17 @@ def read_arrays(path: str) -> dict[str, np.ndarray]:
     return {name: tensor.numpy() for name, tensor in load_file(path).items()}
 
 
-def write(work: str, input_file: str, tensors: Mapping[str, torch.Tensor | np.ndarray]) -> str:
-    """Writes outputs under the input file's name below `outputs/`; returns the path relative to the work folder."""
-    relative = os.path.join(OUTPUTS, os.path.basename(input_file))
-    os.makedirs(os.path.join(work, OUTPUTS), exist_ok=True)
+def set_name(input_file: str) -> str:
+    """The name of the input set in a file."""
+    return os.path.splitext(os.path.basename(input_file))[0]
+
+
+def write(
+    work: str, input_file: str, tensors: Mapping[str, torch.Tensor | np.ndarray], folder: str = OUTPUTS
+) -> str:
+    """Writes outputs under the input file's name below a folder; returns the path relative to the work folder."""
+    relative = os.path.join(folder, os.path.basename(input_file))
+    os.makedirs(os.path.join(work, folder), exist_ok=True)
     save_file({name: _plain(tensor) for name, tensor in tensors.items()}, os.path.join(work, relative))
     return relative
 

@@ -14,9 +14,8 @@ use portwright_core::{
 
 use super::{
     inputs::{self, InputError, InputSet},
-    outputs::Outputs,
+    outputs::{Outputs, PRECISE_FOLDER},
     reference::{self, Reference},
-    tolerances::Tolerances,
 };
 use crate::tensor::{
     SharedTensors,
@@ -94,16 +93,24 @@ fn prefill(plan: &GenerationPlan, set: &InputSet) -> usize {
 }
 
 /// Reads the reference over all tokens from the work folder of its job, cuts it into steps, and checks that each
-/// step's logits vary and move with the earlier tokens.
+/// step's logits vary and move with the earlier tokens. `precise` says whether the job has computed it with less rounding too.
 pub fn reference(
     plan: &GenerationPlan,
     work: &Path,
     sets: &[InputSet],
     decodes: usize,
-    tolerances: &Tolerances,
+    precise: bool,
 ) -> Result<Reference, Box<Finding>> {
     let outputs = Outputs::open(work, sets).map_err(reference::unreadable)?;
-    check(plan, cut(plan, &outputs, sets, decodes)?, sets, tolerances)
+    let outputs = cut(plan, &outputs, sets, decodes)?;
+    let precise = if precise {
+        let precise = Outputs::open_in(work, PRECISE_FOLDER, sets);
+        let precise = precise.map_err(reference::unreadable)?;
+        Some(cut(plan, &precise, sets, decodes)?)
+    } else {
+        None
+    };
+    check(plan, outputs, precise, sets)
 }
 
 /// Checks a reference that was cut into steps. Beside what holds for every reference, earlier tokens alone must move
@@ -111,14 +118,12 @@ pub fn reference(
 pub fn check(
     plan: &GenerationPlan,
     cut: Outputs,
+    precise: Option<Outputs>,
     sets: &[InputSet],
-    tolerances: &Tolerances,
 ) -> Result<Reference, Box<Finding>> {
-    let reference = Reference::check(cut, sets, &[], tolerances)?;
+    let reference = Reference::check(cut, precise, sets.to_vec(), &[])?;
     for (name, output) in &reference.floating {
-        let enough = tolerances
-            .widest(output.element)
-            .map_or(0.0, |tolerance| 2.0 * tolerance.allowed(output.spread));
+        let enough = output.still();
         let remembers = reference.moves.iter().any(|moves| {
             matches!(plan.feeds.get(&moves.input), Some(Feed::Own { .. }))
                 && moves.outputs.get(name).is_some_and(|moved| *moved > enough)

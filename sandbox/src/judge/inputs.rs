@@ -18,6 +18,7 @@ use rand_chacha::{
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+use super::style::Style;
 use crate::tensor::{self, Data, ElementType, SharedTensors, Tensor, TensorError};
 
 /// The set whose sizes the exporter traced.
@@ -40,6 +41,8 @@ pub struct InputSet {
     pub seed: u64,
     /// The input whose values alone differ from the example's; `None` for a set of its own.
     pub probe: Option<String>,
+    /// Whether it is one of the corners, which a model may refuse: see [`corners`](super::corners).
+    pub corner: bool,
     /// A probe shares all but one with the example: a plan of images has tens of megabytes in each set.
     pub tensors: SharedTensors,
 }
@@ -58,6 +61,7 @@ impl InputSet {
             sizes: self.sizes.clone(),
             seed: self.seed,
             probe: self.probe.clone(),
+            corner: self.corner,
             tensors: SharedTensors::new(),
         }
     }
@@ -135,10 +139,10 @@ fn draw_each(
         OTHER
     };
     // The other set comes first: it may be the largest, and it is gone before the example is there.
-    let other = draw_set(plan, name, other_sizes, seed)?;
+    let other = draw_set(plan, name, other_sizes, seed, &Style::Usual)?;
     let other_outline = other.outline();
     take(other)?;
-    let example = draw_set(plan, EXAMPLE, example_sizes.clone(), seed)?;
+    let example = draw_set(plan, EXAMPLE, example_sizes.clone(), seed, &Style::Usual)?;
     let mut outlines = vec![example.outline(), other_outline];
     for spec in &plan.inputs {
         let Some((seed, drawn)) = redraw(spec, &example_sizes, seed, &example)? else {
@@ -151,6 +155,7 @@ fn draw_each(
             sizes: example_sizes.clone(),
             seed,
             probe: Some(spec.name.clone()),
+            corner: false,
             tensors,
         };
         outlines.push(probe.outline());
@@ -170,7 +175,7 @@ fn redraw(
 ) -> Result<Option<(u64, Tensor)>, InputError> {
     for attempt in 0..64 {
         let set_seed = seed_of(seed, &format!("probe-{}-{attempt}", spec.name));
-        let drawn = draw_input(spec, sizes, set_seed, true)?;
+        let drawn = draw_input(spec, sizes, set_seed, &Style::Probe)?;
         if example.tensors.get(&spec.name).map(Arc::as_ref) != Some(&drawn) {
             return Ok(Some((set_seed, drawn)));
         }
@@ -189,7 +194,8 @@ pub fn write(sets: &[InputSet], folder: &Path) -> Result<Vec<PathBuf>, InputErro
         .collect()
 }
 
-fn sizes(plan: &PortPlan, other: bool) -> BTreeMap<String, u64> {
+/// The named sizes of the example, or with `other` the other ones.
+pub(super) fn sizes(plan: &PortPlan, other: bool) -> BTreeMap<String, u64> {
     plan.dims
         .iter()
         .map(|(name, dim)| {
@@ -203,18 +209,20 @@ fn sizes(plan: &PortPlan, other: bool) -> BTreeMap<String, u64> {
         .collect()
 }
 
-fn draw_set(
+/// Draws a set of its own.
+pub(super) fn draw_set(
     plan: &PortPlan,
     name: &str,
     sizes: BTreeMap<String, u64>,
     seed: u64,
+    style: &Style,
 ) -> Result<InputSet, InputError> {
     let seed = seed_of(seed, name);
     let tensors = plan
         .inputs
         .iter()
         .map(|spec| {
-            let drawn = draw_input(spec, &sizes, seed, false)?;
+            let drawn = draw_input(spec, &sizes, seed, style)?;
             Ok((spec.name.clone(), Arc::new(drawn)))
         })
         .collect::<Result<_, InputError>>()?;
@@ -223,12 +231,13 @@ fn draw_set(
         sizes,
         seed,
         probe: None,
+        corner: false,
         tensors,
     })
 }
 
 /// The seed of a set: 53 bits of a hash, so that it survives every JSON reader and the hidden seed stays hidden.
-fn seed_of(seed: u64, set: &str) -> u64 {
+pub(super) fn seed_of(seed: u64, set: &str) -> u64 {
     let hash = Sha256::new()
         .chain_update(seed.to_le_bytes())
         .chain_update(set)
@@ -242,19 +251,30 @@ fn draw_input(
     spec: &InputSpec,
     sizes: &BTreeMap<String, u64>,
     seed: u64,
-    probe: bool,
+    style: &Style,
 ) -> Result<Tensor, InputError> {
     let shape = shape(spec, sizes)?;
     let count = shape.iter().product();
     let mut random = Random::new(seed, &spec.name);
+    let wide = matches!(style, Style::WholeRange { .. });
     let mut values: Vec<f64> = match &spec.values {
         // Drawn as integers: a float would lose the low bits of large ones.
         Values::Integer { low, high } => {
-            let values = (0..count).map(|_| random.integer(*low, *high)).collect();
+            let (low, high) = style.ids(spec, *low, *high);
+            let mut values = (0..count).map(|_| random.integer(low, high)).collect();
+            style.place(spec, &mut values, &mut random);
             return Ok(whole(spec.dtype, shape, values));
         }
         Values::Tokens { low, high, runs } => {
-            let mut values: Vec<i64> = (0..count).map(|_| random.integer(*low, *high)).collect();
+            let (from, to) = style.ids(spec, *low, *high);
+            let mut values = (0..count)
+                .map(|_| match random.integer(from, to) {
+                    // A placeholder stands for a feature of another input, and only where the plan puts it.
+                    id if runs.iter().any(|run| run.id == id) => *low,
+                    id => id,
+                })
+                .collect();
+            style.place(spec, &mut values, &mut random);
             place(runs, &mut values, shape.last().copied().unwrap_or(1));
             return Ok(whole(spec.dtype, shape, values));
         }
@@ -262,12 +282,24 @@ fn draw_input(
             let values = values.iter().copied().cycle().take(count).collect();
             return Ok(whole(spec.dtype, shape, values));
         }
-        Values::Mask => mask(&shape, probe),
+        Values::Mask => style.mask(&shape),
+        Values::Normal { mean, std } if wide => extremes(
+            count,
+            &mut random,
+            [mean - 3.0 * std, mean + 3.0 * std],
+            *mean,
+        ),
         Values::Normal { mean, std } => (0..count).map(|_| mean + std * random.normal()).collect(),
+        Values::Uniform { low, high } if wide => extremes(
+            count,
+            &mut random,
+            [*low, *high],
+            f64::midpoint(*low, *high),
+        ),
         Values::Uniform { low, high } => (0..count)
             .map(|_| low + (high - low) * random.unit())
             .collect(),
-        Values::Range => range(&shape, probe),
+        Values::Range => range(&shape, matches!(style, Style::Probe)),
         Values::Constant { value } => vec![*value; count],
     };
     Ok(if spec.dtype.is_float() {
@@ -287,6 +319,16 @@ fn draw_input(
             values.iter().map(|value| *value as i64).collect(),
         )
     })
+}
+
+/// Both ends of a range in turn by chance, and nothing but its middle in the first eighth, like silence or a black border.
+fn extremes(count: usize, random: &mut Random, ends: [f64; 2], middle: f64) -> Vec<f64> {
+    (0..count)
+        .map(|at| {
+            let end = ends[usize::from(random.unit() < 0.5)];
+            if at < count / 8 { middle } else { end }
+        })
+        .collect()
 }
 
 /// Puts the runs of placeholder ids at their places in every row; what does not fit a row is left out.
@@ -322,6 +364,16 @@ fn whole(dtype: Dtype, shape: Vec<usize>, values: Vec<i64>) -> Tensor {
     }
 }
 
+/// Refuses sizes for which an input cannot be drawn.
+pub(super) fn check_sizes(
+    plan: &PortPlan,
+    sizes: &BTreeMap<String, u64>,
+) -> Result<(), InputError> {
+    plan.inputs
+        .iter()
+        .try_for_each(|spec| shape(spec, sizes).map(drop))
+}
+
 fn shape(spec: &InputSpec, sizes: &BTreeMap<String, u64>) -> Result<Vec<usize>, InputError> {
     let mut count: u64 = 1;
     let mut shape = Vec::with_capacity(spec.shape.len());
@@ -354,29 +406,6 @@ fn unsized_axis(spec: &InputSpec, axis: &str) -> InputError {
     }
 }
 
-/// Ones, with zeros at the end of the second axis (of the first, where there is no other): a quarter of it in every
-/// row but the first, and for a probe a quarter more in every row. No row is ever empty: attention over nothing is
-/// not finite.
-fn mask(shape: &[usize], probe: bool) -> Vec<f64> {
-    let (rows, length) = match shape {
-        [] => return vec![1.0],
-        [length] => (1, *length),
-        [rows, length, ..] => (*rows, *length),
-    };
-    let inner: usize = shape.iter().skip(2).product();
-    let quarter = (length / 4).max(1);
-    let mut values = Vec::with_capacity(rows * length * inner);
-    for row in 0..rows {
-        let zeros = usize::from(row > 0) * quarter + usize::from(probe) * quarter;
-        let ones = length.saturating_sub(zeros).max(1);
-        for position in 0..length {
-            let value = if position < ones { 1.0 } else { 0.0 };
-            values.extend(std::iter::repeat_n(value, inner));
-        }
-    }
-    values
-}
-
 /// 0, 1, 2, … along the last axis; a probe counts down. A shift would move past the last position that a table
 /// holds, and would move nothing where only distances count; backwards is within bounds and moves both.
 fn range(shape: &[usize], probe: bool) -> Vec<f64> {
@@ -391,7 +420,8 @@ fn range(shape: &[usize], probe: bool) -> Vec<f64> {
     row.repeat(rows)
 }
 
-struct Random(ChaCha8Rng);
+/// Numbers that follow from a seed and a name.
+pub(super) struct Random(ChaCha8Rng);
 
 impl Random {
     fn new(seed: u64, input: &str) -> Self {
@@ -403,7 +433,7 @@ impl Random {
     }
 
     /// From `low` up to, not including, `high`; `low` where the plan leaves nothing between them.
-    fn integer(&mut self, low: i64, high: i64) -> i64 {
+    pub(super) fn integer(&mut self, low: i64, high: i64) -> i64 {
         let span = (i128::from(high) - i128::from(low)).max(1);
         // The span of any two has at most 64 bits, so the product has at most 128.
         let drawn = (u128::from(self.0.next_u64()) * span.unsigned_abs()) >> 64;
@@ -411,7 +441,7 @@ impl Random {
     }
 
     /// From 0 up to, not including, 1.
-    fn unit(&mut self) -> f64 {
+    pub(super) fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 

@@ -177,24 +177,6 @@ fn the_probe_of_a_mask_has_more_zeros_in_every_row() {
 }
 
 #[test]
-fn no_row_of_a_mask_is_ever_empty() {
-    for length in 1..5 {
-        for probe in [false, true] {
-            let values = mask(&[3, length], probe);
-            assert!(values.chunks(length).all(|row| row[0] == 1.0));
-        }
-    }
-}
-
-#[test]
-fn a_mask_over_a_plane_masks_whole_lines() {
-    assert_eq!(
-        mask(&[2, 2, 3], false),
-        [1., 1., 1., 1., 1., 1., 1., 1., 1., 0., 0., 0.]
-    );
-}
-
-#[test]
 fn positions_count_up_and_their_probe_counts_down() {
     let sets = draw(&plan(), true, 7).unwrap();
     assert_eq!(

@@ -166,6 +166,7 @@ mod tests {
             latency_seconds: vec![0.3, 0.1, 0.2],
             reload_resident_bytes: vec![],
             outputs: vec![],
+            refused: BTreeMap::new(),
         }
     }
 

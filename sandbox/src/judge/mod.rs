@@ -6,20 +6,23 @@
 //! hostile.
 
 mod compare;
+pub mod corners;
 pub mod generation;
 pub mod inputs;
+pub mod limits;
 mod measurements;
 mod modalities;
 mod outputs;
 mod reference;
+mod style;
 mod tolerances;
 #[cfg(test)]
 mod toy;
 
-use std::path::Path;
+use std::{borrow::Cow, collections::BTreeSet, path::Path};
 
 use portwright_core::{
-    Backend, Digest, Evidence, Finding, Signature, Stage, Verdict,
+    Backend, Digest, Evidence, Finding, Limit, Signature, Stage, Verdict,
     job::{Execution, JobOutcome, JobReport},
     verdict::{BackendVerdict, InputSetEvidence, JUDGE_VERSION},
 };
@@ -29,7 +32,7 @@ pub use inputs::{InputError, InputSet};
 pub use measurements::Expected;
 pub use modalities::Declared;
 pub use outputs::{FOLDER as OUTPUTS_FOLDER, Output, OutputError, Outputs};
-pub use reference::{FloatingOutput, Moves, Reference};
+pub use reference::{FloatingOutput, Moves, Ran, Reference};
 pub use tolerances::{Tolerance, Tolerances};
 
 /// One attempt to be judged. The job has ended and its files are at rest.
@@ -39,7 +42,6 @@ pub struct Case<'a> {
     /// Where the backend must have executed.
     pub expected: Expected,
     pub tolerances: &'a Tolerances,
-    pub sets: &'a [InputSet],
     pub reference: &'a Reference,
     /// How the job that executed the artefact ended.
     pub report: &'a JobReport,
@@ -50,6 +52,8 @@ pub struct Case<'a> {
     pub plan: &'a Digest,
     /// Whether axes stayed free in the artefact.
     pub dynamic: bool,
+    /// Whether there is an artefact, which may take fewer sizes than the module that it was made of.
+    pub artefact_has_sizes: bool,
 }
 
 /// Judges one attempt.
@@ -103,22 +107,23 @@ fn ended(case: &Case<'_>) -> Result<Execution, Box<Finding>> {
 fn weigh(case: &Case<'_>, execution: &Execution) -> Result<Evidence, Box<Finding>> {
     let placement = measurements::placement(case.backend, case.expected, execution)?;
     let figures = measurements::figures(case.backend, execution)?;
-    let candidate = Outputs::open(case.work, case.sets)
+    let mut limits = case.reference.limits.clone();
+    let reference = answered(case, execution, &mut limits)?;
+    let sets = &reference.sets;
+    let candidate = Outputs::open(case.work, sets)
         .map_err(|error| compare::unreadable(case.backend, &error))?;
-    let agreement = compare(
-        case.backend,
-        case.tolerances,
-        case.sets,
-        case.reference,
-        &candidate,
-    )?;
+    let agreement = compare(case.backend, case.tolerances, &reference, &candidate)?;
+    limits.extend(agreement.limits);
+    limits.extend(limits::of_sizes(sets, case.dynamic));
+    limits.sort();
+    limits.dedup();
     Ok(Evidence {
         judge_version: JUDGE_VERSION,
         device: execution.device.clone(),
         versions: execution.versions.clone(),
         placement,
         outputs: agreement.outputs,
-        input_sets: case.sets.iter().map(set_evidence).collect(),
+        input_sets: sets.iter().map(set_evidence).collect(),
         sensitivity: agreement.sensitivity,
         load_seconds: figures.load_seconds,
         latency_p50_seconds: figures.latency_p50_seconds,
@@ -130,8 +135,42 @@ fn weigh(case: &Case<'_>, execution: &Execution) -> Result<Evidence, Box<Finding
         plan: case.plan.clone(),
         isolation: case.report.isolation.clone(),
         // Where no axis has another size, none was seen to be free.
-        dynamic: case.dynamic && case.sets.iter().any(|set| set.name == inputs::OTHER),
-        limits: Vec::new(),
+        dynamic: case.dynamic && sets.iter().any(|set| set.name == inputs::OTHER),
+        limits,
+    })
+}
+
+/// The reference without the sets that the artefact refused. An artefact may refuse sizes that are none of its example's: a
+/// person is told so by its error, and by the limit. Refused values are wrong values, and a backend that runs the module itself
+/// takes what the module takes.
+fn answered<'a>(
+    case: &Case<'a>,
+    execution: &Execution,
+    limits: &mut Vec<Limit>,
+) -> Result<Cow<'a, Reference>, Box<Finding>> {
+    let sets = &case.reference.sets;
+    let example = sets.first().map(|set| &set.sizes);
+    let mut refused = BTreeSet::new();
+    for (index, set) in sets.iter().enumerate() {
+        let Some(error) = execution.refused.get(&set.name) else {
+            continue;
+        };
+        if !set.corner || example == Some(&set.sizes) || !case.artefact_has_sizes {
+            return Err(finding(
+                case,
+                Stage::Execute,
+                &format!("refuses a set: {}", set.name),
+                format!("the backend refuses set `{}`: {error}", set.name),
+                "PyTorch takes these inputs: try another exporter",
+            ));
+        }
+        limits.push(limits::of_refusal(set, error));
+        refused.insert(index);
+    }
+    Ok(if refused.is_empty() {
+        Cow::Borrowed(case.reference)
+    } else {
+        Cow::Owned(case.reference.without(&refused))
     })
 }
 

@@ -55,6 +55,7 @@ mod tests {
         let mut sets = vec![InputSet {
             name: "example".into(),
             probe: None,
+            corner: false,
             seed: 0,
             sizes: BTreeMap::new(),
             tensors: BTreeMap::new(),

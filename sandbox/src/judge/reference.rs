@@ -9,13 +9,13 @@ use std::{
     path::Path,
 };
 
-use portwright_core::{Finding, Signature, Stage};
+use portwright_core::{Finding, Limit, LimitKind, Signature, Stage};
 
 use super::{
     inputs::InputSet,
     modalities::{self, Declared},
-    outputs::{OutputError, Outputs, role},
-    tolerances::Tolerances,
+    outputs::{Lines, OutputError, Outputs, PRECISE_FOLDER, role, whole_moves},
+    tolerances::Soundness,
 };
 use crate::tensor::{ElementType, TensorError};
 
@@ -26,20 +26,53 @@ const WIDEST: f64 = 1e6;
 /// A reference that was found sound.
 #[derive(Clone, Debug)]
 pub struct Reference {
+    /// What it was computed on: the drawn sets without the corners that the model does not take.
+    pub sets: Vec<InputSet>,
     pub outputs: Outputs,
+    /// The same outputs computed with less rounding, where that could be done.
+    pub precise: Option<Outputs>,
     /// The floating outputs, by name.
     pub floating: BTreeMap<String, FloatingOutput>,
     /// How far each probed input moved each floating output.
     pub moves: Vec<Moves>,
     /// The floating outputs that no value of an input reaches, and that no probe moves.
     pub untouched: BTreeSet<String>,
+    /// What agreeing with this reference leaves open.
+    pub limits: Vec<Limit>,
 }
 
 /// What is known of one floating output.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct FloatingOutput {
     pub element: ElementType,
+    /// The largest minus the smallest value over the sets that are no corners.
     pub spread: f64,
+    /// Over all sets, with the rounding of eager PyTorch.
+    pub lines: Lines,
+}
+
+impl FloatingOutput {
+    /// What a movement must exceed to be one.
+    pub fn still(&self) -> f64 {
+        Soundness::of(self.element).still(self.spread)
+    }
+}
+
+/// What the job of the reference says of its run beside its files.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+pub struct Ran {
+    pub declared: Declared,
+    /// The outputs that no value of an input reaches.
+    pub untouched: Vec<String>,
+    /// The corners that the model does not take, each with the error.
+    #[serde(default)]
+    pub refused: BTreeMap<String, String>,
+    /// What the model returns that is no tensor, by its place.
+    #[serde(default)]
+    pub not_tensors: Vec<String>,
+    /// How the outputs were computed with less rounding: `float64`, or `perturbed` float32.
+    #[serde(default)]
+    pub precise: Option<String>,
 }
 
 /// What a probe moved.
@@ -55,42 +88,150 @@ pub struct Moves {
 impl Reference {
     /// Reads the reference from the work folder of its job, which has ended, and checks it, and that its inputs carry all
     /// that its class declares.
-    pub fn read(
-        work: &Path,
-        sets: &[InputSet],
-        declared: &Declared,
-        untouched: &[String],
-        tolerances: &Tolerances,
-    ) -> Result<Self, Box<Finding>> {
-        modalities::check(declared, sets)?;
-        let outputs = Outputs::open(work, sets).map_err(unreadable)?;
-        Self::check(outputs, sets, untouched, tolerances)
+    pub fn read(work: &Path, sets: Vec<InputSet>, ran: &Ran) -> Result<Self, Box<Finding>> {
+        modalities::check(&ran.declared, &sets)?;
+        let mut sets = sets;
+        sets.retain(|set| !(set.corner && ran.refused.contains_key(&set.name)));
+        let outputs = Outputs::open(work, &sets).map_err(unreadable)?;
+        let precise = match ran.precise {
+            Some(_) => Some(Outputs::open_in(work, PRECISE_FOLDER, &sets).map_err(unreadable)?),
+            None => None,
+        };
+        let mut reference = Self::check(outputs, precise, sets, &ran.untouched)?;
+        if ran.precise.is_none() {
+            reference.limits.push(Limit::new(
+                LimitKind::NotChecked,
+                "the model could not be computed with less rounding, so a difference is allowed by its size alone",
+            ));
+        }
+        for place in ran.not_tensors.iter().take(MOST_NAMED) {
+            reference.limits.push(Limit::new(
+                LimitKind::NotPortedOutput,
+                format!("`{place}` is no tensor and is not ported"),
+            ));
+        }
+        Ok(reference)
     }
 
     /// Checks outputs that were computed on `sets`, the first of which is the example. The job says which of them are
-    /// `untouched` by the values of the inputs; it is believed where no probe moves them at all.
+    /// `untouched` by the values of the inputs; it is believed where no probe moves them at all. Corners on which the model
+    /// has no sound answer are left out.
     pub fn check(
         outputs: Outputs,
-        sets: &[InputSet],
+        precise: Option<Outputs>,
+        sets: Vec<InputSet>,
         untouched: &[String],
-        tolerances: &Tolerances,
     ) -> Result<Self, Box<Finding>> {
-        let floating = floating(&outputs, sets)?;
-        finite(&outputs, sets, &floating)?;
-        hollow(&floating, tolerances)?;
+        let (outputs, precise, sets) = sound(outputs, precise, sets)?;
+        let floating = floating(&outputs, precise.as_ref(), &sets)?;
+        finite(&outputs, &sets, &floating)?;
+        hollow(&floating)?;
         exploding(&floating)?;
-        let moves = moves(&outputs, sets, &floating).map_err(unreadable)?;
+        let moves = moves(&outputs, &sets, &floating).map_err(unreadable)?;
         let still = |name: &String| moves.iter().all(|it| it.outputs.get(name) == Some(&0.0));
         let untouched: BTreeSet<String> =
             untouched.iter().filter(|it| still(it)).cloned().collect();
-        moving(&moves, &floating, &untouched, tolerances)?;
+        moving(&moves, &floating, &untouched)?;
+        let limits = constant(&outputs, &sets)?;
         Ok(Reference {
+            sets,
             outputs,
+            precise,
             floating,
             moves,
             untouched,
+            limits,
         })
     }
+}
+
+impl Reference {
+    /// The reference without some of its sets, by their index.
+    pub fn without(&self, refused: &BTreeSet<usize>) -> Self {
+        let mut left = self.clone();
+        let keep = |index: &usize| !refused.contains(index);
+        retain(&mut left.sets, keep);
+        retain(&mut left.outputs.0, keep);
+        if let Some(precise) = &mut left.precise {
+            retain(&mut precise.0, keep);
+        }
+        for output in left.floating.values_mut() {
+            output.lines.retain_sets(keep);
+        }
+        for moves in &mut left.moves {
+            moves.set -= refused.range(..moves.set).count();
+        }
+        left
+    }
+}
+
+fn retain<T>(of: &mut Vec<T>, keep: impl Fn(&usize) -> bool) {
+    let mut index = 0;
+    of.retain(|_| {
+        index += 1;
+        keep(&(index - 1))
+    });
+}
+
+/// The most names in one list of limits.
+const MOST_NAMED: usize = 20;
+
+/// The outputs without the corners on which the model does not answer as it does on the example: with other outputs, or with
+/// values that are not finite.
+fn sound(
+    outputs: Outputs,
+    precise: Option<Outputs>,
+    sets: Vec<InputSet>,
+) -> Result<(Outputs, Option<Outputs>, Vec<InputSet>), Box<Finding>> {
+    let mut kept = Vec::with_capacity(sets.len());
+    for (index, set) in sets.iter().enumerate() {
+        kept.push(!set.corner || answers(&outputs, index)?);
+    }
+    let of = |outputs: Outputs| {
+        let both = outputs.0.into_iter().zip(&kept);
+        Outputs(both.filter_map(|(set, kept)| kept.then_some(set)).collect())
+    };
+    let sets = sets.into_iter().zip(&kept);
+    let sets = sets.filter_map(|(set, kept)| kept.then_some(set)).collect();
+    Ok((of(outputs), precise.map(of), sets))
+}
+
+/// Whether the outputs of a set are those of the example, and finite.
+fn answers(outputs: &Outputs, index: usize) -> Result<bool, Box<Finding>> {
+    let (Some(example), Some(set)) = (outputs.0.first(), outputs.0.get(index)) else {
+        return Ok(false);
+    };
+    let same = example.len() == set.len()
+        && example.iter().all(|(name, output)| {
+            set.get(name)
+                .is_some_and(|other| other.element == output.element && other.count() > 0)
+        });
+    if !same {
+        return Ok(false);
+    }
+    for name in example.keys() {
+        if !outputs.is_finite(index, name).map_err(unreadable)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The outputs of whole numbers and booleans that nothing moves: a port that bakes them in as they are agrees.
+fn constant(outputs: &Outputs, sets: &[InputSet]) -> Result<Vec<Limit>, Box<Finding>> {
+    let mut limits = Vec::new();
+    for (name, output) in outputs.0.first().into_iter().flatten() {
+        if output.element.is_floating() || limits.len() == MOST_NAMED {
+            continue;
+        }
+        if !whole_moves(outputs, sets, name).map_err(unreadable)? {
+            limits.push(Limit::new(
+                LimitKind::ConstantOutput,
+                format!("the whole output `{name}` is the same for all inputs of the same sizes"),
+            ));
+        }
+    }
+    Ok(limits)
 }
 
 /// How far each probe moves each floating output away from the example.
@@ -118,6 +259,7 @@ pub fn moves(
 
 fn floating(
     outputs: &Outputs,
+    precise: Option<&Outputs>,
     sets: &[InputSet],
 ) -> Result<BTreeMap<String, FloatingOutput>, Box<Finding>> {
     let example = outputs.0.first().filter(|example| !example.is_empty());
@@ -148,12 +290,14 @@ fn floating(
             ));
         }
     }
+    let usual = |index: usize| sets.get(index).is_some_and(|set| !set.corner);
     let mut floating = BTreeMap::new();
     for (name, output) in example {
         if output.element.is_floating() {
             let output = FloatingOutput {
                 element: output.element,
-                spread: outputs.spread(name).map_err(unreadable)?,
+                spread: outputs.spread(name, usual).map_err(unreadable)?,
+                lines: Lines::measure(outputs, precise, name).map_err(unreadable)?,
             };
             floating.insert(name.clone(), output);
         }
@@ -190,17 +334,12 @@ fn finite(
     Ok(())
 }
 
-fn hollow(
-    floating: &BTreeMap<String, FloatingOutput>,
-    tolerances: &Tolerances,
-) -> Result<(), Box<Finding>> {
+fn hollow(floating: &BTreeMap<String, FloatingOutput>) -> Result<(), Box<Finding>> {
     let hollow: Vec<_> = floating
         .iter()
         .filter(|(_, output)| {
             // A spread that is too wide to subtract is no spread either.
-            let least = tolerances
-                .widest(output.element)
-                .map_or(0.0, |tolerance| tolerance.hollow_below());
+            let least = Soundness::of(output.element).hollow_below();
             !(output.spread > least && output.spread.is_finite())
         })
         .collect();
@@ -244,14 +383,11 @@ fn moving(
     moves: &[Moves],
     floating: &BTreeMap<String, FloatingOutput>,
     untouched: &BTreeSet<String>,
-    tolerances: &Tolerances,
 ) -> Result<(), Box<Finding>> {
     let moves_far = |name: &str, moved: f64| {
-        floating.get(name).is_some_and(|output| {
-            tolerances
-                .widest(output.element)
-                .is_some_and(|tolerance| moved > 2.0 * tolerance.allowed(output.spread))
-        })
+        floating
+            .get(name)
+            .is_some_and(|output| moved > output.still())
     };
     if moves.is_empty() {
         return Err(finding(

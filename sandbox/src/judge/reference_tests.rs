@@ -1,7 +1,7 @@
 use super::{super::toy, *};
 
 fn check(outputs: Outputs) -> Result<Reference, Box<Finding>> {
-    Reference::check(outputs, &toy::sets(true), &[], &toy::tolerances())
+    Reference::check(outputs, None, toy::sets(true), &[])
 }
 
 fn refused(change: impl Fn(&InputSet, &mut crate::tensor::Tensors)) -> Finding {
@@ -91,7 +91,7 @@ fn with_places(scale: impl Fn(&InputSet) -> f64) -> Outputs {
 
 fn check_untouched(outputs: Outputs, untouched: &[&str]) -> Result<Reference, Box<Finding>> {
     let untouched: Vec<String> = untouched.iter().map(|name| (*name).to_owned()).collect();
-    Reference::check(outputs, &toy::sets(true), &untouched, &toy::tolerances())
+    Reference::check(outputs, None, toy::sets(true), &untouched)
 }
 
 #[test]
@@ -161,21 +161,14 @@ fn a_plan_of_constants_cannot_be_judged() {
         .filter(|set| set.probe.is_none())
         .collect();
     let outputs = toy::outputs(&sets, toy::run);
-    let finding = Reference::check(outputs, &sets, &[], &toy::tolerances()).unwrap_err();
+    let finding = Reference::check(outputs, None, sets, &[]).unwrap_err();
     assert_eq!(finding.signature.0, "reference has no input to probe");
 }
 
 #[test]
 fn a_missing_reference_file_is_a_finding() {
     let folder = tempfile::tempdir().unwrap();
-    let finding = Reference::read(
-        folder.path(),
-        &toy::sets(true),
-        &Declared::default(),
-        &[],
-        &toy::tolerances(),
-    )
-    .unwrap_err();
+    let finding = Reference::read(folder.path(), toy::sets(true), &Ran::default()).unwrap_err();
     assert_eq!(finding.signature.0, "reference outputs: file missing");
 }
 
@@ -191,4 +184,83 @@ fn a_reference_that_is_cut_short_after_it_was_opened_is_a_finding() {
         assert_eq!(finding.signature.0, "reference outputs: file unreadable");
         assert!(finding.hint.is_some());
     }
+}
+
+/// The toy's sets with its corners behind them.
+fn with_corners() -> Vec<InputSet> {
+    let folder = tempfile::tempdir().unwrap();
+    let corners = crate::judge::corners::draw_into(&toy::plan(), true, 11, folder.path()).unwrap();
+    let drawn = corners.into_iter().map(|set| {
+        let text = std::fs::read(folder.path().join(set.file_name())).unwrap();
+        let tensors = crate::tensor::parse(&text, Path::new("corner")).unwrap();
+        let shared = tensors.into_iter().map(|(name, it)| (name, it.into()));
+        InputSet {
+            tensors: shared.collect(),
+            ..set
+        }
+    });
+    toy::sets(true).into_iter().chain(drawn).collect()
+}
+
+#[test]
+fn a_corner_that_the_model_does_not_answer_soundly_is_left_out() {
+    let sets = with_corners();
+    let outputs = toy::changed(&sets, |set, tensors| match set.name.as_str() {
+        "one-row" => toy::map(tensors, "state", |_| f64::NAN),
+        "long" => {
+            tensors.remove("total");
+        }
+        _ => {}
+    });
+    let reference = Reference::check(outputs, None, sets.clone(), &[]).unwrap();
+    let left: Vec<&str> = reference.sets.iter().map(|set| set.name.as_str()).collect();
+    assert!(!left.contains(&"one-row") && !left.contains(&"long"));
+    assert_eq!(left.len(), sets.len() - 2);
+    assert_eq!(reference.outputs.0.len(), left.len());
+}
+
+#[test]
+fn a_whole_output_that_nothing_moves_is_a_limit() {
+    let sets = toy::sets(true);
+    let fixed = toy::changed(&sets, |_, tensors| {
+        if let Some(above) = tensors.get_mut("above") {
+            above.data = crate::tensor::Data::Whole(vec![1; above.data.count()]);
+        }
+    });
+    let reference = Reference::check(fixed, None, sets.clone(), &[]).unwrap();
+    assert_eq!(reference.limits[0].kind, LimitKind::ConstantOutput);
+    assert!(reference.limits[0].sentence.contains("`above`"));
+    assert_eq!(toy::reference(&sets).limits, []);
+}
+
+#[test]
+fn what_is_no_tensor_is_a_limit() {
+    let sets = toy::sets(true);
+    let folder = tempfile::tempdir().unwrap();
+    let right: Vec<_> = sets.iter().map(toy::run).collect();
+    toy::opened(folder.path(), &sets, &right);
+    let ran = Ran {
+        not_tensors: vec!["label".into()],
+        ..Ran::default()
+    };
+    let reference = Reference::read(folder.path(), sets, &ran).unwrap();
+    let kinds: Vec<LimitKind> = reference.limits.iter().map(|limit| limit.kind).collect();
+    assert_eq!(kinds, [LimitKind::NotChecked, LimitKind::NotPortedOutput]);
+}
+
+#[test]
+fn a_reference_without_some_of_its_sets_is_still_one() {
+    let sets = toy::sets(true);
+    let whole = toy::reference(&sets);
+    let part = whole.without(&[1].into());
+    assert_eq!(part.sets.len(), sets.len() - 1);
+    assert_eq!(part.moves[0].set, whole.moves[0].set - 1);
+    let outputs = toy::outputs(&part.sets, toy::run);
+    crate::judge::compare(
+        portwright_core::Backend::Openvino,
+        &toy::tolerances(),
+        &part,
+        &outputs,
+    )
+    .unwrap();
 }

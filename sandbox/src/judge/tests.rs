@@ -20,6 +20,7 @@ fn execution() -> Execution {
         latency_seconds: vec![0.01, 0.02],
         reload_resident_bytes: vec![100, 100, 100],
         outputs: vec![],
+        refused: BTreeMap::new(),
     }
 }
 
@@ -46,7 +47,6 @@ fn judged_on(sets: &[InputSet], outcome: JobOutcome, change: impl FnOnce(&Path))
         backend: Backend::Onnxruntime,
         expected: EXPECTED,
         tolerances: &toy::tolerances(),
-        sets,
         reference: &toy::reference(sets),
         report: &JobReport {
             outcome,
@@ -60,6 +60,7 @@ fn judged_on(sets: &[InputSet], outcome: JobOutcome, change: impl FnOnce(&Path))
         artefact_bytes: 8,
         plan: &Digest::of("plan"),
         dynamic: true,
+        artefact_has_sizes: true,
     })
 }
 

@@ -14,21 +14,47 @@ const TABLE: &str = include_str!("tolerances.toml");
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tolerance {
-    /// Allowed whatever the size of the values.
-    pub absolute: f64,
-    /// Allowed in proportion to the spread of the reference output.
-    pub relative: f64,
+    /// Allowed in proportion to the spread of a line.
+    relative: f64,
+    /// How many times the rounding of eager PyTorch in a line is allowed.
+    rounding: f64,
+    /// The largest share of the spread of a line that is allowed, however far the model amplifies rounding.
+    most: f64,
+    /// Allowed in every line, in proportion to the largest value of the output.
+    floor: f64,
+    /// Allowed for every value, in proportion to itself.
+    least: f64,
+}
+
+/// What is known of the reference in one line of an output.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    /// The largest minus the smallest value.
+    pub spread: f64,
+    /// How far eager PyTorch lies from its own result in float64.
+    pub noise: f64,
+    /// The largest value of the whole output, without its sign.
+    pub largest: f64,
 }
 
 impl Tolerance {
-    /// The largest difference that passes for an output with this spread.
-    pub fn allowed(self, spread: f64) -> f64 {
-        self.absolute + self.relative * spread
+    /// The largest difference that passes in a line, before what [`Tolerance::least`] adds for the value itself.
+    pub fn allowed(self, line: Scale) -> f64 {
+        self.unbounded(line).min(self.most * line.spread) + self.floor * line.largest
     }
 
-    /// The spread below which an output says nothing: any constant would lie within reach of the tolerance.
-    pub fn hollow_below(self) -> f64 {
-        10.0 * self.absolute
+    /// What is allowed in proportion to the value itself.
+    pub fn least(self, value: f64) -> f64 {
+        self.least * value.abs()
+    }
+
+    /// Whether the model amplifies rounding in this line so far that the bound, and not the rounding, decides.
+    pub fn is_bounded(self, line: Scale) -> bool {
+        self.unbounded(line) > self.most * line.spread && line.spread > 0.0
+    }
+
+    fn unbounded(self, line: Scale) -> f64 {
+        self.relative * line.spread + self.rounding * line.noise
     }
 }
 
@@ -46,22 +72,56 @@ impl Tolerances {
     pub fn of(&self, backend: Backend, element: ElementType) -> Option<Tolerance> {
         self.0.get(&backend)?.get(element.name()).copied()
     }
+}
 
-    /// The widest tolerance of any backend: a reference that is sound under it is sound for all of them.
-    pub fn widest(&self, element: ElementType) -> Option<Tolerance> {
-        self.0
-            .values()
-            .filter_map(|table| table.get(element.name()).copied())
-            .reduce(|a, b| Tolerance {
-                absolute: a.absolute.max(b.absolute),
-                relative: a.relative.max(b.relative),
-            })
+/// What a reference must do to be worth comparing with: vary, and move when its inputs move, by more than any tolerance could
+/// hide.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Soundness {
+    absolute: f64,
+    relative: f64,
+}
+
+impl Soundness {
+    /// For outputs of a floating type.
+    pub fn of(element: ElementType) -> Self {
+        let (absolute, relative) = match element {
+            ElementType::Float16 => (1e-3, 5e-3),
+            ElementType::Bfloat16 => (1e-3, 2e-2),
+            _ => (1e-5, 1e-3),
+        };
+        Soundness { absolute, relative }
+    }
+
+    /// What a movement must exceed to be one, for an output with this spread.
+    pub fn still(self, spread: f64) -> f64 {
+        2.0 * (self.absolute + self.relative * spread)
+    }
+
+    /// The spread below which an output says nothing.
+    pub fn hollow_below(self) -> f64 {
+        10.0 * self.absolute
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn tolerance() -> Tolerance {
+        let table = Tolerances::embedded().unwrap();
+        table
+            .of(Backend::Onnxruntime, ElementType::Float32)
+            .unwrap()
+    }
+
+    fn line(spread: f64, noise: f64) -> Scale {
+        Scale {
+            spread,
+            noise,
+            largest: spread,
+        }
+    }
 
     #[test]
     fn every_backend_has_a_tolerance_for_every_floating_type() {
@@ -71,7 +131,8 @@ mod tests {
                 let tolerance = table
                     .of(backend, element)
                     .unwrap_or_else(|| panic!("{backend} {element:?}"));
-                assert!(tolerance.absolute > 0.0 && tolerance.relative > 0.0);
+                assert!(tolerance.floor > 0.0 && tolerance.relative > 0.0);
+                assert!(tolerance.most > tolerance.relative);
             }
         }
     }
@@ -80,16 +141,20 @@ mod tests {
     fn whole_numbers_have_no_tolerance() {
         let table = Tolerances::embedded().unwrap();
         assert_eq!(table.of(Backend::Onnxruntime, ElementType::Int64), None);
-        assert_eq!(table.widest(ElementType::Bool), None);
     }
 
     #[test]
-    fn what_is_allowed_grows_with_the_spread() {
-        let tolerance = Tolerance {
-            absolute: 0.5,
-            relative: 0.25,
-        };
-        assert_eq!(tolerance.allowed(0.0), 0.5);
-        assert_eq!(tolerance.allowed(2.0), 1.0);
+    fn a_model_that_rounds_well_is_held_to_little_and_one_that_does_not_to_its_own_rounding() {
+        let well = tolerance().allowed(line(1.0, 1e-7));
+        assert!(well < 2e-5, "{well}");
+        let ill = tolerance().allowed(line(1.0, 1e-4));
+        assert!(ill > 1e-3 && ill < 5e-3, "{ill}");
+    }
+
+    #[test]
+    fn whatever_a_model_makes_of_rounding_there_is_a_bound() {
+        assert!(tolerance().allowed(line(1.0, 1.0)) < 0.03);
+        assert!(tolerance().is_bounded(line(1.0, 1.0)));
+        assert!(!tolerance().is_bounded(line(1.0, 1e-7)));
     }
 }

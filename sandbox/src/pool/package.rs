@@ -43,6 +43,7 @@ const FILES: &[(&str, &str)] = embedded![
     "measure.py",
     "models.py",
     "plain.py",
+    "precise.py",
     "rows.py",
     "server.py",
     "sessions.py",

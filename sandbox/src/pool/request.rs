@@ -85,9 +85,14 @@ fn named_paths(job: &Job) -> Vec<PathBuf> {
             source,
             checkpoint,
             inputs,
+            corners,
             ..
+        } => {
+            paths.extend(folder(source));
+            paths.push(checkpoint.into());
+            paths.extend(inputs.iter().chain(corners).map(PathBuf::from));
         }
-        | Job::BuildGeneration {
+        Job::BuildGeneration {
             source,
             checkpoint,
             inputs,
@@ -122,6 +127,7 @@ fn named_paths(job: &Job) -> Vec<PathBuf> {
             artefact,
             checkpoint,
             inputs,
+            corners,
             ..
         } => {
             paths.extend(skillset.iter().map(PathBuf::from));
@@ -133,7 +139,7 @@ fn named_paths(job: &Job) -> Vec<PathBuf> {
                     .map(Path::to_path_buf),
             );
             paths.push(checkpoint.into());
-            paths.extend(inputs.iter().map(PathBuf::from));
+            paths.extend(inputs.iter().chain(corners).map(PathBuf::from));
         }
         Job::Diverge {
             source,
@@ -174,6 +180,7 @@ mod tests {
                 artefact: Some("/made/model.xml".into()),
                 checkpoint: "/checkpoint".into(),
                 inputs: vec!["/inputs/1.safetensors".into()],
+                corners: vec!["/inputs/2.safetensors".into()],
                 repeats: 1,
                 reloads: 0,
             },
@@ -194,7 +201,8 @@ mod tests {
                 "/more",
                 "/made",
                 "/checkpoint",
-                "/inputs/1.safetensors"
+                "/inputs/1.safetensors",
+                "/inputs/2.safetensors"
             ]
         );
         assert_eq!(policy.write, [PathBuf::from("/real/work")]);

@@ -16,7 +16,7 @@ use portwright_core::{
 use portwright_sandbox::{
     backends::{self, Attempt, Form, Host, onnxruntime::Tuning},
     environment::Environment,
-    judge::{Case, Declared, Expected, InputSet, Reference, Tolerances, inputs, judge},
+    judge::{Case, Expected, InputSet, Ran, Reference, Tolerances, corners, inputs, judge},
     pool::{JobRequest, Limits, Walls, Workers, WorkersConfig},
 };
 
@@ -56,8 +56,8 @@ pub struct Toy {
     environment: Environment,
     workers: Workers,
     runtime: tokio::runtime::Runtime,
-    sets: Vec<InputSet>,
     inputs: Vec<PathBuf>,
+    corners: Vec<PathBuf>,
     reference: Reference,
     tolerances: Tolerances,
 }
@@ -72,8 +72,11 @@ pub fn toy() -> &'static Toy {
         }
         let drawn = folder.join("inputs");
         fs::create_dir_all(&drawn).unwrap();
-        let sets = inputs::draw(&PortPlan::from_toml(PLAN).unwrap(), true, 20261122).unwrap();
-        let files = inputs::write(&sets, &drawn).unwrap();
+        let plan = PortPlan::from_toml(PLAN).unwrap();
+        let sets = inputs::draw(&plan, true, 20261122).unwrap();
+        let inputs = inputs::write(&sets, &drawn).unwrap();
+        let beyond = corners::draw_into(&plan, true, 20261122, &drawn).unwrap();
+        let corners = files(&beyond, &drawn);
         let environment = Environment::locked().unwrap();
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/toy");
         let status = Command::new(&environment.python)
@@ -87,10 +90,8 @@ pub fn toy() -> &'static Toy {
         let tolerances = Tolerances::embedded().unwrap();
         let reference = Reference::read(
             &folder.join("reference"),
-            &sets,
-            &Declared::default(),
-            &[],
-            &tolerances,
+            [sets, beyond].concat(),
+            &Ran::default(),
         )
         .unwrap();
         let workers = Workers::new(WorkersConfig {
@@ -105,13 +106,19 @@ pub fn toy() -> &'static Toy {
             environment,
             workers,
             runtime: tokio::runtime::Runtime::new().unwrap(),
-            sets,
-            inputs: files,
+            inputs,
+            corners,
             reference,
             tolerances,
             folder,
         }
     })
+}
+
+fn files(sets: &[InputSet], folder: &Path) -> Vec<PathBuf> {
+    sets.iter()
+        .map(|set| folder.join(set.file_name()))
+        .collect()
 }
 
 impl Toy {
@@ -133,6 +140,7 @@ impl Toy {
                     artefact: artefact.as_deref().map(text),
                     checkpoint: text(&made),
                     inputs: self.inputs.iter().map(|path| text(path)).collect(),
+                    corners: self.corners.iter().map(|path| text(path)).collect(),
                     repeats: 3,
                     reloads: 3,
                 },
@@ -185,7 +193,6 @@ impl Executed<'_> {
             backend: self.backend,
             expected: self.expected,
             tolerances: &self.toy.tolerances,
-            sets: &self.toy.sets,
             reference: &self.toy.reference,
             report: &self.report,
             work: self.work.path(),
@@ -193,6 +200,7 @@ impl Executed<'_> {
             artefact_bytes: 8,
             plan: &Digest::of(PLAN),
             dynamic: true,
+            artefact_has_sizes: self.backend != Backend::TorchCpu,
         })
     }
 }

@@ -3,7 +3,7 @@
 use csv::{Terminator, WriterBuilder};
 use portwright_core::sweep::{Row, Through};
 
-use crate::report::matrix::{Cell, Check, Column, Report, worst_output};
+use crate::report::matrix::{Cell, Check, Column, Report};
 
 /// The columns of the file, in order.
 const HEADER: [&str; 31] = [
@@ -79,7 +79,7 @@ fn line(report: &Report<'_>, row: &Row, column: Column, cell: &Cell<'_>) -> Vec<
     let passed = cell.passed();
     let evidence = cell.evidence().filter(|_| passed);
     let finding = cell.finding().filter(|_| !passed);
-    let worst = evidence.and_then(worst_output);
+    let worst = evidence.and_then(|evidence| evidence.worst());
     let of_evidence =
         |value: fn(&portwright_core::Evidence) -> String| evidence.map(value).unwrap_or_default();
     let (message, hint) = if passed {
@@ -116,7 +116,7 @@ fn line(report: &Report<'_>, row: &Row, column: Column, cell: &Cell<'_>) -> Vec<
         of_evidence(|e| e.placement.nodes.to_string()),
         worst.map(|output| output.name.clone()).unwrap_or_default(),
         worst
-            .map(|output| number(output.max_absolute))
+            .map(|output| number(output.difference))
             .unwrap_or_default(),
         worst
             .map(|output| number(output.allowed))

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::report::matrix::{
-    Cell, Changes, Check, Column, Cost, Goals, Group, Pattern, Report, Tally, worst_output,
+    Cell, Changes, Check, Column, Cost, Goals, Group, Pattern, Report, Tally,
 };
 
 /// The version of the document.
@@ -159,14 +159,14 @@ fn row_document<'a>(row: &'a Row, columns: &[Column]) -> RowDocument<'a> {
 fn cell_document<'a>(row: &'a Row, column: Column, cell: Cell<'a>) -> CellDocument<'a> {
     let passed = cell.passed();
     let evidence = cell.evidence().filter(|_| passed).map(|evidence| {
-        let worst = worst_output(evidence);
+        let worst = evidence.worst();
         KeyEvidence {
             device: &evidence.device,
             provider: &evidence.placement.provider,
             nodes_on_provider: evidence.placement.nodes_on_provider,
             nodes: evidence.placement.nodes,
             worst_output: worst.map(|output| output.name.as_str()),
-            worst_difference: worst.map(|output| output.max_absolute),
+            worst_difference: worst.map(|output| output.difference),
             worst_allowed: worst.map(|output| output.allowed),
             dynamic: evidence.dynamic,
             artefact: &evidence.artefact,

@@ -8,7 +8,7 @@ use quick_junit::{
     NonSuccessKind, Property, Report as Xml, SerializeError, TestCase, TestCaseStatus, TestSuite,
 };
 
-use crate::report::matrix::{Cell, Check, Column, Report, State, worst_output};
+use crate::report::matrix::{Cell, Check, Column, Report, State};
 
 /// The whole file.
 pub fn render(report: &Report<'_>) -> Result<String, SerializeError> {
@@ -115,8 +115,8 @@ fn properties(row: &Row, cell: &Cell<'_>) -> Vec<(&'static str, String)> {
         let axes = if evidence.dynamic { "free" } else { "static" };
         properties.push(("axes", axes.to_owned()));
         properties.push(("artefact", evidence.artefact.to_string()));
-        if let Some(output) = worst_output(evidence) {
-            properties.push(("worst_difference", format!("{:e}", output.max_absolute)));
+        if let Some(output) = evidence.worst() {
+            properties.push(("worst_difference", format!("{:e}", output.difference)));
             properties.push(("worst_allowed", format!("{:e}", output.allowed)));
         }
     }

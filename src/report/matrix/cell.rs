@@ -2,11 +2,7 @@
 
 use std::fmt;
 
-use portwright_core::{
-    Backend, Evidence, Finding, Verdict,
-    sweep::Row,
-    verdict::{BackendVerdict, OutputEvidence},
-};
+use portwright_core::{Backend, Evidence, Finding, Verdict, sweep::Row, verdict::BackendVerdict};
 use serde::Serialize;
 
 /// What was checked on a backend.
@@ -158,21 +154,6 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// The output that came nearest to what was allowed, or went furthest beyond it.
-pub fn worst_output(evidence: &Evidence) -> Option<&OutputEvidence> {
-    let share = |output: &OutputEvidence| {
-        if output.max_absolute == 0.0 {
-            0.0
-        } else {
-            output.max_absolute / output.allowed
-        }
-    };
-    evidence
-        .outputs
-        .iter()
-        .max_by(|a, b| share(a).total_cmp(&share(b)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::{super::samples::*, *};
@@ -241,22 +222,5 @@ mod tests {
             verdict: Some(&with_hint),
         };
         assert_eq!(cell.hint(&gpt2, column), "use a lamp");
-    }
-
-    #[test]
-    fn the_worst_output_is_the_one_nearest_to_its_own_limit() {
-        let mut evidence = pass(ONNX).evidence.unwrap();
-        let output = |name: &str, max_absolute, allowed| OutputEvidence {
-            name: name.into(),
-            max_absolute,
-            allowed,
-            ..evidence.outputs[0].clone()
-        };
-        evidence.outputs = vec![
-            output("large", 0.5, 1.0),
-            output("near", 0.09, 0.1),
-            output("exact", 0.0, 0.0),
-        ];
-        assert_eq!(worst_output(&evidence).unwrap().name, "near");
     }
 }

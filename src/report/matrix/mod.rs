@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portwright_core::{Family, Kind, sweep::Row, verdict::BackendVerdict};
 use portwright_ledger::Sweep;
 
-pub use cell::{Cell, Check, Column, State, worst_output};
+pub use cell::{Cell, Check, Column, State};
 pub use changes::{Change, Changes, Seen};
 pub use cost::{Cost, Spread};
 use counts::percent;

@@ -141,6 +141,8 @@ fn evidence(backend: Backend) -> Evidence {
             max_absolute: 2.5e-7,
             max_relative: 4e-8,
             reference_spread: 6.0,
+            reference_noise: 0.0,
+            difference: 2.5e-7,
             allowed: 0.00601,
             untouched: false,
         }],

@@ -128,17 +128,12 @@ fn isolation(verdicts: &[BackendVerdict]) -> String {
 }
 
 fn verdict_row(verdict: &BackendVerdict) -> Value {
-    let worst = verdict.evidence.as_ref().and_then(|evidence| {
-        evidence
-            .outputs
-            .iter()
-            .max_by(|a, b| a.max_absolute.total_cmp(&b.max_absolute))
-    });
+    let worst = verdict.evidence.as_ref().and_then(Evidence::worst);
     context! {
         backend => verdict.backend.as_str(),
         verdict => verdict.verdict.as_str(),
         device => verdict.evidence.as_ref().map_or("", |evidence| &evidence.device),
-        difference => worst.map_or_else(String::new, |output| format!("{:.1e} (`{}`)", output.max_absolute, output.name)),
+        difference => worst.map_or_else(String::new, |output| format!("{:.1e} (`{}`)", output.difference, output.name)),
         allowed => worst.map_or_else(String::new, |output| format!("{:.1e}", output.allowed)),
         why => verdict.finding.as_ref().map_or_else(String::new, |finding| cell(&finding.message)),
     }
@@ -257,6 +252,8 @@ mod tests {
                 max_absolute: 4.1e-7,
                 max_relative: 1e-7,
                 reference_spread: 4.0,
+                reference_noise: 0.0,
+                difference: 4.1e-7,
                 allowed: 4e-3,
                 untouched: false,
             }],

@@ -97,12 +97,8 @@ fn row(word: &BackendVerdict) -> [String; 6] {
     if let Some(evidence) = &word.evidence {
         row[2] = evidence.device.clone();
         row[5] = format!("{:.1} ms", evidence.latency_p50_seconds * 1000.0);
-        let worst = evidence
-            .outputs
-            .iter()
-            .max_by(|a, b| (a.max_absolute * b.allowed).total_cmp(&(b.max_absolute * a.allowed)));
-        if let Some(worst) = worst {
-            row[3] = format!("{:.1e}", worst.max_absolute);
+        if let Some(worst) = evidence.worst() {
+            row[3] = format!("{:.1e}", worst.difference);
             row[4] = format!("{:.1e}", worst.allowed);
         }
     }
@@ -127,6 +123,8 @@ mod tests {
             max_absolute,
             max_relative: max_absolute,
             reference_spread: 4.0,
+            reference_noise: 0.0,
+            difference: max_absolute,
             allowed,
             untouched: false,
         }

@@ -5,20 +5,28 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from portwright_worker import draws, errors, exercised, flow, models, rows, tensors
+from portwright_worker import draws, errors, exercised, flow, models, precise, rows, tensors
 
 
 def run(job: dict, work: str) -> dict:
     import torch
 
     plan = job["plan"]
+
+    def make() -> Any:
+        return models.load(plan, job["source"], job["checkpoint"])
+
     with exercised.construction() as built:
-        model = models.load(plan, job["source"], job["checkpoint"])
+        model = make()
+    # Copied before it has run: a model may keep something of a forward.
+    twin = precise.copied(model, make)
     called = exercised.watch(model, built)
-    outputs = []
+    outputs, answered, refused = [], [], {}
     still = Still()
     first: dict[str, Any] = {}
-    for path in job["inputs"]:
+    extra: list[str] = []
+    corners = set(job.get("corners", ()))
+    for path in [*job["inputs"], *job.get("corners", ())]:
         errors.now("read inputs")
         inputs = tensors.read(path)
         errors.now("forward")
@@ -26,20 +34,32 @@ def run(job: dict, work: str) -> dict:
             _check_repeatable(model, inputs, plan)
         # A stochastic forward then draws the same numbers for each file, and for each repetition of the job.
         torch.manual_seed(plan["weights"]["seed"])
-        with torch.no_grad():
-            output = model(**inputs, **plan.get("call", {}))
+        try:
+            with torch.no_grad():
+                output = model(**inputs, **plan.get("call", {}))
+        except Exception as error:  # noqa: BLE001 - a corner may be refused in whatever way the model refuses it
+            if path not in corners:
+                raise
+            refused[tensors.set_name(path)] = f"{type(error).__name__}: {error}"
+            continue
         errors.now("write outputs")
         leaves = tensors.leaves(output)
         still.note(leaves)
-        first = first or leaves
+        if not outputs:
+            first, extra = leaves, tensors.not_tensors(output)
         outputs.append(tensors.write(work, path, leaves))
+        answered.append(path)
     found = {
         "outputs": outputs,
+        "refused": refused,
+        "not_tensors": extra,
         "untouched": _untouched(job, still.names()),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "exercised": sorted(called),
         "declared": _declared(model),
     }
+    errors.now("compute with less rounding")
+    found["precise"] = precise.run(twin, make, answered, plan, first, work)
     # The last thing asked of the model, which may keep something of a forward.
     errors.now("compare the rows")
     return {**found, "mixes_rows": rows.mix(model, tensors.read(job["inputs"][0]), plan, first)}

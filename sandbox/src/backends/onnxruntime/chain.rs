@@ -71,6 +71,7 @@ pub fn generate(
         latency_seconds,
         reload_resident_bytes: Vec::new(),
         outputs,
+        refused: BTreeMap::new(),
     })
 }
 

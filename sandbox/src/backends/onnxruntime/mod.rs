@@ -150,17 +150,20 @@ pub fn execute(
 
 /// The files that the job is told to read; an artefact's weights can lie in files beside it.
 fn named_paths(job: &Job) -> Vec<PathBuf> {
-    let (artefacts, inputs) = match job {
+    let (artefacts, inputs, corners) = match job {
         Job::Execute {
-            artefact, inputs, ..
-        } => (artefact.iter().collect(), inputs),
+            artefact,
+            inputs,
+            corners,
+            ..
+        } => (artefact.iter().collect(), inputs, corners.as_slice()),
         Job::Generate {
             artefact, inputs, ..
         } => {
             let both = artefact
                 .iter()
                 .flat_map(|both| [&both.prefill, &both.decode]);
-            (both.collect::<Vec<_>>(), inputs)
+            (both.collect::<Vec<_>>(), inputs, &[][..])
         }
         _ => return Vec::new(),
     };
@@ -168,7 +171,7 @@ fn named_paths(job: &Job) -> Vec<PathBuf> {
         .into_iter()
         .filter_map(|main| Path::new(main).parent())
         .map(Path::to_owned)
-        .chain(inputs.iter().map(PathBuf::from))
+        .chain(inputs.iter().chain(corners).map(PathBuf::from))
         .collect()
 }
 

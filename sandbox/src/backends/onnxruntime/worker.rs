@@ -147,6 +147,7 @@ fn serve(request: &Request) -> Result<Execution, Failure> {
     let Job::Execute {
         artefact: Some(artefact),
         inputs,
+        corners,
         repeats,
         reloads,
         ..
@@ -183,6 +184,16 @@ fn serve(request: &Request) -> Result<Execution, Failure> {
             &run(&mut session, inputs)?,
         )?);
     }
+    let mut refused = BTreeMap::new();
+    for path in corners.iter().map(Path::new) {
+        let inputs = read_inputs(path)?;
+        match run(&mut session, &inputs) {
+            Ok(produced) => outputs.push(write_outputs(&request.work, path, &produced)?),
+            Err(failure) => {
+                refused.insert(set_name(path), failure.message);
+            }
+        }
+    }
     let mut latency_seconds = Vec::new();
     for _ in 0..*repeats {
         let feeds = feeds(&session, example)?;
@@ -205,7 +216,14 @@ fn serve(request: &Request) -> Result<Execution, Failure> {
         latency_seconds,
         reload_resident_bytes,
         outputs,
+        refused,
     })
+}
+
+/// The name of the set in a file.
+fn set_name(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default();
+    stem.to_string_lossy().into_owned()
 }
 
 /// Loads the runtime's library, after a look at whether the request is meant for this worker.

@@ -1,5 +1,6 @@
 //! The outputs of one run on every input set, with their names brought into one form.
 
+mod lines;
 mod names;
 mod output;
 mod spread;
@@ -11,6 +12,7 @@ use thiserror::Error;
 use super::inputs::InputSet;
 use crate::tensor::{self, Data, TensorError, Tensors};
 
+pub use lines::{Allowed, Line, Lines, Places};
 pub use names::role;
 pub use output::Output;
 
@@ -18,6 +20,9 @@ use spread::{Spread, is_filler};
 
 /// The folder below a job's work folder into which it writes its outputs.
 pub const FOLDER: &str = "outputs";
+
+/// Where the job of the reference writes the outputs that were computed with less rounding.
+pub const PRECISE_FOLDER: &str = "precise";
 
 /// The outputs of one run, one entry per input set in the order of the sets.
 #[derive(Clone, Debug)]
@@ -53,20 +58,27 @@ impl OutputError {
 impl Outputs {
     /// Opens what a job that has ended wrote for each set. Where the files lie is the judge's word, not the job's.
     pub fn open(work: &Path, sets: &[InputSet]) -> Result<Self, OutputError> {
+        Self::open_in(work, FOLDER, sets)
+    }
+
+    /// As [`Outputs::open`], from another folder below the work folder.
+    pub fn open_in(work: &Path, folder: &str, sets: &[InputSet]) -> Result<Self, OutputError> {
         let mut outputs = Vec::with_capacity(sets.len());
         for set in sets {
-            let stored = tensor::open(work, &Path::new(FOLDER).join(set.file_name()))?;
+            let stored = tensor::open(work, &Path::new(folder).join(set.file_name()))?;
             let stored = stored.into_iter().map(|(name, it)| (name, it.into()));
             outputs.push(renamed(stored, &set.name)?);
         }
         Ok(Outputs(outputs))
     }
 
-    /// The largest minus the smallest value of an output over all sets, fillers left out. Zero for an output that no set
-    /// has.
-    pub fn spread(&self, name: &str) -> Result<f64, TensorError> {
+    /// The largest minus the smallest value of an output over those sets that are asked for by their index, fillers left out.
+    /// Zero for an output that no set has.
+    pub fn spread(&self, name: &str, of: impl Fn(usize) -> bool) -> Result<f64, TensorError> {
         let mut spread = Spread::NONE;
-        for stretch in self.stretches(name) {
+        let sets = self.0.iter().enumerate().filter(|(index, _)| of(*index));
+        let outputs = sets.filter_map(|(_, outputs)| outputs.get(name));
+        for stretch in outputs.flat_map(Output::stretches) {
             if let Data::Floating(values) = stretch? {
                 values.into_iter().for_each(|value| spread.note(value));
             }
@@ -140,41 +152,98 @@ impl From<Vec<Tensors>> for Outputs {
 }
 
 /// The largest absolute difference of two floating outputs of one shape; infinite where one has a value that is no
-/// number, or a filler where the other has none of its sign.
+/// number, or a filler where the other has none that is the same.
 pub fn difference(a: &Output, b: &Output) -> Result<f64, TensorError> {
     let mut largest = 0.0_f64;
     for (a, b) in a.stretches().zip(b.stretches()) {
         let (Data::Floating(a), Data::Floating(b)) = (a?, b?) else {
             return Ok(f64::INFINITY);
         };
-        largest = a.iter().zip(&b).fold(largest, |largest, (a, b)| {
-            if is_filler(*a) || is_filler(*b) {
-                let same = is_filler(*a) && is_filler(*b) && a.signum() == b.signum();
-                return if same { largest } else { f64::INFINITY };
-            }
-            let apart = (a - b).abs();
-            if apart.is_nan() {
-                f64::INFINITY
-            } else {
-                largest.max(apart)
-            }
-        });
+        largest = a
+            .iter()
+            .zip(&b)
+            .fold(largest, |largest, (a, b)| largest.max(apart(*a, *b)));
     }
     Ok(largest)
 }
 
-/// How many values of two outputs of booleans or whole numbers of one shape differ; none of floating ones.
-pub fn unequal(a: &Output, b: &Output) -> Result<usize, TensorError> {
-    if a.element.is_floating() || b.element.is_floating() {
-        return Ok(0);
+/// How far two values lie apart. A filler lies infinitely far from everything but itself.
+pub fn apart(a: f64, b: f64) -> f64 {
+    let apart = (a - b).abs();
+    if is_filler(a) || is_filler(b) {
+        let same = apart <= SAME_FILLER * a.abs().min(b.abs());
+        return if same { 0.0 } else { f64::INFINITY };
     }
-    let mut apart = 0;
-    for (a, b) in a.stretches().zip(b.stretches()) {
-        if let (Data::Whole(a), Data::Whole(b)) = (a?, b?) {
-            apart += a.iter().zip(&b).filter(|(a, b)| a != b).count();
+    if apart.is_nan() { f64::INFINITY } else { apart }
+}
+
+/// How far two fillers may differ in proportion to themselves: something small may have been added to one.
+const SAME_FILLER: f64 = 1e-5;
+
+/// How the values of two outputs of booleans or whole numbers of one shape compare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unequal {
+    /// How many differ.
+    pub apart: usize,
+    /// How many of all values hang on rounding in the reference itself.
+    pub unsettled: usize,
+    /// How many differ where nothing in the reference hangs on rounding.
+    pub settled_apart: usize,
+}
+
+/// Compares outputs of booleans or whole numbers; nothing is unequal in floating ones. `precise` is the reference computed with
+/// less rounding: where it differs from the reference, a decision hung on rounding.
+pub fn unequal(
+    reference: &Output,
+    candidate: &Output,
+    precise: Option<&Output>,
+) -> Result<Unequal, TensorError> {
+    let mut unequal = Unequal::default();
+    if reference.element.is_floating() || candidate.element.is_floating() {
+        return Ok(unequal);
+    }
+    let precise = precise.filter(|precise| precise.shape == reference.shape);
+    let mut beside = precise.map(Output::stretches);
+    for (a, b) in reference.stretches().zip(candidate.stretches()) {
+        let beside = beside.as_mut().and_then(Iterator::next).transpose()?;
+        let (Data::Whole(a), Data::Whole(b)) = (a?, b?) else {
+            continue;
+        };
+        for (at, (a, b)) in a.iter().zip(&b).enumerate() {
+            let settled = match &beside {
+                Some(Data::Whole(precise)) => precise.get(at) == Some(a),
+                _ => true,
+            };
+            unequal.unsettled += usize::from(!settled);
+            unequal.apart += usize::from(a != b);
+            unequal.settled_apart += usize::from(a != b && settled);
         }
     }
-    Ok(apart)
+    Ok(unequal)
+}
+
+/// Whether an output of booleans or whole numbers differs between any two sets of the same sizes.
+pub fn whole_moves(outputs: &Outputs, sets: &[InputSet], name: &str) -> Result<bool, TensorError> {
+    let with_sizes = |index: usize| {
+        let output = outputs.0.get(index)?.get(name)?;
+        Some((sets.get(index)?, output))
+    };
+    for later in 1..outputs.0.len() {
+        let Some((set, output)) = with_sizes(later) else {
+            continue;
+        };
+        // The nearest earlier set of the same sizes: where all neighbours agree, all do.
+        let earlier = (0..later)
+            .rev()
+            .filter_map(with_sizes)
+            .find(|(other, beside)| other.sizes == set.sizes && beside.shape == output.shape);
+        if let Some((_, beside)) = earlier
+            && unequal(beside, output, None)?.apart > 0
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn renamed(

@@ -101,6 +101,28 @@ impl Spread {
     }
 }
 
+impl Spread {
+    /// The largest value without its sign, fillers left out; zero where there is none.
+    pub fn largest(&self) -> f64 {
+        let (low, high) = (self.low, self.high);
+        if low.count == 0 {
+            return 0.0;
+        }
+        let least = if low.is_filler(high.value) {
+            low.next
+        } else {
+            low.value
+        };
+        let most = if high.is_filler(low.value) {
+            high.next
+        } else {
+            high.value
+        };
+        let size = |edge: f64| if edge.is_finite() { edge.abs() } else { 0.0 };
+        size(least).max(size(most))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ fn outputs(sets: &[&[f64]]) -> Outputs {
 
 #[test]
 fn the_spread_is_taken_over_all_sets() {
-    let spread = |sets: &[&[f64]]| outputs(sets).spread("x").unwrap();
+    let spread = |sets: &[&[f64]]| outputs(sets).spread("x", |_| true).unwrap();
     assert_eq!(spread(&[&[1.0, 2.0], &[-3.0]]), 5.0);
     assert_eq!(spread(&[&[]]), 0.0);
 }
@@ -38,11 +38,18 @@ fn apart(a: &[f64], b: &[f64]) -> f64 {
 #[test]
 fn a_filler_widens_no_spread_and_must_be_met() {
     let least = f64::from(f32::MIN);
-    assert_eq!(outputs(&[&[1.0, least, 2.0]]).spread("x").unwrap(), 1.0);
+    assert_eq!(
+        outputs(&[&[1.0, least, 2.0]])
+            .spread("x", |_| true)
+            .unwrap(),
+        1.0
+    );
     let apart = |a: f64, b: f64| apart(&[1.0, a], &[1.5, b]);
     assert_eq!(apart(least, least), 0.5);
     assert_eq!(apart(least, 2.0), f64::INFINITY);
     assert_eq!(apart(least, -least), f64::INFINITY);
+    assert_eq!(apart(least, -1e38), f64::INFINITY);
+    assert_eq!(apart(least, least * (1.0 - 1e-7)), 0.5);
     assert_eq!(moved(&[1.0], &[least]), 9.0);
 }
 
@@ -76,7 +83,7 @@ fn the_last_value_of_a_long_output_is_looked_at() {
     let stored = toy::opened(folder.path(), sets, &[named(&from), named(&to)]);
     for outputs in [outputs(&[&from, &to]), stored] {
         assert_eq!(outputs.0[0]["x"].stretches().count(), 3);
-        assert_eq!(outputs.spread("x").unwrap(), 4.0);
+        assert_eq!(outputs.spread("x", |_| true).unwrap(), 4.0);
         assert_eq!(outputs.largest("x").unwrap(), 5.0);
         assert_eq!(outputs.moved("x", 0, 1, 9.0).unwrap(), 4.0);
         assert!(outputs.is_finite(1, "x").unwrap());
@@ -86,10 +93,8 @@ fn the_last_value_of_a_long_output_is_looked_at() {
         shape: vec![values.len()],
         data: Data::Whole(values.iter().map(|v| i64::from(*v > 2.0)).collect()),
     };
-    assert_eq!(
-        unequal(&whole(&from).into(), &whole(&to).into()).unwrap(),
-        1
-    );
+    let unequal = unequal(&whole(&from).into(), &whole(&to).into(), None).unwrap();
+    assert_eq!((unequal.apart, unequal.settled_apart), (1, 1));
     let last = f64::NAN;
     let odd = [&to[..2 * STRETCH + 2], &[last][..]].concat();
     assert!(!outputs(&[&odd]).is_finite(0, "x").unwrap());

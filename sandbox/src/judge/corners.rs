@@ -1,0 +1,225 @@
+//! The corners of what a model takes: sets that a person may well give it, and that neither the example nor the other set
+//! holds.
+//!
+//! A model may refuse a corner, e.g. a length of one or padding on the left: what PyTorch does not compute, no port has to. So
+//! the reference is tried on each, and those that it does not answer, or not with finite values, are left out. What a port
+//! must do on the rest is the same as on any other set.
+//!
+//! | set | sizes | values |
+//! |---|---|---|
+//! | `one-row` | a batch of one | no padding |
+//! | `one-place` | one of everything that is free but the batch | no padding |
+//! | `long` | four times everything that is free but the batch, or twice, where that would be too much | as usual |
+//! | `unpadded`, `left-padded`, `holes`, `one-token` | those of the example | the masks of that name |
+//! | `mixed-rows` | a batch of three | another mask in each row |
+//! | `whole-range` | those of the example | ids of the whole vocabulary, and the ends of every range |
+//!
+//! An artefact of fixed axes takes the sets of the example's sizes alone.
+
+use std::{collections::BTreeMap, path::Path};
+
+use portwright_core::plan::{Axis, PortPlan, Values};
+
+use super::{
+    inputs::{self, InputError, InputSet},
+    style::Style,
+};
+use crate::tensor::{self, SharedTensors};
+
+/// The dimension that counts the rows of a batch.
+const BATCH: &str = "batch";
+
+/// The largest growth of the number of drawn values in the long set.
+const MOST_GROWTH: u64 = 8;
+
+/// A corner before anything is drawn for it.
+struct Corner {
+    name: &'static str,
+    sizes: BTreeMap<String, u64>,
+    style: Style,
+}
+
+/// Draws the corners of a plan into `folder`, one file each, and answers with their outlines.
+pub fn draw_into(
+    plan: &PortPlan,
+    dynamic: bool,
+    seed: u64,
+    folder: &Path,
+) -> Result<Vec<InputSet>, InputError> {
+    let mut outlines = Vec::new();
+    for Corner { name, sizes, style } in corners(plan, dynamic)? {
+        let set = inputs::draw_set(plan, name, sizes, seed, &style)?;
+        tensor::write(&set.tensors, &folder.join(set.file_name()))?;
+        let corner = true;
+        outlines.push(InputSet {
+            corner,
+            ..set.outline()
+        });
+    }
+    Ok(outlines)
+}
+
+/// The corners of a plan without their values.
+pub fn outlines(plan: &PortPlan, dynamic: bool, seed: u64) -> Result<Vec<InputSet>, InputError> {
+    let corners = corners(plan, dynamic)?.into_iter();
+    let outline = |Corner { name, sizes, .. }: Corner| InputSet {
+        name: name.to_owned(),
+        sizes,
+        seed: inputs::seed_of(seed, name),
+        probe: None,
+        corner: true,
+        tensors: SharedTensors::new(),
+    };
+    Ok(corners.map(outline).collect())
+}
+
+/// The corners that can be drawn: one of more values than an input may have is none.
+fn corners(plan: &PortPlan, dynamic: bool) -> Result<Vec<Corner>, InputError> {
+    let mut fitting = Vec::new();
+    for corner in wanted(plan, dynamic) {
+        match inputs::check_sizes(plan, &corner.sizes) {
+            Ok(()) => fitting.push(corner),
+            Err(InputError::TooLarge { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(fitting)
+}
+
+fn wanted(plan: &PortPlan, dynamic: bool) -> Vec<Corner> {
+    let example = inputs::sizes(plan, false);
+    let free = |name: &str| dynamic && plan.dims.get(name).is_some_and(|dim| dim.other.is_some());
+    let batch = |rows: u64| {
+        let mut sizes = example.clone();
+        if free(BATCH) {
+            sizes.insert(BATCH.to_owned(), rows);
+        }
+        sizes
+    };
+    let scaled = |scale: &dyn Fn(u64) -> u64| {
+        let mut sizes = example.clone();
+        for (name, size) in &mut sizes {
+            if name != BATCH && free(name) {
+                *size = scale(*size);
+            }
+        }
+        sizes
+    };
+    let mut corners = Vec::new();
+    let mut add = |name, sizes, style| corners.push(Corner { name, sizes, style });
+    if free(BATCH) {
+        add("one-row", batch(1), Style::Unpadded);
+    }
+    let one = scaled(&|_| 1);
+    if one != example {
+        add("one-place", one, Style::Unpadded);
+        let four = scaled(&|size| size.saturating_mul(4));
+        let long = if values(plan, &four) <= MOST_GROWTH.saturating_mul(values(plan, &example)) {
+            four
+        } else {
+            scaled(&|size| size.saturating_mul(2))
+        };
+        add("long", long, Style::Usual);
+    }
+    if plan.inputs.iter().any(|spec| spec.values == Values::Mask) {
+        add("unpadded", example.clone(), Style::Unpadded);
+        add("left-padded", example.clone(), Style::Left);
+        add("holes", example.clone(), Style::Holes);
+        add("one-token", example.clone(), Style::OneToken);
+        add("mixed-rows", batch(3), Style::Mixed);
+    }
+    if plan.inputs.iter().any(has_range) {
+        let tables = BTreeMap::new();
+        add("whole-range", example.clone(), Style::WholeRange { tables });
+    }
+    corners
+}
+
+/// Whether an input's values are drawn from a range that has ends.
+fn has_range(spec: &portwright_core::plan::InputSpec) -> bool {
+    match spec.values {
+        Values::Integer { .. } | Values::Tokens { .. } => spec.modality == "text",
+        Values::Normal { .. } | Values::Uniform { .. } => true,
+        _ => false,
+    }
+}
+
+/// How many values a set of these sizes has.
+fn values(plan: &PortPlan, sizes: &BTreeMap<String, u64>) -> u64 {
+    let size = |axis: &Axis| match (axis, axis.named()) {
+        (Axis::Fixed(size), _) => *size,
+        (_, Some((name, factor))) => sizes
+            .get(name)
+            .map_or(1, |size| size.saturating_mul(factor)),
+        (_, None) => 1,
+    };
+    let input = |spec: &portwright_core::plan::InputSpec| {
+        spec.shape.iter().map(size).fold(1, u64::saturating_mul)
+    };
+    plan.inputs.iter().map(input).fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::toy;
+
+    fn names(dynamic: bool) -> Vec<String> {
+        let sets = outlines(&toy::plan(), dynamic, 1).unwrap();
+        sets.into_iter().map(|set| set.name).collect()
+    }
+
+    #[test]
+    fn free_axes_are_taken_to_their_ends_and_every_mask_is_tried() {
+        assert_eq!(
+            names(true),
+            [
+                "one-row",
+                "one-place",
+                "long",
+                "unpadded",
+                "left-padded",
+                "holes",
+                "one-token",
+                "mixed-rows",
+                "whole-range"
+            ]
+        );
+        let sets = outlines(&toy::plan(), true, 1).unwrap();
+        let size = |set: usize, name: &str| sets[set].sizes[name];
+        assert_eq!((size(0, "batch"), size(0, "sequence")), (1, 8));
+        assert_eq!((size(1, "batch"), size(1, "sequence")), (2, 1));
+        assert_eq!((size(2, "batch"), size(2, "sequence")), (2, 32));
+        assert_eq!(size(7, "batch"), 3);
+        assert!(sets.iter().all(|set| set.corner && set.probe.is_none()));
+    }
+
+    #[test]
+    fn an_artefact_of_fixed_axes_has_corners_of_values_alone() {
+        assert_eq!(
+            names(false),
+            [
+                "unpadded",
+                "left-padded",
+                "holes",
+                "one-token",
+                "mixed-rows",
+                "whole-range"
+            ]
+        );
+        for set in outlines(&toy::plan(), false, 1).unwrap() {
+            assert_eq!((set.sizes["batch"], set.sizes["sequence"]), (2, 8));
+        }
+    }
+
+    #[test]
+    fn a_size_that_no_input_can_have_is_no_corner() {
+        let mut plan = toy::plan();
+        if let Some(dim) = plan.dims.get_mut("sequence") {
+            dim.example = 1 << 20;
+        }
+        let sets = outlines(&plan, true, 1).unwrap();
+        assert!(sets.iter().all(|set| set.name != "long"));
+        assert!(sets.iter().any(|set| set.name == "one-place"));
+    }
+}
