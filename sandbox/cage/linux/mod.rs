@@ -6,11 +6,12 @@ mod seccomp;
 mod supervise;
 mod sys;
 mod syscalls;
+mod table;
 
 use std::ffi::{c_int, c_void};
 
 use super::{CageError, Mode, Policy};
-use seccomp::Gaps;
+use seccomp::Surroundings;
 use supervise::Reach;
 use sys::{Rlimit, SignalSet, check};
 
@@ -207,10 +208,12 @@ fn lock_in(
     drop_capabilities()?;
     // SAFETY: cannot fail and touches no memory.
     let own = unsafe { sys::getpid() };
-    seccomp::restrict(Gaps {
-        metadata: !forked.sealed,
-        truncation: !forked.sealed && version < LANDLOCK_TRUNCATE,
-        signals: (!forked.namespaces && version < LANDLOCK_SIGNALS).then_some(own),
+    seccomp::restrict(Surroundings {
+        own,
+        devices: !policy.devices.is_empty(),
+        metadata_open: !forked.sealed,
+        truncation_open: !forked.sealed && version < LANDLOCK_TRUNCATE,
+        signals_open: !forked.namespaces && version < LANDLOCK_SIGNALS,
     })?;
     Ok(if forked.namespaces {
         Mode::NamespacesLandlockSeccomp

@@ -1,11 +1,13 @@
-//! seccomp: which system calls a job may make. It closes what Landlock leaves open: sockets, other processes, file
-//! modes, and the doors through which new privileges come.
+//! seccomp: which system calls a job may make. It closes what Landlock leaves open: sockets, other processes, what
+//! outlives a job, file modes, and the doors through which new privileges come. What it answers to each call stands in
+//! the table; this builds the kernel's filter from it.
 
-use std::ffi::{c_int, c_long, c_uint, c_void};
+use std::ffi::{c_int, c_uint, c_void};
 
 use super::super::CageError;
-use super::sys::{self, ENOSYS, EPERM};
-use super::syscalls::{self as nr, ABSENT};
+use super::sys::{self, ENOSYS, EOPNOTSUPP, EPERM};
+use super::syscalls::{Call, Ruling, SECCOMP};
+use super::table::GROUPS;
 
 #[cfg(target_arch = "x86_64")]
 const AUDIT_ARCH: u32 = 0xc000_003e;
@@ -36,14 +38,8 @@ const AF_UNIX: u32 = 1;
 const SOCK_TYPE_MASK: u32 = 0xf;
 const SOCK_STREAM: u32 = 1;
 const SOCK_SEQPACKET: u32 = 5;
-const F_SETOWN: u32 = 8;
-const F_SETSIG: u32 = 10;
-const F_SETOWN_EX: u32 = 15;
-const TIOCSCTTY: u32 = 0x540e;
-const TIOCSTI: u32 = 0x5412;
-const TIOCLINUX: u32 = 0x541c;
-const FIOSETOWN: u32 = 0x8901;
-const SIOCSPGRP: u32 = 0x8902;
+const PRIO_PROCESS: u32 = 0;
+const KIND_MASK: u32 = 0xff00;
 const O_TRUNC_AND_MODE: u32 = 0o1003;
 const O_TRUNC: u32 = 0o1000;
 
@@ -63,22 +59,26 @@ struct Program {
     instructions: *const Instruction,
 }
 
-/// What the other walls leave for this one to do.
+/// What the filter must know of the job, and of what the other walls leave for this one to do.
 #[derive(Clone, Copy, Debug)]
-pub struct Gaps {
+pub struct Surroundings {
+    /// The number of the job's first process.
+    pub own: i32,
+    /// The job was given devices.
+    pub devices: bool,
     /// No mount namespace made the rest of the system read-only, and Landlock does not know file modes and times.
-    pub metadata: bool,
-    /// Landlock does not know truncation.
-    pub truncation: bool,
-    /// Neither a pid namespace nor Landlock keeps signals inside; holds the job's pid, the only one it may signal.
-    pub signals: Option<i32>,
+    pub metadata_open: bool,
+    /// Landlock does not know truncation, and no mount guards it.
+    pub truncation_open: bool,
+    /// Neither a pid namespace nor Landlock keeps signals inside.
+    pub signals_open: bool,
 }
 
 /// Whether filters can be installed, or why not. Changes nothing.
 pub fn available() -> Result<(), String> {
     let action = ERRNO;
     // SAFETY: asks the kernel whether it knows an action; `action` is live for the call.
-    let answer = unsafe { sys::syscall(nr::SECCOMP, 2 as c_uint, 0 as c_uint, &raw const action) };
+    let answer = unsafe { sys::syscall(SECCOMP, 2 as c_uint, 0 as c_uint, &raw const action) };
     if answer == 0 {
         Ok(())
     } else {
@@ -90,8 +90,8 @@ pub fn available() -> Result<(), String> {
 }
 
 /// Installs the filter on the calling process and all it will start. `no_new_privs` must be set.
-pub fn restrict(gaps: Gaps) -> Result<(), CageError> {
-    let instructions = filter(gaps);
+pub fn restrict(job: Surroundings) -> Result<(), CageError> {
+    let instructions = filter(job);
     let program = Program {
         length: instructions.len() as u16,
         instructions: instructions.as_ptr(),
@@ -109,128 +109,99 @@ pub fn restrict(gaps: Gaps) -> Result<(), CageError> {
     sys::check(installed, "install the seccomp filter").map(|_| ())
 }
 
-/// Calls that a job has no business making, whatever their arguments.
+/// Operations on an open file that a job may ask for.
+pub const FCNTL: &[(&str, u32)] = &[
+    ("F_DUPFD", 0),
+    ("F_GETFD", 1),
+    ("F_SETFD", 2),
+    ("F_GETFL", 3),
+    ("F_SETFL", 4),
+    ("F_GETLK", 5),
+    ("F_SETLK", 6),
+    ("F_SETLKW", 7),
+    ("F_GETOWN", 9),
+    ("F_GETSIG", 11),
+    ("F_OFD_GETLK", 36),
+    ("F_OFD_SETLK", 37),
+    ("F_OFD_SETLKW", 38),
+    ("F_GETLEASE", 1025),
+    ("F_DUPFD_QUERY", 1027),
+    ("F_CREATED_QUERY", 1028),
+    ("F_DUPFD_CLOEXEC", 1030),
+    ("F_SETPIPE_SZ", 1031),
+    ("F_GETPIPE_SZ", 1032),
+    ("F_ADD_SEALS", 1033),
+    ("F_GET_SEALS", 1034),
+];
+
+/// Operations of terminals, pipes and file systems that a job may ask for.
+pub const IOCTL: &[(&str, u32)] = &[
+    ("TCGETS", 0x5401),
+    ("TCGETS2", 0x802c_542a),
+    ("TIOCGPGRP", 0x540f),
+    ("TIOCOUTQ", 0x5411),
+    ("TIOCGWINSZ", 0x5413),
+    ("FIONREAD", 0x541b),
+    ("FIONBIO", 0x5421),
+    ("FIONCLEX", 0x5450),
+    ("FIOCLEX", 0x5451),
+    ("FIOQSIZE", 0x5460),
+    ("FICLONE", 0x4004_9409),
+];
+
+/// Kinds of operation that no device of a job's own can need: of block devices, terminals, file systems (`X`, `f`, `v`,
+/// btrfs), sockets, namespaces and processes. The kind is the second byte of the number.
+const FOREIGN_KINDS: &[u32] = &[
+    0x1200, 0x5400, 0x5800, 0x6600, 0x7600, 0x8900, 0x9400, 0xb700, 0xff00,
+];
+
+/// Settings of its own process that a job may read and change.
+pub const PRCTL: &[(&str, u32)] = &[
+    ("PR_GET_PDEATHSIG", 2),
+    ("PR_GET_DUMPABLE", 3),
+    ("PR_GET_KEEPCAPS", 7),
+    ("PR_SET_NAME", 15),
+    ("PR_GET_NAME", 16),
+    ("PR_GET_SECCOMP", 21),
+    ("PR_SET_SECCOMP", 22),
+    ("PR_CAPBSET_READ", 23),
+    ("PR_GET_TSC", 25),
+    ("PR_GET_SECUREBITS", 27),
+    ("PR_SET_TIMERSLACK", 29),
+    ("PR_GET_TIMERSLACK", 30),
+    ("PR_GET_CHILD_SUBREAPER", 37),
+    ("PR_SET_NO_NEW_PRIVS", 38),
+    ("PR_GET_NO_NEW_PRIVS", 39),
+    ("PR_GET_TID_ADDRESS", 40),
+    ("PR_SET_THP_DISABLE", 41),
+    ("PR_GET_THP_DISABLE", 42),
+    ("PR_SVE_SET_VL", 50),
+    ("PR_SVE_GET_VL", 51),
+    ("PR_GET_SPECULATION_CTRL", 52),
+    ("PR_SET_SPECULATION_CTRL", 53),
+    ("PR_PAC_RESET_KEYS", 54),
+    ("PR_SET_TAGGED_ADDR_CTRL", 55),
+    ("PR_GET_TAGGED_ADDR_CTRL", 56),
+    ("PR_PAC_SET_ENABLED_KEYS", 60),
+    ("PR_PAC_GET_ENABLED_KEYS", 61),
+    ("PR_SME_SET_VL", 63),
+    ("PR_SME_GET_VL", 64),
+    ("PR_SET_MDWE", 65),
+    ("PR_GET_MDWE", 66),
+    ("PR_SET_VMA", 0x5356_4d41),
+    ("PR_SET_PTRACER", 0x5961_6d61),
+];
+
+/// Builds the filter from the table: per call one block, each ending in a verdict, and "absent" at the end.
 ///
-/// `socket` is among them for every family, AF_UNIX included: Landlock does not guard sockets that have a path, and
-/// one such connection (a container daemon's, a session bus) is a way out. The C library copes without.
-const REFUSED: &[c_long] = &[
-    nr::SOCKET,
-    nr::CONNECT,
-    nr::BIND,
-    nr::LISTEN,
-    nr::ACCEPT,
-    nr::ACCEPT4,
-    // Other processes.
-    nr::PTRACE,
-    nr::PROCESS_VM_READV,
-    nr::PROCESS_VM_WRITEV,
-    nr::PROCESS_MADVISE,
-    nr::PROCESS_MRELEASE,
-    nr::PIDFD_GETFD,
-    nr::KCMP,
-    nr::GET_ROBUST_LIST,
-    nr::MIGRATE_PAGES,
-    nr::MOVE_PAGES,
-    nr::IOPRIO_SET,
-    // The view of the file system.
-    nr::MOUNT,
-    nr::UMOUNT2,
-    nr::PIVOT_ROOT,
-    nr::CHROOT,
-    nr::OPEN_TREE,
-    nr::MOVE_MOUNT,
-    nr::FSOPEN,
-    nr::FSCONFIG,
-    nr::FSMOUNT,
-    nr::FSPICK,
-    nr::MOUNT_SETATTR,
-    nr::NAME_TO_HANDLE_AT,
-    nr::OPEN_BY_HANDLE_AT,
-    nr::QUOTACTL,
-    nr::QUOTACTL_FD,
-    // Namespaces and privileges.
-    nr::SETNS,
-    nr::UNSHARE,
-    nr::CAPSET,
-    // The kernel and its rarely travelled parts. io_uring would also make calls that no filter sees.
-    nr::KEXEC_LOAD,
-    nr::KEXEC_FILE_LOAD,
-    nr::INIT_MODULE,
-    nr::FINIT_MODULE,
-    nr::DELETE_MODULE,
-    nr::BPF,
-    nr::PERF_EVENT_OPEN,
-    nr::KEYCTL,
-    nr::ADD_KEY,
-    nr::REQUEST_KEY,
-    nr::USERFAULTFD,
-    nr::IO_URING_SETUP,
-    nr::IO_URING_ENTER,
-    nr::IO_URING_REGISTER,
-    nr::ACCT,
-    nr::SWAPON,
-    nr::SWAPOFF,
-    nr::REBOOT,
-    nr::SYSLOG,
-    // Memory that belongs to no process while it is not mapped, and so to nobody's limit.
-    nr::MEMFD_CREATE,
-    nr::MEMFD_SECRET,
-    nr::SHMGET,
-    // Owners, attributes and flags of files.
-    nr::CHOWN,
-    nr::FCHOWN,
-    nr::LCHOWN,
-    nr::FCHOWNAT,
-    nr::SETXATTR,
-    nr::LSETXATTR,
-    nr::FSETXATTR,
-    nr::SETXATTRAT,
-    nr::REMOVEXATTR,
-    nr::LREMOVEXATTR,
-    nr::FREMOVEXATTR,
-    nr::REMOVEXATTRAT,
-    nr::FILE_SETATTR,
-];
-
-/// Modes and times of files.
-const METADATA: &[c_long] = &[
-    nr::CHMOD,
-    nr::FCHMOD,
-    nr::FCHMODAT,
-    nr::FCHMODAT2,
-    nr::UTIME,
-    nr::UTIMES,
-    nr::FUTIMESAT,
-    nr::UTIMENSAT,
-];
-
-/// Builds the filter: per call at most one block, each ending in a verdict, and "allowed" at the end.
-pub fn filter(gaps: Gaps) -> Vec<Instruction> {
+/// The kernel remembers which calls are always allowed and does not run the filter for them, so its length costs a job
+/// nothing. The calls whose arguments are looked at come first.
+pub fn filter(job: Surroundings) -> Vec<Instruction> {
     let mut filter = Filter(vec![
-        Instruction {
-            code: LOAD,
-            jump_true: 0,
-            jump_false: 0,
-            value: ARCH_OFFSET,
-        },
-        Instruction {
-            code: JUMP_EQUAL,
-            jump_true: 1,
-            jump_false: 0,
-            value: AUDIT_ARCH,
-        },
-        Instruction {
-            code: RETURN,
-            jump_true: 0,
-            jump_false: 0,
-            value: KILL,
-        },
-        Instruction {
-            code: LOAD,
-            jump_true: 0,
-            jump_false: 0,
-            value: NUMBER_OFFSET,
-        },
+        instruction(LOAD, ARCH_OFFSET),
+        jump_equal(AUDIT_ARCH, 1),
+        verdict(KILL),
+        instruction(LOAD, NUMBER_OFFSET),
     ]);
     #[cfg(target_arch = "x86_64")]
     filter.0.extend([
@@ -240,90 +211,89 @@ pub fn filter(gaps: Gaps) -> Vec<Instruction> {
             jump_false: 1,
             value: X32_BIT,
         },
-        Instruction {
-            code: RETURN,
-            jump_true: 0,
-            jump_false: 0,
-            value: KILL,
-        },
+        verdict(KILL),
     ]);
-    for call in REFUSED {
-        filter.call(*call, &[verdict(refuse(EPERM))]);
+    let (simple, looked_at): (Vec<_>, Vec<_>) = GROUPS
+        .iter()
+        .map(|group| (group.calls, block(group.ruling, job)))
+        .partition(|(_, block)| block.len() == 1);
+    for (calls, block) in looked_at.iter().chain(&simple) {
+        for number in calls.iter().filter_map(Call::number) {
+            filter.call(number, block);
+        }
     }
-    // clone3 hides its flags in memory, where a filter cannot look; told it is absent, the C library uses clone.
-    filter.call(nr::CLONE3, &[verdict(refuse(ENOSYS))]);
-    filter.call(nr::CLONE, &allow_if(0, NAMESPACE_FLAGS, &[0]));
-    // A connected stream reaches its other end only; a datagram socket could still send to any path with `sendto`.
-    filter.call(
-        nr::SOCKETPAIR,
-        &[
-            load(0),
-            skip_unless_equal(AF_UNIX, 4),
-            load(1),
-            and(SOCK_TYPE_MASK),
-            jump_equal(SOCK_STREAM, 2),
-            jump_equal(SOCK_SEQPACKET, 1),
-            verdict(refuse(EPERM)),
-            verdict(ALLOW),
-        ],
-    );
-    // Limits and priorities of other processes; 0 is the caller itself.
-    filter.call(nr::PRLIMIT64, &allow_if(0, u32::MAX, &[0]));
-    filter.call(nr::SETPRIORITY, &allow_if(1, u32::MAX, &[0]));
-    filter.call(
-        nr::PRCTL,
-        &refuse_if(0, u32::MAX, &[sys::PR_SET_PDEATHSIG as u32]),
-    );
-    filter.call(
-        nr::IOCTL,
-        &refuse_if(
+    filter.0.push(verdict(refuse(ENOSYS)));
+    filter.0
+}
+
+/// The instructions that a ruling stands for. Each ends in a verdict on every way through it.
+fn block(ruling: Ruling, job: Surroundings) -> Vec<Instruction> {
+    let always = |value| vec![verdict(value)];
+    let unless = |gap, otherwise| always(if gap { otherwise } else { ALLOW });
+    let own = job.own as u32;
+    match ruling {
+        Ruling::Allowed => always(ALLOW),
+        Ruling::Refused => always(refuse(EPERM)),
+        Ruling::Absent => always(refuse(ENOSYS)),
+        Ruling::Unsupported => always(refuse(EOPNOTSUPP)),
+        Ruling::Ignored => always(refuse(0)),
+        Ruling::Metadata => unless(job.metadata_open, refuse(0)),
+        Ruling::Truncate => unless(job.truncation_open, refuse(EPERM)),
+        Ruling::OpenHow => unless(job.truncation_open, refuse(ENOSYS)),
+        Ruling::OpenFlags { argument } if job.truncation_open => compare(
+            argument,
+            O_TRUNC_AND_MODE,
+            &[O_TRUNC],
+            refuse(EPERM),
+            always(ALLOW),
+        ),
+        Ruling::OpenFlags { .. } => always(ALLOW),
+        Ruling::Signals if job.signals_open => allow_if(0, u32::MAX, &[own]),
+        Ruling::Signals => always(ALLOW),
+        Ruling::Own => allow_if(0, u32::MAX, &[0, own]),
+        Ruling::Priority => guarded(0, PRIO_PROCESS, allow_if(1, u32::MAX, &[0, own])),
+        Ruling::Clone => allow_if(0, NAMESPACE_FLAGS, &[0]),
+        Ruling::SocketPair => guarded(
+            0,
+            AF_UNIX,
+            allow_if(1, SOCK_TYPE_MASK, &[SOCK_STREAM, SOCK_SEQPACKET]),
+        ),
+        Ruling::Fcntl => allow_if(1, u32::MAX, &numbers(FCNTL)),
+        Ruling::Ioctl if job.devices => compare(
             1,
             u32::MAX,
-            &[TIOCSCTTY, TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP],
+            &numbers(IOCTL),
+            ALLOW,
+            compare(1, KIND_MASK, FOREIGN_KINDS, refuse(EPERM), always(ALLOW)),
         ),
-    );
-    if gaps.metadata {
-        for call in METADATA {
-            // Success without effect: copying a file sets its mode and times and must not fail for that.
-            filter.call(*call, &[verdict(refuse(0))]);
-        }
+        Ruling::Ioctl => allow_if(1, u32::MAX, &numbers(IOCTL)),
+        Ruling::Prctl => allow_if(0, u32::MAX, &numbers(PRCTL)),
+        Ruling::Personality => allow_if(0, u32::MAX, &[0, u32::MAX]),
     }
-    if gaps.truncation {
-        filter.call(nr::TRUNCATE, &[verdict(refuse(EPERM))]);
-        filter.call(nr::OPENAT2, &[verdict(refuse(ENOSYS))]);
-        filter.call(nr::OPEN, &refuse_if(1, O_TRUNC_AND_MODE, &[O_TRUNC]));
-        filter.call(nr::OPENAT, &refuse_if(2, O_TRUNC_AND_MODE, &[O_TRUNC]));
-    }
-    if let Some(pid) = gaps.signals {
-        for call in [
-            nr::KILL,
-            nr::TGKILL,
-            nr::RT_SIGQUEUEINFO,
-            nr::RT_TGSIGQUEUEINFO,
-            nr::TKILL,
-        ] {
-            filter.call(call, &allow_if(0, u32::MAX, &[pid as u32]));
-        }
-        filter.call(nr::PIDFD_SEND_SIGNAL, &[verdict(refuse(EPERM))]);
-        filter.call(
-            nr::FCNTL,
-            &refuse_if(1, u32::MAX, &[F_SETOWN, F_SETSIG, F_SETOWN_EX]),
-        );
-    }
-    filter.0.push(verdict(ALLOW));
-    filter.0
+}
+
+fn numbers(named: &[(&str, u32)]) -> Vec<u32> {
+    named.iter().map(|(_, number)| *number).collect()
+}
+
+/// Refused unless an argument has this value; then the block decides.
+fn guarded(argument: u32, value: u32, block: Vec<Instruction>) -> Vec<Instruction> {
+    let mut guarded = vec![
+        load(argument),
+        jump_equal(value, 1),
+        verdict(refuse(EPERM)),
+    ];
+    guarded.extend(block);
+    guarded
 }
 
 struct Filter(Vec<Instruction>);
 
 impl Filter {
     /// Appends a block that runs for this call alone. The block must end in a verdict on every way through it.
-    fn call(&mut self, number: c_long, block: &[Instruction]) {
-        if number == ABSENT {
-            return;
-        }
+    fn call(&mut self, number: u16, block: &[Instruction]) {
         self.0
-            .push(skip_unless_equal(number as u32, block.len() as u8));
+            .push(skip_unless_equal(u32::from(number), block.len() as u8));
         self.0.extend_from_slice(block);
     }
 }
@@ -332,33 +302,27 @@ fn refuse(errno: i32) -> u32 {
     ERRNO | errno as u32
 }
 
-fn verdict(value: u32) -> Instruction {
+fn instruction(code: u16, value: u32) -> Instruction {
     Instruction {
-        code: RETURN,
+        code,
         jump_true: 0,
         jump_false: 0,
         value,
     }
 }
 
+fn verdict(value: u32) -> Instruction {
+    instruction(RETURN, value)
+}
+
 /// Loads the low half of an argument. Every argument compared here is an `int` to the kernel, or has all its meaning
 /// in the low half, so the high half cannot smuggle anything.
 fn load(argument: u32) -> Instruction {
-    Instruction {
-        code: LOAD,
-        jump_true: 0,
-        jump_false: 0,
-        value: 16 + 8 * argument,
-    }
+    instruction(LOAD, 16 + 8 * argument)
 }
 
 fn and(mask: u32) -> Instruction {
-    Instruction {
-        code: AND,
-        jump_true: 0,
-        jump_false: 0,
-        value: mask,
-    }
+    instruction(AND, mask)
 }
 
 fn jump_equal(value: u32, over: u8) -> Instruction {
@@ -381,26 +345,24 @@ fn skip_unless_equal(value: u32, over: u8) -> Instruction {
 
 /// Allowed when the masked argument is one of the values, refused otherwise.
 fn allow_if(argument: u32, mask: u32, values: &[u32]) -> Vec<Instruction> {
-    compare(argument, mask, values, ALLOW, refuse(EPERM))
+    compare(argument, mask, values, ALLOW, vec![verdict(refuse(EPERM))])
 }
 
-/// Refused when the masked argument is one of the values, allowed otherwise.
-fn refuse_if(argument: u32, mask: u32, values: &[u32]) -> Vec<Instruction> {
-    compare(argument, mask, values, refuse(EPERM), ALLOW)
-}
-
+/// The verdict when the masked argument is one of the values, otherwise what the other block says.
 fn compare(
     argument: u32,
     mask: u32,
     values: &[u32],
     on_match: u32,
-    otherwise: u32,
+    otherwise: Vec<Instruction>,
 ) -> Vec<Instruction> {
     let mut block = vec![load(argument), and(mask)];
     for (index, value) in values.iter().enumerate() {
-        block.push(jump_equal(*value, (values.len() - index) as u8));
+        let over = values.len() - 1 - index + otherwise.len();
+        block.push(jump_equal(*value, over as u8));
     }
-    block.extend([verdict(otherwise), verdict(on_match)]);
+    block.extend(otherwise);
+    block.push(verdict(on_match));
     block
 }
 

@@ -63,6 +63,7 @@ unsafe extern "C" {
 pub const EPERM: i32 = 1;
 pub const EINTR: i32 = 4;
 pub const ENOSYS: i32 = 38;
+pub const EOPNOTSUPP: i32 = 95;
 
 pub const SIGHUP: c_int = 1;
 pub const SIGINT: c_int = 2;

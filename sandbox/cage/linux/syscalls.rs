@@ -1,118 +1,136 @@
-//! System call numbers of the two architectures. A call that an architecture never had is [`ABSENT`] there.
+//! What the table of system calls is made of, and the numbers of the few that the cage makes itself.
 
 use std::ffi::c_long;
 
-/// Matches no system call.
-pub const ABSENT: c_long = -1;
+use super::table::GROUPS;
 
-macro_rules! numbers {
-    ($($name:ident $x86_64:expr, $aarch64:expr;)*) => {
-        $(#[cfg(target_arch = "x86_64")] pub const $name: c_long = $x86_64;
-          #[cfg(target_arch = "aarch64")] pub const $name: c_long = $aarch64;)*
+/// Calls that are dealt with in one way, for one reason.
+pub struct Group {
+    #[cfg_attr(not(test), expect(dead_code, reason = "shown in the reference"))]
+    pub name: &'static str,
+    pub ruling: Ruling,
+    #[cfg_attr(not(test), expect(dead_code, reason = "shown in the reference"))]
+    pub reason: &'static str,
+    pub calls: &'static [Call],
+}
+
+/// A system call by its name, with its number on each architecture that has it.
+pub struct Call {
+    pub name: &'static str,
+    pub x86_64: Option<u16>,
+    pub aarch64: Option<u16>,
+}
+
+impl Call {
+    /// The number on the architecture that this is compiled for.
+    pub const fn number(&self) -> Option<u16> {
+        if cfg!(target_arch = "x86_64") {
+            self.x86_64
+        } else {
+            self.aarch64
+        }
+    }
+}
+
+/// What the filter answers to the calls of a group. `Allowed` leaves the rest to the kernel and to the other walls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    Allowed,
+    /// EPERM.
+    Refused,
+    /// ENOSYS, as from a kernel that does not have the call.
+    Absent,
+    /// EOPNOTSUPP, as from a file system that does not have the feature.
+    Unsupported,
+    /// Success without effect.
+    Ignored,
+    /// Allowed where the mounts outside are read-only, otherwise success without effect.
+    Metadata,
+    /// Allowed where Landlock or the mounts guard truncation, otherwise EPERM.
+    Truncate,
+    /// As `Truncate`, for files that are opened; the argument holds the flags.
+    OpenFlags {
+        argument: u32,
+    },
+    /// Allowed where Landlock or the mounts guard truncation, otherwise ENOSYS.
+    OpenHow,
+    /// Allowed where signals stay inside, otherwise for the job's first process only.
+    Signals,
+    /// Allowed where the first argument is 0 or the number of the job's first process.
+    Own,
+    /// As `Own`, for one process, which the second argument names.
+    Priority,
+    /// Allowed without flags of namespaces.
+    Clone,
+    /// Allowed for Unix streams and sequenced packets.
+    SocketPair,
+    /// Allowed for the commands in `seccomp::FCNTL`.
+    Fcntl,
+    /// Allowed for the commands in `seccomp::IOCTL`, and with a device of the job's own for more.
+    Ioctl,
+    /// Allowed for the options in `seccomp::PRCTL`.
+    Prctl,
+    /// Allowed to ask, and to set what is.
+    Personality,
+}
+
+/// The calls of a group: name, number on x86_64, number on aarch64.
+macro_rules! calls {
+    ($($name:ident $x86_64:tt $aarch64:tt),* $(,)?) => {
+        &[$(Call {
+            name: stringify!($name),
+            x86_64: calls!(@number $x86_64),
+            aarch64: calls!(@number $aarch64),
+        }),*]
     };
+    (@number -) => { None };
+    (@number $number:literal) => { Some($number) };
+}
+pub(super) use calls;
+
+/// The number of a call that both architectures have; a name that is not in the table does not compile.
+const fn number(name: &str) -> c_long {
+    let mut group = 0;
+    while group < GROUPS.len() {
+        let calls = GROUPS[group].calls;
+        let mut call = 0;
+        while call < calls.len() {
+            if same(calls[call].name.as_bytes(), name.as_bytes()) {
+                match calls[call].number() {
+                    Some(number) => return number as c_long,
+                    None => break,
+                }
+            }
+            call += 1;
+        }
+        group += 1;
+    }
+    panic!("the table has no such call")
 }
 
-numbers! {
-    ACCEPT 43, 202;
-    ACCEPT4 288, 242;
-    ACCT 163, 89;
-    ADD_KEY 248, 217;
-    BIND 49, 200;
-    BPF 321, 280;
-    CAPSET 126, 91;
-    CHMOD 90, ABSENT;
-    CHOWN 92, ABSENT;
-    CHROOT 161, 51;
-    CLONE 56, 220;
-    CLONE3 435, 435;
-    CLOSE_RANGE 436, 436;
-    CONNECT 42, 203;
-    DELETE_MODULE 176, 106;
-    FCHMOD 91, 52;
-    FCHMODAT 268, 53;
-    FCHMODAT2 452, 452;
-    FCHOWN 93, 55;
-    FCHOWNAT 260, 54;
-    FCNTL 72, 25;
-    FILE_SETATTR 469, 469;
-    FINIT_MODULE 313, 273;
-    FREMOVEXATTR 199, 16;
-    FSCONFIG 431, 431;
-    FSETXATTR 190, 7;
-    FSMOUNT 432, 432;
-    FSOPEN 430, 430;
-    FSPICK 433, 433;
-    FUTIMESAT 261, ABSENT;
-    GET_ROBUST_LIST 274, 100;
-    INIT_MODULE 175, 105;
-    IO_URING_ENTER 426, 426;
-    IO_URING_REGISTER 427, 427;
-    IO_URING_SETUP 425, 425;
-    IOCTL 16, 29;
-    IOPRIO_SET 251, 30;
-    KCMP 312, 272;
-    KEXEC_FILE_LOAD 320, 294;
-    KEXEC_LOAD 246, 104;
-    KEYCTL 250, 219;
-    KILL 62, 129;
-    LANDLOCK_ADD_RULE 445, 445;
-    LANDLOCK_CREATE_RULESET 444, 444;
-    LANDLOCK_RESTRICT_SELF 446, 446;
-    LCHOWN 94, ABSENT;
-    LISTEN 50, 201;
-    LREMOVEXATTR 198, 15;
-    LSETXATTR 189, 6;
-    MEMFD_CREATE 319, 279;
-    MEMFD_SECRET 447, 447;
-    MIGRATE_PAGES 256, 238;
-    MOUNT 165, 40;
-    MOUNT_SETATTR 442, 442;
-    MOVE_MOUNT 429, 429;
-    MOVE_PAGES 279, 239;
-    NAME_TO_HANDLE_AT 303, 264;
-    OPEN 2, ABSENT;
-    OPENAT 257, 56;
-    OPENAT2 437, 437;
-    OPEN_BY_HANDLE_AT 304, 265;
-    OPEN_TREE 428, 428;
-    PERF_EVENT_OPEN 298, 241;
-    PIDFD_GETFD 438, 438;
-    PIDFD_OPEN 434, 434;
-    PIDFD_SEND_SIGNAL 424, 424;
-    PIVOT_ROOT 155, 41;
-    PRCTL 157, 167;
-    PRLIMIT64 302, 261;
-    PROCESS_MADVISE 440, 440;
-    PROCESS_MRELEASE 448, 448;
-    PROCESS_VM_READV 310, 270;
-    PROCESS_VM_WRITEV 311, 271;
-    PTRACE 101, 117;
-    QUOTACTL 179, 60;
-    QUOTACTL_FD 443, 443;
-    REBOOT 169, 142;
-    REMOVEXATTR 197, 14;
-    REMOVEXATTRAT 466, 466;
-    REQUEST_KEY 249, 218;
-    RT_SIGQUEUEINFO 129, 138;
-    RT_TGSIGQUEUEINFO 297, 240;
-    SECCOMP 317, 277;
-    SETNS 308, 268;
-    SETPRIORITY 141, 140;
-    SETXATTR 188, 5;
-    SETXATTRAT 463, 463;
-    SHMGET 29, 194;
-    SOCKET 41, 198;
-    SOCKETPAIR 53, 199;
-    SWAPOFF 168, 225;
-    SWAPON 167, 224;
-    SYSLOG 103, 116;
-    TGKILL 234, 131;
-    TKILL 200, 130;
-    TRUNCATE 76, 45;
-    UMOUNT2 166, 39;
-    UNSHARE 272, 97;
-    USERFAULTFD 323, 282;
-    UTIME 132, ABSENT;
-    UTIMENSAT 280, 88;
-    UTIMES 235, ABSENT;
+const fn same(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    let mut index = 0;
+    while index < left.len() {
+        if left[index] != right[index] {
+            return false;
+        }
+        index += 1;
+    }
+    true
 }
+
+pub const CAPSET: c_long = number("capset");
+pub const CLONE: c_long = number("clone");
+pub const CLOSE_RANGE: c_long = number("close_range");
+pub const LANDLOCK_ADD_RULE: c_long = number("landlock_add_rule");
+pub const LANDLOCK_CREATE_RULESET: c_long = number("landlock_create_ruleset");
+pub const LANDLOCK_RESTRICT_SELF: c_long = number("landlock_restrict_self");
+pub const MOUNT_SETATTR: c_long = number("mount_setattr");
+pub const MOVE_MOUNT: c_long = number("move_mount");
+pub const OPEN_TREE: c_long = number("open_tree");
+pub const PIDFD_OPEN: c_long = number("pidfd_open");
+pub const PIVOT_ROOT: c_long = number("pivot_root");
+pub const SECCOMP: c_long = number("seccomp");
