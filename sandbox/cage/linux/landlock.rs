@@ -1,7 +1,7 @@
 //! Landlock: which files a job may open, and that it may signal and reach nothing outside itself.
 
 use std::ffi::{c_int, c_uint, c_void};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::{CageError, Policy};
 use super::sys::{self, failed};
@@ -24,12 +24,30 @@ const NET_BIND_AND_CONNECT_TCP: u64 = 0b11;
 const SCOPE_ABSTRACT_UNIX_AND_SIGNAL: u64 = 0b11;
 
 /// Device files without which the C library and Python do not work; none of them holds anybody's data.
-const DEVICES: [&str; 5] = [
+pub const DEVICES: [&str; 5] = [
     "/dev/null",
     "/dev/zero",
     "/dev/full",
     "/dev/random",
     "/dev/urandom",
+];
+
+/// What is granted of a `/proc` that shows the processes outside: the job's first process, and what programs ask of
+/// the machine. Not the folders of other processes: every user can read their command lines there.
+const OF_SHARED_PROC: [&str; 13] = [
+    "/proc/self",
+    "/proc/cpuinfo",
+    "/proc/devices",
+    "/proc/driver",
+    "/proc/filesystems",
+    "/proc/loadavg",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/sys/kernel",
+    "/proc/sys/vm",
+    "/proc/uptime",
+    "/proc/version",
+    "/proc/vmstat",
 ];
 
 #[repr(C)]
@@ -76,8 +94,9 @@ fn handled_files(version: u32) -> u64 {
     (1 << bits) - 1
 }
 
-/// Confines the calling process, and all it will start, to the policy's paths.
-pub fn restrict(policy: &Policy, version: u32) -> Result<(), CageError> {
+/// Confines the calling process, and all it will start, to the policy's paths. Unless `/proc` is the job's own, a policy
+/// that grants it grants a part.
+pub fn restrict(policy: &Policy, version: u32, own_proc: bool) -> Result<(), CageError> {
     let handled = handled_files(version);
     let attributes = RulesetAttributes {
         fs: handled,
@@ -111,9 +130,15 @@ pub fn restrict(policy: &Policy, version: u32) -> Result<(), CageError> {
     let read = EXECUTE | READ_FILE | READ_DIR;
     let write = handled & !(MAKE_CHAR | MAKE_BLOCK | IOCTL_DEV);
     let device = READ_FILE | WRITE_FILE | TRUNCATE | IOCTL_DEV;
-    let outcome = policy
-        .read
+    let whole = |path: &&Path| own_proc || *path != Path::new("/proc");
+    let paths = || policy.read.iter().map(PathBuf::as_path);
+    let part_of_proc = OF_SHARED_PROC
         .iter()
+        .map(Path::new)
+        .filter(|path| paths().any(|granted| !whole(&granted)) && path.exists());
+    let outcome = paths()
+        .filter(whole)
+        .chain(part_of_proc)
         .try_for_each(|path| allow(ruleset, path, read & handled))
         .and_then(|()| {
             policy

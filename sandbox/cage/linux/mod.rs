@@ -2,6 +2,7 @@
 
 mod landlock;
 mod namespaces;
+mod root;
 mod seccomp;
 mod supervise;
 mod sys;
@@ -11,6 +12,7 @@ mod table;
 use std::ffi::{c_int, c_void};
 
 use super::{CageError, Mode, Policy};
+use root::Root;
 use seccomp::Surroundings;
 use supervise::Reach;
 use sys::{Rlimit, SignalSet, check};
@@ -50,8 +52,9 @@ pub fn kernel_support() -> KernelSupport {
 struct Forked {
     /// Own user, pid, network, IPC and mount namespaces hold.
     namespaces: bool,
-    /// Every mount but the work folders is read-only.
-    sealed: bool,
+    /// The root of the job's own, where the kernel granted one: then nothing outside is there, and nothing but the
+    /// work folders can be written.
+    root: Option<Root>,
     /// How many processes the kernel is to grant the user that it counts for the job.
     processes: Option<u64>,
 }
@@ -146,7 +149,7 @@ fn fork_job(
             prefer_as_victim();
             Ok(Forked {
                 namespaces: false,
-                sealed: false,
+                root: None,
                 processes,
             })
         }
@@ -171,12 +174,12 @@ fn in_namespaces(policy: &Policy, reader: c_int, writer: c_int) -> Result<Forked
     // SAFETY: the descriptor is this function's own.
     unsafe { sys::close(reader) };
     prefer_as_victim();
-    let sealed = namespaces::seal_mounts(policy).is_ok();
+    let root = root::enter(policy)?;
     // SAFETY: this process has a single thread, so the child may do anything.
     match check(unsafe { sys::fork() }, "fork the job")? as c_int {
         0 => Ok(Forked {
             namespaces: true,
-            sealed,
+            root,
             processes: policy.processes,
         }),
         job => supervise::be_init(job),
@@ -204,18 +207,19 @@ fn lock_in(
         return Ok(Mode::None);
     };
     no_new_privileges()?;
-    landlock::restrict(policy, version)?;
+    let own_proc = forked.root.as_ref().is_some_and(|root| root.own_proc);
+    landlock::restrict(policy, version, own_proc)?;
     drop_capabilities()?;
     // SAFETY: cannot fail and touches no memory.
     let own = unsafe { sys::getpid() };
     seccomp::restrict(Surroundings {
         own,
         devices: !policy.devices.is_empty(),
-        metadata_open: !forked.sealed,
-        truncation_open: !forked.sealed && version < LANDLOCK_TRUNCATE,
+        metadata_open: forked.root.is_none(),
+        truncation_open: forked.root.is_none() && version < LANDLOCK_TRUNCATE,
         signals_open: !forked.namespaces && version < LANDLOCK_SIGNALS,
     })?;
-    Ok(if forked.namespaces {
+    Ok(if forked.root.is_some() {
         Mode::NamespacesLandlockSeccomp
     } else {
         Mode::LandlockSeccomp

@@ -91,7 +91,10 @@ pub fn available() -> Result<(), String> {
 
 /// Installs the filter on the calling process and all it will start. `no_new_privs` must be set.
 pub fn restrict(job: Surroundings) -> Result<(), CageError> {
-    let instructions = filter(job);
+    install(&filter(job))
+}
+
+fn install(instructions: &[Instruction]) -> Result<(), CageError> {
     let program = Program {
         length: instructions.len() as u16,
         instructions: instructions.as_ptr(),

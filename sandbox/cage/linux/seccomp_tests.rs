@@ -186,6 +186,49 @@ fn the_filter_does_what_the_table_says() {
 }
 
 #[test]
+fn the_kernel_answers_as_the_table_says() {
+    // Made before the fork: after it, a copy of a process with many threads must not allocate.
+    let program = filter(WEAK);
+    let mut expected: Vec<(u16, i32)> = Vec::new();
+    for group in GROUPS {
+        let errno = match group.ruling {
+            Ruling::Refused => EPERM,
+            Ruling::Absent => ENOSYS,
+            Ruling::Unsupported => EOPNOTSUPP,
+            _ => continue,
+        };
+        // Probes pass every filter, and end the process.
+        let tried = |call: &&Call| !call.name.ends_with("probe");
+        let numbers = group.calls.iter().filter(tried).filter_map(Call::number);
+        expected.extend(numbers.map(|number| (number, errno)));
+    }
+    expected.push((NEWEST + 1, ENOSYS));
+    // SAFETY: the child makes plain system calls, with arguments that no call accepts, and leaves.
+    let child = unsafe { sys::fork() };
+    if child == 0 {
+        // SAFETY: as above.
+        unsafe {
+            sys::prctl(sys::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+            if install(&program).is_err() {
+                sys::_exit(2);
+            }
+            for (number, errno) in &expected {
+                let answer = sys::syscall(i64::from(*number), -1_i64, -1_i64, -1_i64, -1_i64);
+                if answer != -1 || sys::errno() != *errno {
+                    sys::_exit(1);
+                }
+            }
+            sys::_exit(0)
+        }
+    }
+    assert!(expected.len() > 150, "{}", expected.len());
+    let mut status = 0;
+    // SAFETY: `status` is live for the call.
+    assert_eq!(unsafe { sys::waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!(status, 0, "a call was answered otherwise");
+}
+
+#[test]
 fn calls_of_another_architecture_end_the_job() {
     assert_eq!(answer(STRONG, 0x4000_0003, 0, &[]), KILL);
 }

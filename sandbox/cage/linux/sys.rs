@@ -58,6 +58,7 @@ unsafe extern "C" {
         flags: c_ulong,
         data: *const c_void,
     ) -> c_int;
+    pub fn umount2(target: *const c_char, flags: c_int) -> c_int;
 }
 
 pub const EPERM: i32 = 1;

@@ -463,14 +463,23 @@ pub const GROUPS: &[Group] = &[
         },
     },
     Group {
-        name: "relics and internals",
+        name: "relics",
         ruling: Ruling::Absent,
-        reason: "Nothing uses them, or the kernel does by itself.",
+        reason: "No program of this age uses them; most kernels have them no more.",
         calls: calls! {
             uselib 134 -, ustat 136 -, sysfs 139 -, _sysctl 156 -, create_module 174 -, get_kernel_syms 177 -,
             query_module 178 -, nfsservctl 180 42, getpmsg 181 -, putpmsg 182 -, afs_syscall 183 -, tuxcall 184 -,
             security 185 -, vserver 236 -, epoll_ctl_old 214 -, epoll_wait_old 215 -, set_thread_area 205 -,
-            get_thread_area 211 -, lookup_dcookie 212 18, remap_file_pages 216 234, uretprobe 335 -, uprobe 336 -
+            get_thread_area 211 -, lookup_dcookie 212 18, remap_file_pages 216 234
+        },
+    },
+    Group {
+        name: "the kernel's own probes",
+        ruling: Ruling::Absent,
+        reason: "The kernel puts them into a process that its administrator looks at, and lets them pass every \
+            filter; it ends a process that makes them by itself.",
+        calls: calls! {
+            uretprobe 335 -, uprobe 336 -
         },
     },
 ];

@@ -40,7 +40,10 @@ pub fn default_read_paths(python_prefixes: &[impl AsRef<Path>]) -> Vec<PathBuf> 
         let prefix = prefix.as_ref();
         paths.push(prefix.to_path_buf());
         for name in ["python3", "python"] {
-            paths.extend(installation(&prefix.join("bin").join(name)));
+            let interpreter = prefix.join("bin").join(name);
+            paths.extend(installation(&interpreter));
+            // Named for the links on the way to it, which the job must be able to follow.
+            paths.push(interpreter);
         }
     }
     paths.retain(|path| path.exists());

@@ -181,8 +181,10 @@ impl Bystander {
         self.0.id().to_string()
     }
 
-    /// Neither signalled in any way, nor with another CPU limit than it was born with.
+    /// Neither signalled in any way, nor with another CPU limit or priority, or other processors, than this process,
+    /// which bore it.
     pub fn lives_unharmed(mut self) -> bool {
+        assert_eq!(scheduling(self.0.id()), scheduling(std::process::id()));
         let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.0.id())).unwrap();
         let cpu = limits
             .lines()
@@ -194,6 +196,20 @@ impl Bystander {
         assert_eq!(asked, 0);
         self.0.wait().unwrap().success()
     }
+}
+
+/// Priority and policy of a process, and the processors that it may use.
+fn scheduling(pid: u32) -> (Vec<String>, String) {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let numbers: Vec<&str> = stat.rsplit_once(')').unwrap().1.split(' ').collect();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let allowed = status
+        .lines()
+        .find(|line| line.starts_with("Cpus_allowed:"))
+        .unwrap();
+    // Counted from behind the name: priority, nice, real-time priority, policy.
+    let kept = [16, 17, 38, 39].map(|index| numbers[index].to_owned());
+    (kept.to_vec(), allowed.to_owned())
 }
 
 impl Drop for Bystander {
