@@ -15,12 +15,14 @@
 //! parent ── supervisor ── [init of the namespaces] ── job ── whatever the job starts
 //! ```
 //!
-//! What holds, in the mode with namespaces: own user, pid, network, IPC and mount namespaces (every mount read-only but
-//! the work folders, a `/proc` of its own), Landlock, seccomp, no capabilities. Where the kernel refuses user
-//! namespaces: Landlock and seccomp alone, seccomp then also standing in for what the namespaces did.
+//! What holds, in the mode with namespaces: own user, pid, network, IPC and mount namespaces (a root that holds the
+//! policy's paths and nothing else, all read-only but the work folders, and a `/proc` of its own), Landlock, seccomp, no
+//! capabilities. Where the kernel refuses user namespaces or such a root: Landlock and seccomp alone, seccomp then also
+//! standing in for what the namespaces did. seccomp allows what its table names and nothing else.
 //!
-//! What deliberately does not hold: names and sizes of files outside can be learnt (`stat` is not restricted), CPU
-//! caches are shared, and the disk under a work folder can be filled up to the file size limit times the file count.
+//! What deliberately does not hold: without namespaces, names and sizes of files outside can be learnt (`stat` cannot be
+//! restricted); in both modes CPU caches are shared, and the disk under a work folder can be filled up to the file size
+//! limit times the file count. `docs/sandbox.md` has the whole list.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::fmt;
@@ -47,7 +49,8 @@ pub use policy::Policy;
 pub enum Mode {
     /// Own user, pid, network, IPC and mount namespaces, with Landlock and seccomp inside them.
     NamespacesLandlockSeccomp,
-    /// Landlock and seccomp only, because this kernel refuses user namespaces or the policy forbids them.
+    /// Landlock and seccomp only, because this kernel refuses user namespaces or a root of the job's own in them, or the
+    /// policy forbids them.
     LandlockSeccomp,
     /// No wall at all: the kernel has none and the user asked for `--no-sandbox`.
     None,

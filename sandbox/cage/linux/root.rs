@@ -192,9 +192,8 @@ impl Plan {
             });
         }
         // Folders before what lies in them, and of two that are the same the writable one.
-        found.sort_by(|left, right| {
-            (&left.path, right.writable).cmp(&(&right.path, left.writable))
-        });
+        found
+            .sort_by(|left, right| (&left.path, right.writable).cmp(&(&right.path, left.writable)));
         let mut places: Vec<Place> = Vec::new();
         for place in found {
             let inside = |outer: &Place| {

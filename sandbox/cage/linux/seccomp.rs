@@ -281,11 +281,7 @@ fn numbers(named: &[(&str, u32)]) -> Vec<u32> {
 
 /// Refused unless an argument has this value; then the block decides.
 fn guarded(argument: u32, value: u32, block: Vec<Instruction>) -> Vec<Instruction> {
-    let mut guarded = vec![
-        load(argument),
-        jump_equal(value, 1),
-        verdict(refuse(EPERM)),
-    ];
+    let mut guarded = vec![load(argument), jump_equal(value, 1), verdict(refuse(EPERM))];
     guarded.extend(block);
     guarded
 }

@@ -146,8 +146,7 @@ fn every_call_up_to_the_newest_has_one_ruling_and_a_reason() {
     assert_eq!(names.len(), count, "a name is given twice");
     // Numbers that an architecture never gave away, or gives to others.
     let x86_64_gaps = |number: &u16| (337..=423).contains(number);
-    let aarch64_gaps =
-        |number: &u16| (244..=259).contains(number) || (295..=423).contains(number);
+    let aarch64_gaps = |number: &u16| (244..=259).contains(number) || (295..=423).contains(number);
     let numbers = |column: fn(&Call) -> Option<u16>| {
         let mut numbers: Vec<u16> = calls().filter_map(column).collect();
         numbers.sort_unstable();

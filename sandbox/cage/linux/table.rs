@@ -262,7 +262,7 @@ pub const GROUPS: &[Group] = &[
     Group {
         name: "starting processes",
         ruling: Ruling::Clone,
-        reason: "Without flags of namespaces.",
+        reason: "A new user namespace gives back the privileges that were given up.",
         calls: calls! {
             clone 56 220
         },
@@ -385,7 +385,7 @@ pub const GROUPS: &[Group] = &[
         ruling: Ruling::Prctl,
         reason: "Its name, its own walls, and what the processor needs. Not the signal on which it dies with its \
             supervisor, what hides it from the watchdog (PR_SET_DUMPABLE), nor what reaches others \
-            (PR_SCHED_CORE, PR_SET_MEMORY_MERGE).",
+            (PR_SCHED_CORE).",
         calls: calls! {
             prctl 157 167
         },
@@ -483,3 +483,7 @@ pub const GROUPS: &[Group] = &[
         },
     },
 ];
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

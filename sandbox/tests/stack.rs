@@ -1,0 +1,72 @@
+//! PyTorch, ONNX Runtime and OpenVINO run behind the walls, in both modes, with threads of their own choosing: a table of
+//! system calls that left one of theirs out would show here.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)]
+
+use std::{fs::File, io::Read as _, path::Path, time::Duration};
+
+use portwright_sandbox::environment::Environment;
+use portwright_sandbox::isolation::{Mode, Policy, default_read_paths, probe};
+use portwright_sandbox::process::{CagedCommand, Limits, Outcome};
+
+fn the_stack_runs(mode: Mode) {
+    assert_eq!(
+        probe().mode,
+        Ok(Mode::NamespacesLandlockSeccomp),
+        "both modes can be tested only where the kernel grants namespaces"
+    );
+    let environment = Environment::locked().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stack/stack.py");
+    let work = tempfile::tempdir().unwrap();
+    let mut policy = Policy::new().read(&script).write(work.path());
+    policy
+        .read
+        .extend(default_read_paths(&environment.readable));
+    policy.forbid_namespaces = mode != Mode::NamespacesLandlockSeccomp;
+    let (output, errors) = (work.path().join("output"), work.path().join("errors"));
+    let finished = CagedCommand::new(
+        env!("CARGO_BIN_EXE_portwright-caged"),
+        &environment.python,
+        work.path(),
+        policy,
+    )
+    .arg("-B")
+    .arg(&script)
+    .env("HOME", work.path())
+    .env("TMPDIR", work.path())
+    .env("USER", "portwright")
+    .env("PATH", "/usr/bin:/bin")
+    .env("CI", "true")
+    .limits(Limits {
+        resident_bytes: 4096 << 20,
+        wall: Duration::from_secs(300),
+        cpu: Duration::from_secs(300),
+        processes: 64,
+    })
+    .stdout(File::create(&output).unwrap())
+    .stderr(File::create(&errors).unwrap())
+    .run()
+    .unwrap();
+    let mut said = String::new();
+    for path in [&output, &errors] {
+        File::open(path).unwrap().read_to_string(&mut said).unwrap();
+    }
+    assert_eq!(
+        (finished.outcome, finished.mode),
+        (Outcome::Exited(0), mode),
+        "{said}"
+    );
+    for library in ["torch", "torch compiled", "onnxruntime", "openvino"] {
+        assert!(said.contains(&format!("{library}: right\n")), "{said}");
+    }
+}
+
+#[test]
+fn with_namespaces() {
+    the_stack_runs(Mode::NamespacesLandlockSeccomp);
+}
+
+#[test]
+fn without_namespaces() {
+    the_stack_runs(Mode::LandlockSeccomp);
+}
