@@ -74,7 +74,7 @@ pub async fn open<P: Progress + 'static>(
     let limits = limits(args, settings);
     let threads =
         threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let ledger = Ledger::open(args.ledger.as_deref().unwrap_or(&settings.ledger.dir))?;
+    let ledger = Ledger::open(settings.ledger_folder(args.ledger.as_deref())?)?;
     let scope = Digest::of_json(&(
         portwright_sandbox::code_digest(),
         &environment.key,
