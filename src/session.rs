@@ -142,6 +142,11 @@ pub fn knowledge_folder(cache: &Path, environment: &Environment) -> PathBuf {
     cache.join("knowledge").join(&environment.key)
 }
 
+/// Where jobs are shown copies of the folders that users name.
+pub fn models(session: &Session) -> PathBuf {
+    session.ledger.folder().join("models")
+}
+
 fn limits(args: &SessionArgs, settings: &Settings) -> Limits {
     let run = &settings.run;
     Limits {
@@ -161,7 +166,7 @@ fn identity(scope: &Digest) -> Result<Digest, CliError> {
     Digest::of_json(&(Digest::of(program), scope)).map_err(CliError::internal)
 }
 
-fn storage(path: &Path, error: &std::io::Error) -> CliError {
+pub fn storage(path: &Path, error: &std::io::Error) -> CliError {
     CliError::new(
         exit::STORAGE,
         format!("{}: {error}", path.display()),

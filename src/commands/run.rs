@@ -120,9 +120,15 @@ async fn launch(
     let checkpoint = args
         .checkpoint
         .as_deref()
-        .map(|folder| target::checkpoint(folder, &resolved.target.model_type))
+        .map(|folder| {
+            let models = session::models(&session);
+            target::checkpoint(folder, &resolved.target.model_type, &models)
+        })
         .transpose()?;
     let (checkpoint, checkpoint_digest) = checkpoint.unzip();
+    let (checkpoint, checkpoint_weights) = checkpoint
+        .map(|copied| (copied.folder, copied.weights))
+        .unzip();
     let request = Request {
         target: resolved.target,
         backends: ordered(backends),
@@ -135,6 +141,7 @@ async fn launch(
         search_from_plan: false,
         checkpoint,
         checkpoint_digest,
+        checkpoint_weights: checkpoint_weights.unwrap_or_default(),
         analyst_budget: settings.run.plans.get(),
         attempts: args.attempts.unwrap_or(settings.run.attempts.get()),
         repair_seconds: settings.run.repair_seconds.get(),

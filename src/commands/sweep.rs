@@ -127,7 +127,7 @@ async fn launch(
         args.backends.clone()
     });
     let fresh = args.fresh.then(session::nonce);
-    let all = choice::all(&catalogue, &mut |line| {
+    let all = choice::all(&catalogue, &session::models(&session), &mut |line| {
         gauge.line(&line)
     })?;
     let wishes = Wishes {
@@ -153,6 +153,7 @@ async fn launch(
                 search_from_plan: false,
                 checkpoint: None,
                 checkpoint_digest: None,
+                checkpoint_weights: Vec::new(),
                 analyst_budget: settings.run.plans.get(),
                 attempts: args.attempts.unwrap_or(settings.run.attempts.get()),
                 repair_seconds: settings.run.repair_seconds.get(),
