@@ -74,7 +74,7 @@ pub async fn open<P: Progress + 'static>(
     let limits = limits(args, settings);
     let threads =
         threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let ledger = Ledger::open(args.ledger.as_deref().unwrap_or(&settings.ledger.dir))?;
+    let ledger = Ledger::open(settings.ledger_folder(args.ledger.as_deref())?)?;
     let scope = Digest::of_json(&(
         portwright_sandbox::code_digest(),
         &environment.key,
@@ -142,6 +142,11 @@ pub fn knowledge_folder(cache: &Path, environment: &Environment) -> PathBuf {
     cache.join("knowledge").join(&environment.key)
 }
 
+/// Where jobs are shown copies of the folders that users name.
+pub fn models(session: &Session) -> PathBuf {
+    session.ledger.folder().join("models")
+}
+
 fn limits(args: &SessionArgs, settings: &Settings) -> Limits {
     let run = &settings.run;
     Limits {
@@ -161,7 +166,7 @@ fn identity(scope: &Digest) -> Result<Digest, CliError> {
     Digest::of_json(&(Digest::of(program), scope)).map_err(CliError::internal)
 }
 
-fn storage(path: &Path, error: &std::io::Error) -> CliError {
+pub fn storage(path: &Path, error: &std::io::Error) -> CliError {
     CliError::new(
         exit::STORAGE,
         format!("{}: {error}", path.display()),

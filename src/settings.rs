@@ -1,9 +1,11 @@
 //! Settings: the embedded defaults, the user's file and the project's file, one over the other.
 //!
-//! The defaults are a commented file that is the reference as well; a key that it does not hold is an error.
+//! The defaults are a commented file that is the reference as well; a key that it does not hold is an error. So is one
+//! that a file in a working folder may not choose: [`trust`] declares that of every setting.
 
 mod error;
 mod merge;
+mod trust;
 
 use std::{
     env, fs, io,
@@ -12,7 +14,10 @@ use std::{
 };
 
 use portwright_core::Backend;
-use portwright_sandbox::environment::{Asked, EnvironmentError, Options, Spec};
+use portwright_sandbox::{
+    environment::{Asked, EnvironmentError, Options, Spec},
+    plain,
+};
 use serde::{Deserialize, Deserializer};
 use toml::Table;
 
@@ -23,6 +28,9 @@ pub const DEFAULTS: &str = include_str!("default-settings.toml");
 
 /// The name of a settings file.
 pub const FILE: &str = "portwright.toml";
+
+/// No settings file in a working folder is larger; the defaults have a tenth of it.
+const LARGEST: u64 = 64 << 10;
 
 /// All settings in force, before options of the command line.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -172,6 +180,22 @@ pub struct Places {
     pub working_folder: Option<PathBuf>,
 }
 
+/// A settings file that is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    pub path: PathBuf,
+    pub owner: Owner,
+}
+
+/// Whose word a settings file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The user's: the file in their configuration folder, or the one that the command line names.
+    User,
+    /// Whoever wrote what lies in the working folder.
+    Folder,
+}
+
 /// Settings, and where each of them comes from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -199,17 +223,34 @@ impl Places {
         }
     }
 
-    fn files(&self) -> Vec<PathBuf> {
-        let user = self.user.iter().filter(|path| path.exists()).cloned();
-        let project = match (&self.explicit, &self.working_folder) {
-            (Some(explicit), _) => Some(explicit.clone()),
-            (None, Some(folder)) => folder
-                .ancestors()
-                .map(|folder| folder.join(FILE))
-                .find(|path| path.exists()),
+    fn files(&self) -> Vec<File> {
+        let user = self.user.iter().filter(|path| path.exists());
+        let user = user.map(|path| File {
+            path: path.clone(),
+            owner: Owner::User,
+        });
+        let last = match (&self.explicit, &self.working_folder) {
+            (Some(explicit), _) => Some(File {
+                path: explicit.clone(),
+                owner: Owner::User,
+            }),
+            (None, Some(folder)) => self.of_folder(folder),
             (None, None) => None,
         };
-        user.chain(project).collect()
+        user.chain(last).collect()
+    }
+
+    /// The file in a working folder, or in the nearest of its parents that has one. Who stands beside their own file is
+    /// not given it a second time as somebody else's.
+    fn of_folder(&self, folder: &Path) -> Option<File> {
+        let own = self.user.as_ref().and_then(|path| path.canonicalize().ok());
+        let mut places = folder.ancestors().map(|folder| folder.join(FILE));
+        let path = places.find(|path| fs::symlink_metadata(path).is_ok())?;
+        let is_own = own.is_some() && own == path.canonicalize().ok();
+        (!is_own).then_some(File {
+            path,
+            owner: Owner::Folder,
+        })
     }
 }
 
@@ -224,11 +265,11 @@ impl Loaded {
             let layer = merge::read(file)?;
             merge::over(&mut table, layer, file, &mut origins)?;
             // The files before it were right, so what does not fit now comes from this one.
-            settings = interpret(&table, Some(file))?;
+            settings = interpret(&table, Some(&file.path))?;
         }
         Ok(Self {
             settings,
-            files,
+            files: files.into_iter().map(|file| file.path).collect(),
             table,
             origins,
         })
@@ -247,6 +288,16 @@ impl Loaded {
 }
 
 impl Settings {
+    /// The ledger's folder: the one that an option names, or else that of the settings.
+    pub fn ledger_folder<'a>(&'a self, named: Option<&'a Path>) -> Result<&'a Path, SettingsError> {
+        chosen(named, &self.ledger.dir, "--ledger")
+    }
+
+    /// The skillset repository: the one that an option names, or else that of the settings.
+    pub fn repository<'a>(&'a self, named: Option<&'a Path>) -> Result<&'a Path, SettingsError> {
+        chosen(named, &self.run.repo, "--repo")
+    }
+
     /// What a build of the Python environment may use, with the variables of this process over these settings.
     pub fn environment_options(&self) -> Result<Options, EnvironmentError> {
         Options::new(Asked {
@@ -262,6 +313,23 @@ impl Settings {
             Some(release) => Spec::with_transformers(release),
             None => Ok(Spec::locked()),
         }
+    }
+}
+
+/// A folder that is written to. The defaults are names in the working folder, and what lies there may be anybody's: a link
+/// in its place would have something else written. Files of settings make their paths whole.
+fn chosen<'a>(
+    named: Option<&'a Path>,
+    set: &'a Path,
+    option: &'static str,
+) -> Result<&'a Path, SettingsError> {
+    match named {
+        Some(named) => Ok(named),
+        None if set.is_relative() && set.is_symlink() => Err(SettingsError::Link {
+            folder: set.to_owned(),
+            option,
+        }),
+        None => Ok(set),
     }
 }
 
@@ -293,12 +361,19 @@ where
     Ok((!text.is_empty()).then(|| text.into()))
 }
 
-/// Reads a settings file whole.
-fn read_text(file: &Path) -> Result<String, SettingsError> {
-    fs::read_to_string(file).map_err(|source: io::Error| SettingsError::Read {
-        file: file.to_owned(),
+/// Reads a settings file whole. One in a working folder is no link, pipe or device, and no giant.
+fn read_text(file: &File) -> Result<String, SettingsError> {
+    let failed = |source: io::Error| SettingsError::Read {
+        file: file.path.clone(),
         source,
-    })
+    };
+    if file.owner == Owner::User {
+        return fs::read_to_string(&file.path).map_err(failed);
+    }
+    let (folder, name) = (file.path.parent(), file.path.file_name());
+    let folder = folder.unwrap_or(Path::new("."));
+    plain::read_text(folder, Path::new(name.unwrap_or_default()), LARGEST)
+        .map_err(SettingsError::NotPlain)
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! From what the user typed to what is ported.
 
+mod copied;
+mod taken;
+
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -12,6 +14,12 @@ use portwright_knowledge::catalogue::{self, ResolveError};
 use serde_json::{Map, Value};
 
 use crate::{error::CliError, session};
+
+pub use copied::Copied;
+use taken::{FolderError, Purpose, Taken};
+
+/// The configuration of a folder.
+const CONFIG: &str = "config.json";
 
 /// Where a clone keeps models that the library does not hold.
 const MODELS: &str = "evals/models";
@@ -27,18 +35,18 @@ pub struct Resolved {
 pub async fn resolve(text: &str, session: &Session, cache: &Path) -> Result<Resolved, CliError> {
     let path = Path::new(text);
     if !text.is_empty()
-        && (path.join("config.json").is_file()
+        && (path.join(CONFIG).is_file()
             || text.contains(std::path::MAIN_SEPARATOR)
             || text.starts_with('.'))
     {
-        return folder(text, path);
+        return folder(text, path, &session::models(session));
     }
     let known = session::catalogue(session, cache).await?;
     let found = catalogue::resolve(text, &known.names());
     if let Err(ResolveError::OutOfTree { folder: name, .. }) = &found
         && let Some(path) = outside(name)
     {
-        return folder(text, &path);
+        return folder(text, &path, &session::models(session));
     }
     let resolved = found.map_err(|error| CliError::usage(&error, error.hint()))?;
     Ok(Resolved {
@@ -59,28 +67,16 @@ pub fn outside(name: &str) -> Option<PathBuf> {
     let here = std::env::current_dir().ok()?;
     here.ancestors()
         .map(|place| place.join(MODELS).join(name))
-        .find(|folder| folder.join("config.json").is_file())
+        .find(|folder| folder.join(CONFIG).is_file())
 }
 
-/// A local folder with modelling code of its own.
-pub fn folder(text: &str, path: &Path) -> Result<Resolved, CliError> {
+/// A local folder with modelling code of its own. Jobs are shown a copy of it below `models`.
+pub fn folder(text: &str, path: &Path, models: &Path) -> Result<Resolved, CliError> {
     let hint = "a local folder holds config.json, with `model_type` and `auto_map`, beside its modelling code";
-    let root = path.canonicalize().map_err(|error| {
-        CliError::usage(format!("cannot open the folder {text}: {error}"), hint)
-    })?;
-    let config_path = root.join("config.json");
-    let config = fs::read_to_string(&config_path).map_err(|error| {
-        CliError::usage(
-            format!("cannot read {}: {error}", config_path.display()),
-            hint,
-        )
-    })?;
-    let config: Map<String, Value> = serde_json::from_str(&config).map_err(|error| {
-        CliError::usage(
-            format!("{} is not a JSON object: {error}", config_path.display()),
-            hint,
-        )
-    })?;
+    let root = real("the folder", path, hint)?;
+    let taken = taken::take(&root, Purpose::Modelling)?;
+    let config = config(&root, &taken, hint)?;
+    let config_path = root.join(CONFIG);
     let Some(model_type) = config
         .get("model_type")
         .and_then(Value::as_str)
@@ -97,10 +93,10 @@ pub fn folder(text: &str, path: &Path) -> Result<Resolved, CliError> {
             hint,
         ));
     }
-    let files = files(&root)?;
-    let modelling = files
+    let modelling = taken
+        .texts
         .iter()
-        .filter(|(name, _)| name.ends_with(".py") || *name == "config.json")
+        .filter(|(name, _)| name.ends_with(".py") || *name == CONFIG)
         .map(|(name, content)| {
             String::from_utf8(content.clone())
                 .map(|text| (name.clone(), text))
@@ -109,46 +105,32 @@ pub fn folder(text: &str, path: &Path) -> Result<Resolved, CliError> {
                 })
         })
         .collect::<Result<BTreeMap<_, _>, _>>()?;
+    let copied = copied(&taken, &root, models)?;
     Ok(Resolved {
         target: Target {
             name: text.to_owned(),
             model_type: ModelType::new(model_type),
             source: ModelSource::Folder {
-                path: root.to_string_lossy().into_owned(),
+                path: copied.folder.to_string_lossy().into_owned(),
             },
-            source_digest: Some(digest(&files)?),
+            source_digest: Some(taken.digest().map_err(CliError::internal)?),
             modelling: Some(modelling),
         },
         overrides: Map::new(),
     })
 }
 
-/// A checkpoint folder of the type that was asked for, with its digest.
-pub fn checkpoint(path: &Path, asked: &ModelType) -> Result<(PathBuf, Digest), CliError> {
+/// A checkpoint folder of the type that was asked for, as its copy below `models`, with its digest.
+pub fn checkpoint(
+    path: &Path,
+    asked: &ModelType,
+    models: &Path,
+) -> Result<(Copied, Digest), CliError> {
     let hint =
         "a checkpoint folder holds config.json and the weights, as `save_pretrained` writes them";
-    let root = path.canonicalize().map_err(|error| {
-        CliError::usage(
-            format!("cannot open the checkpoint {}: {error}", path.display()),
-            hint,
-        )
-    })?;
-    let files = files(&root)?;
-    let Some(config) = files.get("config.json") else {
-        return Err(CliError::usage(
-            format!("{} has no config.json", root.display()),
-            hint,
-        ));
-    };
-    let config: Map<String, Value> = serde_json::from_slice(config).map_err(|error| {
-        CliError::usage(
-            format!(
-                "{}/config.json is not a JSON object: {error}",
-                root.display()
-            ),
-            hint,
-        )
-    })?;
+    let root = real("the checkpoint", path, hint)?;
+    let taken = taken::take(&root, Purpose::Checkpoint)?;
+    let config = config(&root, &taken, hint)?;
     let found = config
         .get("model_type")
         .and_then(Value::as_str)
@@ -162,35 +144,40 @@ pub fn checkpoint(path: &Path, asked: &ModelType) -> Result<(PathBuf, Digest), C
             format!("run `{found}`, or give a checkpoint of `{asked}`"),
         ));
     }
-    let digest = digest(&files)?;
-    Ok((root, digest))
+    let digest = taken.digest().map_err(CliError::internal)?;
+    Ok((copied(&taken, &root, models)?, digest))
 }
 
-/// The folder's own files, by name; subfolders are not part of a model's code.
-fn files(root: &Path) -> Result<BTreeMap<String, Vec<u8>>, CliError> {
-    let read = |error: std::io::Error| {
+fn real(what: &str, path: &Path, hint: &str) -> Result<PathBuf, CliError> {
+    path.canonicalize().map_err(|error| {
         CliError::usage(
-            format!("cannot read {}: {error}", root.display()),
-            "check its permissions",
+            format!("cannot open {what} {}: {error}", path.display()),
+            hint,
         )
-    };
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(root).map_err(read)? {
-        let entry = entry.map_err(read)?;
-        if entry.path().is_file() {
-            files.insert(
-                entry.file_name().to_string_lossy().into_owned(),
-                fs::read(entry.path()).map_err(read)?,
-            );
-        }
-    }
-    Ok(files)
+    })
 }
 
-fn digest(files: &BTreeMap<String, Vec<u8>>) -> Result<Digest, CliError> {
-    let digests: BTreeMap<_, _> = files
-        .iter()
-        .map(|(name, content)| (name, Digest::of(content)))
-        .collect();
-    Digest::of_json(&digests).map_err(CliError::internal)
+fn config(root: &Path, taken: &Taken, hint: &str) -> Result<Map<String, Value>, CliError> {
+    let Some(config) = taken.texts.get(CONFIG) else {
+        return Err(CliError::usage(
+            format!("{} has no {CONFIG}", root.display()),
+            hint,
+        ));
+    };
+    serde_json::from_slice(config).map_err(|error| {
+        CliError::usage(
+            format!("{}/{CONFIG} is not a JSON object: {error}", root.display()),
+            hint,
+        )
+    })
+}
+
+fn copied(taken: &Taken, root: &Path, models: &Path) -> Result<Copied, CliError> {
+    copied::copy(taken, root, models).map_err(|error| session::storage(models, &error))
+}
+
+impl From<FolderError> for CliError {
+    fn from(error: FolderError) -> Self {
+        Self::usage(&error, error.hint())
+    }
 }

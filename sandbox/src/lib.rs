@@ -5,6 +5,7 @@ pub mod backends;
 pub mod environment;
 pub mod isolation;
 pub mod judge;
+pub mod plain;
 pub mod pool;
 pub mod process;
 pub mod tensor;

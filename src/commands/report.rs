@@ -43,7 +43,7 @@ pub enum Format {
 }
 
 pub fn run(args: &Args, settings: &Settings) -> Result<u8, CliError> {
-    let ledger = Ledger::open(args.ledger.as_deref().unwrap_or(&settings.ledger.dir))?;
+    let ledger = Ledger::open(settings.ledger_folder(args.ledger.as_deref())?)?;
     let sweeps = ledger.sweeps()?;
     let (sweep, earlier) = choose(&sweeps, args.sweep.as_deref(), args.since.as_deref())?;
     let rows = rows(&ledger, sweep)?;

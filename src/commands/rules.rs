@@ -33,7 +33,7 @@ pub enum What {
 }
 
 pub fn run(args: &Args, settings: &Settings) -> Result<u8, CliError> {
-    let ledger = Ledger::open(args.ledger.as_deref().unwrap_or(&settings.ledger.dir))?;
+    let ledger = Ledger::open(settings.ledger_folder(args.ledger.as_deref())?)?;
     let lessons: Vec<Lesson> = ledger.lessons()?;
     let latest = lessons.last().map(|lesson| lesson.library_version.as_str());
     let version = args.transformers.as_deref().or(latest).unwrap_or("");

@@ -1,6 +1,11 @@
 //! `portwright run`: the main job.
 
-use std::{io::IsTerminal as _, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use clap::Args as ClapArgs;
 use portwright_agents::driver::{self, Effort, Outcome, Request};
@@ -62,6 +67,9 @@ pub struct Args {
 
 pub fn run(args: &Args, settings: &Settings, colour: bool) -> Result<u8, CliError> {
     let began = Instant::now();
+    let repository = (!args.no_commit)
+        .then(|| repository(args, settings))
+        .transpose()?;
     let plan = args.plan.as_deref().map(read_plan).transpose()?;
     let terminal = std::io::stderr().is_terminal();
     // Colours were decided for stdout; the live view is on stderr, which may be a terminal where stdout is none.
@@ -72,13 +80,13 @@ pub fn run(args: &Args, settings: &Settings, colour: bool) -> Result<u8, CliErro
             colour: terminal && colour,
         },
     ));
-    let work = launch(args, settings, plan, &live);
+    let work = launch(args, settings, plan, repository.clone(), &live);
     let ended = runtime::until_interrupted(Some(runtime::GOES_ON), work);
     live.finish();
     let outcome = ended?;
     report(
         args,
-        settings,
+        repository.as_deref(),
         &outcome,
         began.elapsed().as_secs_f64(),
         colour,
@@ -90,6 +98,7 @@ async fn launch(
     args: &Args,
     settings: &Settings,
     plan: Option<PortPlan>,
+    repository: Option<PathBuf>,
     live: &Arc<Live>,
 ) -> Result<Outcome, CliError> {
     let mut session = session::open(&args.session, None, settings, live.clone()).await?;
@@ -111,9 +120,15 @@ async fn launch(
     let checkpoint = args
         .checkpoint
         .as_deref()
-        .map(|folder| target::checkpoint(folder, &resolved.target.model_type))
+        .map(|folder| {
+            let models = session::models(&session);
+            target::checkpoint(folder, &resolved.target.model_type, &models)
+        })
         .transpose()?;
     let (checkpoint, checkpoint_digest) = checkpoint.unzip();
+    let (checkpoint, checkpoint_weights) = checkpoint
+        .map(|copied| (copied.folder, copied.weights))
+        .unzip();
     let request = Request {
         target: resolved.target,
         backends: ordered(backends),
@@ -126,10 +141,11 @@ async fn launch(
         search_from_plan: false,
         checkpoint,
         checkpoint_digest,
+        checkpoint_weights: checkpoint_weights.unwrap_or_default(),
         analyst_budget: settings.run.plans.get(),
         attempts: args.attempts.unwrap_or(settings.run.attempts.get()),
         repair_seconds: settings.run.repair_seconds.get(),
-        repository: (!args.no_commit).then(|| repository(args, settings)),
+        repository,
         fresh: args.fresh.then(session::nonce),
         effort: Effort::FULL,
         consult: session.model.as_ref().map(|model| model.consult().clone()),
@@ -160,16 +176,13 @@ pub fn ordered(mut backends: Vec<Backend>) -> Vec<Backend> {
     backends
 }
 
-fn repository(args: &Args, settings: &Settings) -> PathBuf {
-    let folder = args
-        .repo
-        .clone()
-        .unwrap_or_else(|| settings.run.repo.clone());
+fn repository(args: &Args, settings: &Settings) -> Result<PathBuf, CliError> {
+    let folder = settings.repository(args.repo.as_deref())?;
     // The ledger outlives this process's working folder.
-    std::path::absolute(&folder).unwrap_or(folder)
+    Ok(std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()))
 }
 
-fn read_plan(path: &std::path::Path) -> Result<PortPlan, CliError> {
+fn read_plan(path: &Path) -> Result<PortPlan, CliError> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         CliError::usage(
             format!("cannot read the plan {}: {error}", path.display()),
@@ -182,7 +195,7 @@ fn read_plan(path: &std::path::Path) -> Result<PortPlan, CliError> {
 
 fn report(
     args: &Args,
-    settings: &Settings,
+    repository: Option<&Path>,
     outcome: &Outcome,
     seconds: f64,
     colour: bool,
@@ -227,15 +240,16 @@ fn report(
         output::line(&table::render(&outcome.generation, Style { colour }))?;
     }
     if let (Some(commit), Some(branch)) = (&outcome.commit, &outcome.branch) {
-        let repository = repository(args, settings);
         output::line(&format!(
             "committed {} on branch {branch}",
             commit.get(..12).unwrap_or(commit)
         ))?;
-        output::line(&format!(
-            "  git -C {} switch {branch}",
-            repository.display()
-        ))?;
+        if let Some(repository) = repository {
+            output::line(&format!(
+                "  git -C {} switch {branch}",
+                repository.display()
+            ))?;
+        }
     } else if !args.no_commit {
         output::line("nothing was committed, because nothing passed")?;
     }

@@ -22,7 +22,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, settings: &Settings) -> Result<u8, CliError> {
-    let ledger = Ledger::open(args.ledger.as_deref().unwrap_or(&settings.ledger.dir))?;
+    let ledger = Ledger::open(settings.ledger_folder(args.ledger.as_deref())?)?;
     match &args.run {
         None => list(&ledger, args.json),
         Some(run) => show(&ledger, &RunId::new(run), args.json),

@@ -88,7 +88,7 @@ fn old(args: &Args, settings: &Settings) -> Result<Option<Catalogue>, CliError> 
     };
     let named = if named.is_empty() {
         let folder = args.session.ledger.as_deref();
-        let ledger = Ledger::open(folder.unwrap_or(&settings.ledger.dir))?;
+        let ledger = Ledger::open(settings.ledger_folder(folder)?)?;
         let Some(latest) = ledger.sweeps()?.into_iter().next() else {
             return Err(CliError::usage(
                 "there is no sweep in this ledger to compare with",
@@ -127,7 +127,9 @@ async fn launch(
         args.backends.clone()
     });
     let fresh = args.fresh.then(session::nonce);
-    let all = choice::all(&catalogue, &mut |line| gauge.line(&line))?;
+    let all = choice::all(&catalogue, &session::models(&session), &mut |line| {
+        gauge.line(&line)
+    })?;
     let wishes = Wishes {
         names: args.names.clone(),
         families: args.families.clone(),
@@ -151,6 +153,7 @@ async fn launch(
                 search_from_plan: false,
                 checkpoint: None,
                 checkpoint_digest: None,
+                checkpoint_weights: Vec::new(),
                 analyst_budget: settings.run.plans.get(),
                 attempts: args.attempts.unwrap_or(settings.run.attempts.get()),
                 repair_seconds: settings.run.repair_seconds.get(),

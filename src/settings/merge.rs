@@ -7,41 +7,35 @@ use std::{
 
 use toml::{Table, Value};
 
-use super::{SettingsError, read_text};
+use super::{
+    File, Owner, SettingsError, read_text,
+    trust::{self, Form},
+};
 
 /// Which file set a key, by dotted key.
 pub(super) type Origins = BTreeMap<String, PathBuf>;
 
-/// Settings whose text is always a path.
-const PATHS: [&str; 4] = [
-    "run.repo",
-    "environment.cache_dir",
-    "ledger.dir",
-    "llm.prices",
-];
-/// Settings whose text is a path where it has a separator, and else the name of a program.
-const PROGRAMS: [&str; 2] = ["environment.python", "environment.uv"];
-
 /// A near match is at least this alike, from 0 to 1.
 const ALIKE: f64 = 0.8;
 
-pub(super) fn read(file: &Path) -> Result<Table, SettingsError> {
+pub(super) fn read(file: &File) -> Result<Table, SettingsError> {
     read_text(file)?
         .parse()
         .map_err(|error: toml::de::Error| SettingsError::Syntax {
-            file: file.to_owned(),
+            file: file.path.clone(),
             message: error.to_string().trim_end().to_owned(),
         })
 }
 
-/// Lays `layer`, read from `file`, over `base`, which holds every known key.
+/// Lays `layer`, read from a file, over `base`, which holds every known key. What the file may not choose is an error.
 pub(super) fn over(
     base: &mut Table,
     layer: Table,
-    file: &Path,
+    File { path: file, owner }: &File,
     origins: &mut Origins,
 ) -> Result<(), SettingsError> {
     let known: Vec<String> = flatten(base).into_iter().map(|(key, _)| key).collect();
+    let mut refused = Vec::new();
     for (section, content) in layer {
         let Some(Value::Table(known_keys)) = base.get_mut(&section) else {
             return Err(unknown(section, file, &known));
@@ -57,9 +51,21 @@ pub(super) fn over(
             let Some(slot) = known_keys.get_mut(&name) else {
                 return Err(unknown(key, file, &known));
             };
+            if *owner == Owner::Folder
+                && let Some(why) = trust::refusal(&key, slot, &value, file)
+            {
+                refused.push((key, why));
+                continue;
+            }
             *slot = anchored(&key, value, file);
             origins.insert(key, file.to_owned());
         }
+    }
+    if !refused.is_empty() {
+        return Err(SettingsError::Trust {
+            file: file.to_owned(),
+            refused,
+        });
     }
     Ok(())
 }
@@ -80,7 +86,11 @@ fn anchored(key: &str, value: Value, file: &Path) -> Value {
     let Value::String(text) = &value else {
         return value;
     };
-    let is_path = PATHS.contains(&key) || (PROGRAMS.contains(&key) && text.contains('/'));
+    let is_path = match trust::declared(key).map(|setting| setting.form) {
+        Some(Form::Path) => true,
+        Some(Form::Program) => text.contains('/'),
+        Some(Form::Plain) | None => false,
+    };
     if !is_path || text.is_empty() {
         return value;
     }

@@ -1,5 +1,16 @@
 use super::*;
 
+/// Settings of the user's own file in a folder of its own.
+fn own(text: &str) -> (tempfile::TempDir, Result<Loaded, SettingsError>) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(FILE), text).unwrap();
+    let loaded = Loaded::read(&Places {
+        user: Some(folder.path().join(FILE)),
+        ..Places::default()
+    });
+    (folder, loaded)
+}
+
 /// Settings of a project's file in a folder of its own.
 fn project(text: &str) -> (tempfile::TempDir, Result<Loaded, SettingsError>) {
     let folder = tempfile::tempdir().unwrap();
@@ -159,7 +170,7 @@ fn what_is_not_toml_says_where() {
 #[test]
 fn a_relative_path_is_meant_from_its_file() {
     let text = "[run]\nrepo = \"out\"\n[environment]\npython = \"python3.12\"\nuv = \"bin/uv\"\n";
-    let (folder, loaded) = project(text);
+    let (folder, loaded) = own(text);
     let settings = loaded.unwrap().settings;
     assert_eq!(settings.run.repo, folder.path().join("out"));
     assert_eq!(settings.environment.python, Some("python3.12".into()));
@@ -180,7 +191,7 @@ fn what_is_shown_tells_where_each_setting_comes_from() {
 
 #[test]
 fn a_release_on_the_command_line_comes_before_the_setting() {
-    let (_folder, loaded) = project("[environment]\ntransformers = \"5.19.0\"\n");
+    let (_folder, loaded) = own("[environment]\ntransformers = \"5.19.0\"\n");
     let settings = loaded.unwrap().settings;
     let spec = |release| settings.environment_spec(release).unwrap().transformers;
     assert_eq!(spec(None), Some("5.19.0".into()));

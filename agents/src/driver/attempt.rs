@@ -343,11 +343,12 @@ impl Attempt<'_> {
                     .and_then(Path::parent)
                     .unwrap_or(&self.skillset)
                     .to_owned();
-                let readable = vec![
+                let mut readable = vec![
                     beside,
                     port.ground.checkpoint.clone(),
                     port.ground.input_folder.clone(),
                 ];
+                readable.extend(self.request.checkpoint_weights.iter().cloned());
                 let host = Host {
                     environment: &session.environment,
                     launcher: &session.launcher,

@@ -378,12 +378,14 @@ impl Generation<'_> {
                     walls: session.walls,
                     workers: &session.workers,
                 };
+                // Never the folder of the whole inputs, and never that of the reference.
+                let mut readable = vec![ground.folder.clone()];
+                readable.extend(self.request.checkpoint_weights.iter().cloned());
                 let attempt = backends::Attempt {
                     request: JobRequest {
                         job,
                         work: subfolder(folder, "job")?,
-                        // Never the folder of the whole inputs, and never that of the reference.
-                        readable: vec![ground.folder.clone()],
+                        readable,
                         limits: session.limits,
                     },
                     tuning: Tuning {

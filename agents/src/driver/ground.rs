@@ -257,7 +257,7 @@ struct Answered {
     ran: Ran,
 }
 
-/// Runs a job in the sandbox with the model's own source readable where it is a local folder.
+/// Runs a job in the sandbox with what the user gave readable: the model's own source, the weights of a checkpoint.
 pub async fn job_in(
     steps: &Steps<'_>,
     request: &Request,
@@ -265,9 +265,7 @@ pub async fn job_in(
     work: &Path,
     mut readable: Vec<PathBuf>,
 ) -> Result<JobReport, DriverError> {
-    if let portwright_core::job::ModelSource::Folder { path } = &request.target.source {
-        readable.push(PathBuf::from(path));
-    }
+    readable.extend(request.readable());
     let job = JobRequest {
         job,
         work: work.to_owned(),

@@ -79,6 +79,9 @@ pub struct Request {
     pub checkpoint: Option<PathBuf>,
     /// The digest of the checkpoint's files.
     pub checkpoint_digest: Option<Digest>,
+    /// The files that the links in the checkpoint's folder lead to: a job that reads the one reads the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoint_weights: Vec<PathBuf>,
     /// The largest number of plans the analyst tries.
     pub analyst_budget: u32,
     /// The largest number of repairs the fixer proposes.
@@ -93,6 +96,18 @@ pub struct Request {
     /// The language model that may be asked, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consult: Option<Consult>,
+}
+
+impl Request {
+    /// What every job of the launch may read of what the user gave.
+    pub fn readable(&self) -> Vec<PathBuf> {
+        let folder = match &self.target.source {
+            ModelSource::Library => None,
+            ModelSource::Folder { path } => Some(PathBuf::from(path)),
+        };
+        let weights = self.checkpoint_weights.iter().cloned();
+        folder.into_iter().chain(weights).collect()
+    }
 }
 
 /// How much a launch does beyond the judge's word on a plan.

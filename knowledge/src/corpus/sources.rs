@@ -120,6 +120,10 @@ pub fn sources(places: &Places) -> Result<Vec<Source>, CorpusError> {
     }
     for folder in &places.docs {
         for path in files(folder, "md")? {
+            // A link may lead out of the folder, and what is in the index is shown to language models.
+            if !path.symlink_metadata().is_ok_and(|there| there.is_file()) {
+                continue;
+            }
             let inside = path.strip_prefix(folder).unwrap_or(&path);
             let name = folder.file_name().unwrap_or(folder.as_os_str());
             found.sources.push(Source {
@@ -243,6 +247,9 @@ mod tests {
         write("packages/onnx/defs/math/defs.cc", "");
         write("packages/onnx/defs/math/old.cc", "");
         write("manual/en/bert.md", "# BERT\nText.\n");
+        // A link is no page: it may lead out of the folder.
+        let link = root.path().join("manual/link.md");
+        std::os::unix::fs::symlink("/etc/hostname", link).unwrap();
         let found = sources(&Places {
             site_packages: root.path().join("packages"),
             docs: vec![root.path().join("manual")],

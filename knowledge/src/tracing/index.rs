@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     rc::Rc,
 };
 
@@ -81,15 +81,36 @@ impl Sources {
                 .as_ref()
                 .is_some_and(|folder| path.starts_with(folder))
         {
-            return path.is_file().then_some(path);
+            return (path.is_file() && self.holds(&path)).then_some(path);
         }
         let (_, below) = file.rsplit_once("/transformers/")?;
         let own = self.library.join(below);
-        own.is_file().then_some(own)
+        (own.is_file() && self.holds(&own)).then_some(own)
     }
 
-    /// The text of a file.
+    /// Whether a path lies in the library or in the local folder. Paths come from tracebacks and from what a job saw of
+    /// itself: they may name any file of this machine.
+    fn holds(&self, path: &Path) -> bool {
+        let climbs = path.components().any(|part| part == Component::ParentDir);
+        if !climbs && path.starts_with(&self.library) {
+            // Its links are those of whoever built the environment.
+            return true;
+        }
+        let roots = self.folder.iter().chain(std::iter::once(&self.library));
+        path.canonicalize().is_ok_and(|real| {
+            roots
+                .filter_map(|root| root.canonicalize().ok())
+                .any(|root| real.starts_with(root))
+        })
+    }
+
+    /// The text of a file of the library or of the local folder; no other is read.
     pub fn text(&self, path: &Path) -> Result<String, TraceError> {
+        if !self.holds(path) {
+            return Err(TraceError::Outside {
+                path: path.to_owned(),
+            });
+        }
         std::fs::read_to_string(path).map_err(|source| TraceError::Read {
             path: path.to_owned(),
             source,
@@ -280,7 +301,9 @@ impl Sources {
         } else {
             return Vec::new();
         };
-        candidates(&base, rest, name)
+        let mut found = candidates(&base, rest, name);
+        found.retain(|path| self.holds(path));
+        found
     }
 }
 
@@ -374,6 +397,33 @@ mod tests {
             sources.locate(&library_file.to_string_lossy()),
             library_file
         );
+    }
+
+    #[test]
+    fn nothing_is_read_beside_the_library_and_the_folder() {
+        let root = library();
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("model");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(place.path().join("secret.py"), "class Secret:\n    x = 1\n").unwrap();
+        std::os::unix::fs::symlink("../secret.py", folder.join("link.py")).unwrap();
+        let modelling = "from ..secret import Secret\n\nclass Mine(Secret):\n    pass\n";
+        std::fs::write(folder.join("modeling_own.py"), modelling).unwrap();
+        let sources = Sources::new(root.path(), Some(folder.clone()));
+        let beyond = root.path().join("models/../../secret.py");
+        for path in [
+            place.path().join("secret.py"),
+            folder.join("../secret.py"),
+            folder.join("link.py"),
+            beyond,
+            "/dev/zero".into(),
+        ] {
+            let error = sources.file(&path).unwrap_err();
+            assert!(matches!(error, TraceError::Outside { .. }), "{error}");
+            assert!(sources.known(&path.to_string_lossy()).is_none());
+        }
+        let lineage = sources.lineage(&folder.join("modeling_own.py"), "Mine");
+        assert_eq!(lineage.unwrap().len(), 1);
     }
 
     #[test]

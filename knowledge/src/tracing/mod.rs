@@ -32,6 +32,8 @@ pub enum TraceError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("{path} is no file of the library or of the model's own folder")]
+    Outside { path: PathBuf },
     #[error("the Python grammar could not be loaded: {0}")]
     Grammar(String),
 }
@@ -45,6 +47,9 @@ impl TraceError {
             }
             TraceError::Read { .. } => {
                 "the environment may be damaged: `portwright doctor` says where it is and how to build it anew"
+            }
+            TraceError::Outside { .. } => {
+                "keep the modelling code in one folder, and copy into it what it imports from beside it"
             }
             TraceError::Grammar(_) => {
                 "this is a defect in Portwright: please report it with the output of `portwright doctor`"

@@ -79,7 +79,7 @@ impl Interpreter {
     /// Whether it has the modules with which uv can be fetched.
     pub fn has_venv(&self, options: &Options) -> bool {
         let mut command = tool::command(&self.command, options);
-        command.args(["-c", "import venv, ensurepip"]);
+        command.args(["-I", "-c", "import venv, ensurepip"]);
         matches!(tool::run(command, None, &mut |_| {}), Ok(Ok(_)))
     }
 

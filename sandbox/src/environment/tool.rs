@@ -57,10 +57,14 @@ pub(super) fn command(program: &Path, options: &Options) -> Command {
         .env("PIP_NO_INPUT", "1")
         .envs(options.variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null());
-    // A `uv.toml` or `pyproject.toml` of the folder the user stands in is about another project.
-    if options.cache_dir.is_dir() {
-        command.current_dir(&options.cache_dir);
-    }
+    // What lies in the folder the user stands in is about another project, and may be anybody's: a `uv.toml`, the version
+    // file of a shim, a module that is called like one of the standard library.
+    let away = if options.cache_dir.is_dir() {
+        options.cache_dir.as_path()
+    } else {
+        Path::new("/")
+    };
+    command.current_dir(away);
     command
 }
 

@@ -110,7 +110,7 @@ fn fetch(
     options: &Options,
 ) -> Result<(), EnvironmentError> {
     let mut venv = tool::command(&python.command, options);
-    venv.args(["-m", "venv"]).arg(building);
+    venv.args(["-I", "-m", "venv"]).arg(building);
     if let Err(failure) = tool::run(venv, Some(lock), &mut |_| {})? {
         let missing = [
             "No module named venv",
@@ -129,7 +129,7 @@ fn fetch(
     let requirements = building.join("uv.lock.txt");
     fs::write(&requirements, UV_LOCK).map_err(io_error("write", &requirements))?;
     let mut pip = tool::command(&building.join("bin/python"), options);
-    pip.args(["-m", "pip", "install", "--quiet", "--retries", "2"])
+    pip.args(["-I", "-m", "pip", "install", "--quiet", "--retries", "2"])
         .args([
             "--require-hashes",
             "--only-binary",

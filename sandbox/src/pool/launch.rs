@@ -73,6 +73,9 @@ impl WorkersConfig {
             .arg(&package)
             .env_clear()
             .envs(environment(self.threads))
+            // Not where the user stands: what lies there may be anybody's, and the libraries are imported outside of the
+            // cage.
+            .current_dir(&self.cache)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(file)

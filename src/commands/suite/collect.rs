@@ -34,7 +34,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, settings: &Settings) -> Result<u8, CliError> {
-    let ledger = Ledger::open(args.ledger.as_deref().unwrap_or(&settings.ledger.dir))?;
+    let ledger = Ledger::open(settings.ledger_folder(args.ledger.as_deref())?)?;
     let sweeps = ledger.sweeps()?;
     let (sweep, _) = report::choose(&sweeps, args.sweep.as_deref(), None)?;
     let cases = suite::collect(&ledger, &sweep.id, args.per_cause, args.most)?;

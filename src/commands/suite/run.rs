@@ -145,6 +145,7 @@ async fn request(
         search_from_plan: true,
         checkpoint: None,
         checkpoint_digest: None,
+        checkpoint_weights: Vec::new(),
         // The first plan is the case's own and no proposal.
         analyst_budget: args.attempts.saturating_add(1),
         attempts: args.attempts,

@@ -1,6 +1,9 @@
 //! What a sweep works on: which names the options choose, and in which order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::Path,
+};
 
 use portwright_core::{
     Catalogue, CatalogueEntry, Digest, Family, Kind, ModelType, job::ModelSource,
@@ -31,9 +34,10 @@ pub struct Wishes {
 }
 
 /// Everything that can be swept, a row for each model type and for each name that people use. Names whose folder is not
-/// here, or whose type the release does not have, are told by `left_out`.
+/// here, or whose type the release does not have, are told by `left_out`. Folders are copied below `models`.
 pub fn all(
     catalogue: &Catalogue,
+    models: &Path,
     left_out: &mut dyn FnMut(String),
 ) -> Result<Vec<Chosen>, CliError> {
     let mut found: Vec<Chosen> = catalogue.types.iter().map(of_type).collect();
@@ -53,7 +57,7 @@ pub fn all(
                 row.name
             )),
             SeedTarget::Folder(folder) => match target::outside(folder) {
-                Some(path) => found.push(outside(&row, &path)?),
+                Some(path) => found.push(outside(&row, &path, models)?),
                 None => left_out(format!(
                     "{}: there is no folder evals/models/{folder} here or above",
                     row.name
@@ -83,8 +87,8 @@ fn named(row: &SeedRow, entry: &CatalogueEntry) -> Chosen {
 }
 
 /// A model of a folder is no type of the release, and has a class under `AutoModel` by its `auto_map`.
-fn outside(row: &SeedRow, path: &std::path::Path) -> Result<Chosen, CliError> {
-    let target = target::folder(&row.name, path)?.target;
+fn outside(row: &SeedRow, path: &Path, models: &Path) -> Result<Chosen, CliError> {
+    let target = target::folder(&row.name, path, models)?.target;
     Ok(Chosen {
         name: row.name.clone(),
         entry: CatalogueEntry {
@@ -222,8 +226,13 @@ mod tests {
         }
     }
 
+    fn everything(catalogue: &Catalogue) -> Vec<Chosen> {
+        let models = tempfile::tempdir().unwrap();
+        all(catalogue, models.path(), &mut |_| {}).unwrap()
+    }
+
     fn chosen(wishes: &Wishes) -> Vec<String> {
-        let all = all(&catalogue(), &mut |_| {}).unwrap();
+        let all = everything(&catalogue());
         let chosen = choose(all, wishes, None).unwrap();
         chosen.into_iter().map(|it| it.name).collect()
     }
@@ -232,7 +241,7 @@ mod tests {
     fn a_name_that_is_a_variant_of_a_type_has_a_row_of_its_own() {
         let names = chosen(&Wishes::default());
         assert!(names.contains(&"t5".to_owned()) && names.contains(&"FLAN-T5".to_owned()));
-        let all = all(&catalogue(), &mut |_| {}).unwrap();
+        let all = everything(&catalogue());
         let variant = all.iter().find(|it| it.name == "FLAN-T5").unwrap();
         assert!(!variant.variant.is_empty());
         assert_eq!(variant.target.model_type.as_str(), "t5");
@@ -241,7 +250,8 @@ mod tests {
     #[test]
     fn what_the_release_lacks_is_told_and_left_out() {
         let mut told = Vec::new();
-        all(&catalogue(), &mut |line| told.push(line)).unwrap();
+        let models = tempfile::tempdir().unwrap();
+        all(&catalogue(), models.path(), &mut |line| told.push(line)).unwrap();
         assert!(
             told.iter().any(|line| line.starts_with("BERT:")),
             "{told:?}"
@@ -267,7 +277,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_refused() {
-        let all = all(&catalogue(), &mut |_| {}).unwrap();
+        let all = everything(&catalogue());
         let wishes = Wishes {
             names: vec!["nothing".into()],
             ..Wishes::default()
@@ -283,7 +293,7 @@ mod tests {
         new.types.push(entry("new", Family::Vision, Kind::Base));
         new.types[0].interface = Digest::of("changed");
         let diff = diff(&old, &new);
-        let all = all(&new, &mut |_| {}).unwrap();
+        let all = everything(&new);
         let chosen = choose(all, &Wishes::default(), Some(&diff)).unwrap();
         let mut names: Vec<String> = chosen.into_iter().map(|it| it.name).collect();
         names.sort();

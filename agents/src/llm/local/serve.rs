@@ -45,6 +45,8 @@ impl Server {
                 KEPT.iter()
                     .filter_map(|name| Some((name, std::env::var_os(name)?))),
             )
+            // Not where the user stands: what lies there may be anybody's.
+            .current_dir("/")
             // Threads that spin while they wait make a busy machine ten times slower.
             .env("OMP_WAIT_POLICY", "passive")
             .env("GOMP_SPINCOUNT", "0")
