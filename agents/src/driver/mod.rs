@@ -19,6 +19,7 @@ mod publish;
 mod reproduce;
 mod session;
 mod source;
+mod space;
 mod steps;
 
 use std::{collections::BTreeMap, path::PathBuf};
