@@ -7,7 +7,7 @@ use std::{
 };
 
 use portwright_agents::driver::{Session, Target};
-use portwright_core::{Digest, ModelType, job::ModelSource};
+use portwright_core::{Digest, ModelType, job::ModelSource, text};
 use portwright_knowledge::catalogue::{self, ResolveError};
 use serde_json::{Map, Value};
 
@@ -63,10 +63,10 @@ pub fn outside(name: &str) -> Option<PathBuf> {
 }
 
 /// A local folder with modelling code of its own.
-pub fn folder(text: &str, path: &Path) -> Result<Resolved, CliError> {
+pub fn folder(named: &str, path: &Path) -> Result<Resolved, CliError> {
     let hint = "a local folder holds config.json, with `model_type` and `auto_map`, beside its modelling code";
     let root = path.canonicalize().map_err(|error| {
-        CliError::usage(format!("cannot open the folder {text}: {error}"), hint)
+        CliError::usage(format!("cannot open the folder {named}: {error}"), hint)
     })?;
     let config_path = root.join("config.json");
     let config = fs::read_to_string(&config_path).map_err(|error| {
@@ -91,6 +91,17 @@ pub fn folder(text: &str, path: &Path) -> Result<Resolved, CliError> {
             hint,
         ));
     };
+    // It names folders, branches and rows of reports.
+    if !text::is_word(model_type) {
+        return Err(CliError::usage(
+            format!(
+                "the `model_type` of {} is no word: `{}`",
+                config_path.display(),
+                text::cut(&text::line(model_type), 60)
+            ),
+            "a model type has letters, digits, `_`, `-`, `.` and `+`, at most 100 of them",
+        ));
+    }
     if !config.get("auto_map").is_some_and(Value::is_object) {
         return Err(CliError::usage(
             format!("{} has no `auto_map`", config_path.display()),
@@ -111,7 +122,7 @@ pub fn folder(text: &str, path: &Path) -> Result<Resolved, CliError> {
         .collect::<Result<BTreeMap<_, _>, _>>()?;
     Ok(Resolved {
         target: Target {
-            name: text.to_owned(),
+            name: named.to_owned(),
             model_type: ModelType::new(model_type),
             source: ModelSource::Folder {
                 path: root.to_string_lossy().into_owned(),

@@ -7,6 +7,9 @@
 /// The longest name of a thing that a model has, such as an output, in characters.
 pub const LONGEST_NAME: usize = 200;
 
+/// The longest word, in characters.
+const LONGEST_WORD: usize = 100;
+
 /// Whether a character acts on its surroundings, or hides among them, instead of being seen.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
@@ -67,6 +70,13 @@ pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().count() <= LONGEST_NAME && text.chars().all(plain)
 }
 
+/// Whether a text can be a word such as a model type, a task or a version: ASCII letters, digits and `_-.+`, the
+/// first of them no sign.
+pub fn is_word(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.+".contains(c);
+    text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') && text.len() <= LONGEST_WORD && text.chars().all(plain)
+}
+
 /// JSON that means the same and holds no hidden character: inside its strings they are escaped, and outside there are none.
 pub fn json(document: &str) -> String {
     let mut out = String::with_capacity(document.len());
@@ -122,6 +132,16 @@ mod tests {
         let long = "a".repeat(LONGEST_NAME + 1);
         for text in ["", "a b", "x\u{1b}[31m", "a|b", "`a`", "a\n", "<b>", "\u{202e}a", "$(a)", &long] {
             assert!(!is_name(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_one() {
+        for word in ["bert", "xlm-roberta", "5.20.2", "2.13.0+cpu", "causal-lm"] {
+            assert!(is_word(word), "{word}");
+        }
+        for text in ["", "-x", "a b", "rt\u{1b}[31m", "größe", "a/b", &"a".repeat(101)] {
+            assert!(!is_word(text), "{text}");
         }
     }
 
