@@ -187,7 +187,13 @@ mod tests {
         finding.message = "bad\n  onnxruntime   pass   0".into();
         finding.hint = Some("\r\n\u{1b}[1A  torch-cpu   pass".into());
         let told = render(&[verdict], Style { colour: false });
-        insta::assert_snapshot!(told, @"");
+        insta::assert_snapshot!(told, @r"
+        backend       verdict        max diff   allowed     nodes       load        p50     memory
+          openvino      fail
+
+          openvino failed at export: bad onnxruntime pass 0
+          hint: \u{1b}[1A torch-cpu pass
+        ");
     }
 
     #[test]

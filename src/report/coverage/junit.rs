@@ -90,7 +90,7 @@ fn status(row: &Row, column: Column, cell: &Cell<'_>) -> TestCaseStatus {
     let place = stage
         .map(|stage| format!(" at {stage}"))
         .unwrap_or_default();
-    status.set_message(valid(cell.message()));
+    status.set_message(valid(&text::line(cell.message())));
     status.set_type(format!("{}{place}", cell.state().as_str()));
     status.set_description(valid(&format!(
         "{}\nsignature: {}\nnext: {}\nrun: {}",

@@ -321,6 +321,31 @@ mod tests {
     }
 
     #[test]
+    fn what_a_model_says_stays_in_its_cell() {
+        const HOSTILE: &str = "x\u{1b}[31m\n| pass |\u{202e}<b>";
+        let plan = plan();
+        let mut card = card(&plan);
+        card.config_class.name = HOSTILE.into();
+        card.config_class.source.file = HOSTILE.into();
+        let (mut passed, mut failed) = (pass(&plan), failure());
+        let evidence = passed.evidence.as_mut().unwrap();
+        evidence.device = HOSTILE.into();
+        evidence.outputs[0].name = HOSTILE.into();
+        failed.finding.as_mut().unwrap().message = HOSTILE.into();
+        let code = render_code(&plan, None, Path::new("")).unwrap();
+        let versions = BTreeMap::new();
+        let files = render_documents(&plan, &card, &[passed, failed], &versions, &code).unwrap();
+        for text in files.values() {
+            assert!(!text.contains(|c| text::is_hidden(c) && c != '\n'), "{text}");
+        }
+        let readme = &files["README.md"];
+        assert!(!readme.contains("\n| pass"), "{readme}");
+        let rows = readme.lines().filter(|line| line.starts_with("| o"));
+        insta::assert_snapshot!(rows.collect::<Vec<_>>().join("\n"), @"");
+        assert!(serde_json::from_str::<serde_json::Value>(&files["manifest.json"]).is_ok());
+    }
+
+    #[test]
     fn whoever_batches_is_told_where_rows_are_not_independent() {
         let mut plan = plan();
         let told = |plan: &PortPlan| {
