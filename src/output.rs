@@ -135,7 +135,10 @@ mod tests {
 
     #[test]
     fn nothing_but_our_own_colours_reaches_a_terminal() {
-        assert_eq!(shown("\u{1b}[32mpass\u{1b}[0m\nmore"), "\u{1b}[32mpass\u{1b}[0m\nmore");
+        assert_eq!(
+            shown("\u{1b}[32mpass\u{1b}[0m\nmore"),
+            "\u{1b}[32mpass\u{1b}[0m\nmore"
+        );
         assert_eq!(
             shown("\u{1b}[2J\u{1b}]0;t\u{7}\r\u{9b}1m\u{202e}"),
             r"\u{1b}[2J\u{1b}]0;t\u{7}\u{d}\u{9b}1m\u{202e}"
@@ -148,7 +151,10 @@ mod tests {
             agent: "analyst".into(),
             what: "a plan fails:\n  openvino   pass\u{1b}[2K".into(),
         };
-        assert_eq!(describe(&event), r"analyst: a plan fails: openvino pass\u{1b}[2K");
+        assert_eq!(
+            describe(&event),
+            r"analyst: a plan fails: openvino pass\u{1b}[2K"
+        );
     }
 
     #[test]

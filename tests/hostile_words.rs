@@ -12,8 +12,7 @@ use support::{Place, json, text};
 
 /// What clears a terminal, renames its window, turns writing round and forges a line of the closing table, as Python
 /// writes it.
-const HOSTILE: &str =
-    r"\x1b[2J\x1b[1;32m  onnxruntime   pass   0\x1b]0;t\x07\r\x00 \u202e \x9b31m \n\n  openvino      pass   0";
+const HOSTILE: &str = r"\x1b[2J\x1b[1;32m  onnxruntime   pass   0\x1b]0;t\x07\r\x00 \u202e \x9b31m \n\n  openvino      pass   0";
 
 /// Answers of a job go through this function; `alter` changes them.
 const PATCH: &str = r#"
@@ -74,7 +73,9 @@ fn assert_plain(output: &Output) {
         assert!(!said.contains(|c| is_hidden(c) && c != '\n'), "{said:?}");
         let forged = |line: &str| {
             let mut words = line.split_whitespace();
-            let of = words.next().is_some_and(|word| ["onnxruntime", "openvino"].contains(&word));
+            let of = words
+                .next()
+                .is_some_and(|word| ["onnxruntime", "openvino"].contains(&word));
             of && words.next() == Some("pass")
         };
         assert!(!said.lines().any(forged), "{said}");
@@ -101,11 +102,22 @@ fn a_hostile_error_forges_no_line_wherever_it_is_shown() {
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert_plain(&output);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(told.contains(r"RuntimeError: \u{1b}[2J\u{1b}[1;32m onnxruntime pass"), "{told}");
+    assert!(
+        told.contains(r"RuntimeError: \u{1b}[2J\u{1b}[1;32m onnxruntime pass"),
+        "{told}"
+    );
     // From the ledger too.
-    let run = told.lines().rev().find_map(|line| line.strip_prefix("what happened: portwright runs "));
+    let run = told
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("what happened: portwright runs "));
     for more in [&[][..], &["--json"]] {
-        let output = place.command().args(["runs", run.unwrap()]).args(more).output().unwrap();
+        let output = place
+            .command()
+            .args(["runs", run.unwrap()])
+            .args(more)
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", text(&output));
         assert_plain(&output);
     }
@@ -120,15 +132,24 @@ fn an_output_whose_name_is_none_is_no_pass() {
     );
     let (signature, message) = refused(&place);
     assert_eq!(signature, "reference outputs: output without a plain name");
-    assert!(message.contains(r"x\u{1b}[31m | pass |\u{202e}"), "{message}");
+    assert!(
+        message.contains(r"x\u{1b}[31m | pass |\u{202e}"),
+        "{message}"
+    );
 }
 
 #[test]
 fn a_model_that_says_that_the_disk_is_full_fills_no_disk() {
     let place = Place::new();
-    ending(&place, r#"raise RuntimeError("No space left on device (os error 28)")"#);
+    ending(
+        &place,
+        r#"raise RuntimeError("No space left on device (os error 28)")"#,
+    );
     let (signature, _) = refused(&place);
-    assert!(signature.starts_with("RuntimeError: No space left on device"), "{signature}");
+    assert!(
+        signature.starts_with("RuntimeError: No space left on device"),
+        "{signature}"
+    );
 }
 
 #[test]
@@ -160,10 +181,15 @@ fn an_answer_that_no_reader_can_read_is_its_own_jobs_failure() {
         let place = Place::new();
         answering(
             &place,
-            &format!("\ndef alter(ok, text):\n    return {answer} if \"exercised\" in ok else text\n"),
+            &format!(
+                "\ndef alter(ok, text):\n    return {answer} if \"exercised\" in ok else text\n"
+            ),
         );
         let (signature, message) = refused(&place);
-        assert!(signature.starts_with("MalformedAnswer: "), "{signature}: {message}");
+        assert!(
+            signature.starts_with("MalformedAnswer: "),
+            "{signature}: {message}"
+        );
     }
 }
 
@@ -178,5 +204,8 @@ fn a_model_type_that_is_no_word_is_wrong_input() {
     assert_eq!(output.status.code(), Some(2));
     assert_plain(&output);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains(r"rt\u{1b}[31msaid\u{7} FAKE pass") && said.contains("hint:"), "{said}");
+    assert!(
+        said.contains(r"rt\u{1b}[31msaid\u{7} FAKE pass") && said.contains("hint:"),
+        "{said}"
+    );
 }

@@ -181,7 +181,8 @@ mod tests {
 
     #[test]
     fn an_honest_answer_is_left_as_it_is() {
-        let result = json!({"device": "cpu", "seconds": 1.5, "notes": ["two\nlines"], "none": null});
+        let result =
+            json!({"device": "cpu", "seconds": 1.5, "notes": ["two\nlines"], "none": null});
         let same = JobOutcome::Done {
             result: result.clone(),
         };
@@ -217,7 +218,9 @@ mod tests {
             file: long.clone(),
             function: long.clone(),
             code: long.clone(),
-            tensors: (0..100).map(|n| (format!("{n}{HOSTILE}"), vec![1; 100])).collect(),
+            tensors: (0..100)
+                .map(|n| (format!("{n}{HOSTILE}"), vec![1; 100]))
+                .collect(),
             ..Frame::default()
         };
         let error = JobError {
@@ -235,7 +238,12 @@ mod tests {
         assert!(!text.contains(is_hidden));
         assert!(!error.exception.contains('\n') && !error.doing.contains('\n'));
         assert_eq!(error.frames.len(), MOST_FRAMES);
-        assert!(error.frames.iter().all(|it| it.tensors.len() <= MOST_TENSORS && !it.code.contains('\n')));
+        assert!(
+            error
+                .frames
+                .iter()
+                .all(|it| it.tensors.len() <= MOST_TENSORS && !it.code.contains('\n'))
+        );
     }
 
     #[test]

@@ -148,7 +148,10 @@ mod tests {
     #[test]
     fn nothing_acts_on_a_page() {
         let hostile = "\u{1b}[31m\n| pass |\u{202e}";
-        assert_eq!(plain(hostile), r"\\u\{1b\}[31m | pass |\\u\{202e\}".replace("[31m", r"\[31m"));
+        assert_eq!(
+            plain(hostile),
+            r"\\u\{1b\}[31m | pass |\\u\{202e\}".replace("[31m", r"\[31m")
+        );
         assert_eq!(code(hostile), r"`\u{1b}[31m | pass |\u{202e}`");
         assert_eq!(code_cell("a|b"), r"`a\|b`");
         assert_eq!(plain_cell("a|b"), r"a\|b");

@@ -74,7 +74,9 @@ pub fn is_name(text: &str) -> bool {
 /// first of them no sign.
 pub fn is_word(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-.+".contains(c);
-    text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') && text.len() <= LONGEST_WORD && text.chars().all(plain)
+    text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        && text.len() <= LONGEST_WORD
+        && text.chars().all(plain)
 }
 
 /// JSON that means the same and holds no hidden character: inside its strings they are escaped, and outside there are none.
@@ -97,7 +99,8 @@ pub fn json(document: &str) -> String {
 mod tests {
     use super::*;
 
-    const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;t\u{7}\r\0 \u{202e}rtl\u{9b}31m \u{200b}\u{e0041}\n\n  onnx pass";
+    const HOSTILE: &str =
+        "\u{1b}[2J\u{1b}]0;t\u{7}\r\0 \u{202e}rtl\u{9b}31m \u{200b}\u{e0041}\n\n  onnx pass";
 
     #[test]
     fn what_acts_is_written_out() {
@@ -130,7 +133,18 @@ mod tests {
             assert!(is_name(name), "{name}");
         }
         let long = "a".repeat(LONGEST_NAME + 1);
-        for text in ["", "a b", "x\u{1b}[31m", "a|b", "`a`", "a\n", "<b>", "\u{202e}a", "$(a)", &long] {
+        for text in [
+            "",
+            "a b",
+            "x\u{1b}[31m",
+            "a|b",
+            "`a`",
+            "a\n",
+            "<b>",
+            "\u{202e}a",
+            "$(a)",
+            &long,
+        ] {
             assert!(!is_name(text), "{text}");
         }
     }
@@ -140,7 +154,15 @@ mod tests {
         for word in ["bert", "xlm-roberta", "5.20.2", "2.13.0+cpu", "causal-lm"] {
             assert!(is_word(word), "{word}");
         }
-        for text in ["", "-x", "a b", "rt\u{1b}[31m", "größe", "a/b", &"a".repeat(101)] {
+        for text in [
+            "",
+            "-x",
+            "a b",
+            "rt\u{1b}[31m",
+            "größe",
+            "a/b",
+            &"a".repeat(101),
+        ] {
             assert!(!is_word(text), "{text}");
         }
     }
@@ -150,6 +172,9 @@ mod tests {
         let value = serde_json::json!({ HOSTILE: [HOSTILE, 1.5, null] });
         let text = json(&serde_json::to_string_pretty(&value).unwrap());
         assert!(!text.contains(|c| is_hidden(c) && c != '\n'), "{text}");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+            value
+        );
     }
 }

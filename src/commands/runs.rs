@@ -67,7 +67,12 @@ fn show(ledger: &Ledger, id: &RunId, as_json: bool) -> Result<u8, CliError> {
             &json!({ "schema": 1, "run": document(&run), "events": events, "verdicts": verdicts }),
         )?;
     } else {
-        output::line(&format!("{} {} {}", run.id, state(&run), text::line(&run.target)))?;
+        output::line(&format!(
+            "{} {} {}",
+            run.id,
+            state(&run),
+            text::line(&run.target)
+        ))?;
         for record in &events {
             let seconds = record.unix_ms.saturating_sub(run.started_ms) as f64 / 1e3;
             output::line(&format!(

@@ -137,7 +137,9 @@ impl Observer for Live {
             Event::StepFinished {
                 step, reused: true, ..
             } => tracing::info!(step, "step reused"),
-            Event::Decided { .. } | Event::Consulted { .. } => self.line(&format!("  {}", output::describe(&record.event))),
+            Event::Decided { .. } | Event::Consulted { .. } => {
+                self.line(&format!("  {}", output::describe(&record.event)))
+            }
             Event::VerdictReached { verdict, fresh } => {
                 let how = if *fresh { ", afresh" } else { "" };
                 self.backend(

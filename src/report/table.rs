@@ -189,10 +189,10 @@ mod tests {
         let told = render(&[verdict], Style { colour: false });
         insta::assert_snapshot!(told, @r"
         backend       verdict        max diff   allowed     nodes       load        p50     memory
-          openvino      fail
+        openvino      fail
 
-          openvino failed at export: bad onnxruntime pass 0
-          hint: \u{1b}[1A torch-cpu pass
+        openvino failed at export: bad onnxruntime pass 0
+        hint: \u{1b}[1A torch-cpu pass
         ");
     }
 

@@ -42,7 +42,10 @@ pub async fn explain(
             first(steps, request, plan, backend, &message).await
         })
         .await?;
-    let Some(found) = answer.and_then(|answer| answer.found).map(JobError::bounded) else {
+    let Some(found) = answer
+        .and_then(|answer| answer.found)
+        .map(JobError::bounded)
+    else {
         return Ok(false);
     };
     steps.decided(NAME, format!("{backend}: {}", hint(&found, None)))?;

@@ -137,7 +137,11 @@ fn validate_texts(plan: &PortPlan) -> Result<(), PlanError> {
             Value::String(text) => odd(text).then_some(text.as_str()),
             Value::Array(items) => items.iter().find_map(find),
             Value::Object(fields) => fields.iter().find_map(|(key, field)| {
-                if odd(key) { Some(key.as_str()) } else { find(field) }
+                if odd(key) {
+                    Some(key.as_str())
+                } else {
+                    find(field)
+                }
             }),
             _ => None,
         }

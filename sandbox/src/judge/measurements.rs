@@ -53,7 +53,7 @@ pub fn placement(
         return Err(implausible(
             backend,
             &format!(
-                "{nodes} nodes on {} providers are more than any model has",
+                "{nodes} nodes in all, and {} names of providers, are more than any model has",
                 execution.nodes.len()
             ),
         ));
@@ -156,7 +156,10 @@ pub fn figures(
         ));
     }
     if times.len() > MOST_REPEATS || times.contains(&0.0) {
-        let why = format!("{} latencies, of which some are no time at all", times.len());
+        let why = format!(
+            "{} latencies, of which some are no time at all",
+            times.len()
+        );
         return Err(implausible(backend, &why));
     }
     let told = times.iter().sum::<f64>() + execution.load_seconds;
@@ -411,9 +414,20 @@ mod tests {
         assert!(told("torch", "2.13.0+cpu").is_ok());
         assert!(told("openvino", "2026.1.0-21234-6fec065-releases/2026/1").is_ok());
         let long = "1".repeat(100_000);
-        for version in ["", "\u{1b}]0;t\u{7}1", "<script>", "1 | pass |", "`1`", "1\n2", &long] {
+        for version in [
+            "",
+            "\u{1b}]0;t\u{7}1",
+            "<script>",
+            "1 | pass |",
+            "`1`",
+            "1\n2",
+            &long,
+        ] {
             let message = implausible(told("torch", version));
-            assert!(message.len() < 500 && !message.contains('\u{1b}'), "{message}");
+            assert!(
+                message.len() < 500 && !message.contains('\u{1b}'),
+                "{message}"
+            );
         }
         implausible(told("\u{1b}[31mtorch\n| evil", "1"));
         let mut many = execution(&[]);

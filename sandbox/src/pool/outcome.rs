@@ -145,7 +145,13 @@ mod tests {
     fn a_job_too_short_for_the_watchdog_has_used_the_memory_of_its_largest_process() {
         let ok = json!({"id": "1", "status": {"code": 0}, "isolation": "none", "peak_resident_bytes": 4096,
             "answer": {"ok": 5}});
-        let report = report(&Job::Catalogue, &Watched::default(), exited(ok), Path::new("/no")).unwrap();
+        let report = report(
+            &Job::Catalogue,
+            &Watched::default(),
+            exited(ok),
+            Path::new("/no"),
+        )
+        .unwrap();
         assert_eq!(report.peak_resident_bytes, 4096);
     }
 
@@ -174,7 +180,9 @@ mod tests {
         assert_eq!(error.exception, "\\u{1b}[2J openvino pass\\u{202e}");
         assert!(error.message.len() < 100_000 && !error.message.contains('\u{1b}'));
         let many = json!({"id": "1", "status": {"code": 0}, "isolation": "none", "answer": {"ok": vec![0; MOST_OF_TYPE]}});
-        let job = Job::Pytest { skillset: String::new() };
+        let job = Job::Pytest {
+            skillset: String::new(),
+        };
         let report = report(&job, &Watched::default(), exited(many), Path::new("/no")).unwrap();
         assert!(matches!(report.outcome, JobOutcome::Failed { .. }));
     }
@@ -193,7 +201,13 @@ mod tests {
     fn a_job_that_was_never_caged_is_an_error_with_its_hint() {
         let refused = json!({"id": "1", "status": {"code": 1}, "isolation": null,
             "answer": {"error": {"exception": "CageError", "message": "no walls\nhint: update"}}});
-        let error = report(&Job::Catalogue, &Watched::default(), exited(refused), Path::new("/no")).unwrap_err();
+        let error = report(
+            &Job::Catalogue,
+            &Watched::default(),
+            exited(refused),
+            Path::new("/no"),
+        )
+        .unwrap_err();
         assert_eq!(error.hint(), "update");
     }
 

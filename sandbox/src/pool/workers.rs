@@ -86,12 +86,12 @@ impl Workers {
         match tokio::spawn(following).await {
             Ok(Ok(Followed::Ended(watched, exited))) => {
                 outcome::report(&request.job, &watched, exited, &log)
-            },
+            }
             Ok(Ok(Followed::Refused(error))) => Err(WorkerError::Refused(error)),
             // The server died before it had forked the job.
             Ok(Ok(Followed::NotStarted)) => {
                 outcome::report(&request.job, &Watched::default(), None, &server_log)
-            },
+            }
             Ok(Err(error)) => Err(WorkerError::Watch(error)),
             Err(gone) => Err(WorkerError::Watch(std::io::Error::other(gone))),
         }

@@ -159,7 +159,9 @@ fn measured_row(verdict: &BackendVerdict, evidence: &Evidence) -> Value {
 fn facts(plan: &PortPlan, card: &InterfaceCard) -> Vec<Value> {
     let mut facts = Vec::new();
     let mut add = |what: String, source: &portwright_core::card::SourceSpan| {
-        facts.push(context! { what, place => code_cell(&format!("{}:{}", source.file, source.line)) });
+        facts.push(
+            context! { what, place => code_cell(&format!("{}:{}", source.file, source.line)) },
+        );
     };
     add(
         format!("configuration {}", code_cell(&card.config_class.name)),
@@ -336,12 +338,20 @@ mod tests {
         let versions = BTreeMap::new();
         let files = render_documents(&plan, &card, &[passed, failed], &versions, &code).unwrap();
         for text in files.values() {
-            assert!(!text.contains(|c| text::is_hidden(c) && c != '\n'), "{text}");
+            assert!(
+                !text.contains(|c| text::is_hidden(c) && c != '\n'),
+                "{text}"
+            );
         }
         let readme = &files["README.md"];
         assert!(!readme.contains("\n| pass"), "{readme}");
         let rows = readme.lines().filter(|line| line.starts_with("| o"));
-        insta::assert_snapshot!(rows.collect::<Vec<_>>().join("\n"), @"");
+        insta::assert_snapshot!(rows.collect::<Vec<_>>().join("\n"), @r"
+        | output | type |
+        | onnxruntime | pass | x\\u\{1b\}\[31m \| pass \|\\u\{202e\}\<b\> | 4.1e-7 (`x\u{1b}[31m \| pass \|\u{202e}<b>`) | 4.0e-3 |  |
+        | openvino | fail |  |  |  | x\\u\{1b\}\[31m \| pass \|\\u\{202e\}\<b\> |
+        | onnxruntime | 0.25 s | 1.20 ms | 3.10 ms | 300.0 MiB | 2.0 KiB | 0.5 MiB |
+        ");
         assert!(serde_json::from_str::<serde_json::Value>(&files["manifest.json"]).is_ok());
     }
 

@@ -1,8 +1,6 @@
 //! The message of a skillset's commit.
 
-use portwright_core::{
-    Digest, ModelType, RunId, Verdict, text::line, verdict::BackendVerdict,
-};
+use portwright_core::{Digest, ModelType, RunId, Verdict, text::line, verdict::BackendVerdict};
 
 /// What a commit's message tells.
 #[derive(Clone, Copy, Debug)]

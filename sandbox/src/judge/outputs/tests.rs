@@ -84,7 +84,10 @@ fn an_output_whose_name_is_none_is_refused() {
         let error = named(name).unwrap_err();
         assert_eq!(error.phrase(), "output without a plain name");
         let message = error.to_string();
-        assert!(message.len() < 300 && !message.contains(text::is_hidden), "{message}");
+        assert!(
+            message.len() < 300 && !message.contains(text::is_hidden),
+            "{message}"
+        );
     }
 }
 
