@@ -53,11 +53,12 @@ pub struct Failure {
 }
 
 impl Failure {
-    pub fn fail(finding: Box<Finding>) -> Self {
+    pub fn fail(mut finding: Box<Finding>) -> Self {
+        // It may quote what a job, a file or a model's source says.
+        *finding = finding.bounded();
         Self {
             verdict: Verdict::Fail,
-            // It may quote what a job, a file or a model's source says.
-            finding: Box::new(finding.bounded()),
+            finding,
         }
     }
 

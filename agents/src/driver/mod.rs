@@ -8,6 +8,7 @@ mod ablate;
 mod analyse;
 mod attempt;
 mod consult;
+mod contained;
 mod diverge;
 mod error;
 mod generation;

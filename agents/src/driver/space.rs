@@ -200,7 +200,7 @@ mod tests {
         let closed = work.path().join("a/closed");
         fs::create_dir_all(closed.join("within")).unwrap();
         fs::write(closed.join("file"), "x").unwrap();
-        fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
         remove_folder(&work.path().join("a")).unwrap();
         assert!(!work.path().join("a").exists());
         remove_folder(&work.path().join("a")).unwrap();
@@ -216,7 +216,7 @@ mod tests {
         std::os::unix::fs::symlink(&kept, work.path().join("link")).unwrap();
         let closed = work.path().join("closed");
         fs::create_dir(&closed).unwrap();
-        fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
         open_up(work.path()).unwrap();
         assert_eq!((mode(&closed), mode(&kept)), (0o700, 0o555));
     }
