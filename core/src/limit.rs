@@ -92,7 +92,11 @@ mod tests {
     fn a_limit_is_one_sentence_whatever_it_quotes() {
         let limit = Limit::new(LimitKind::Branch, "a\n  b\u{1b}[2J".repeat(1_000));
         assert!(limit.sentence.chars().count() <= LONGEST_SENTENCE + 1);
-        assert!(limit.sentence.starts_with(r"a b\u{1b}[2Ja b"), "{}", limit.sentence);
+        assert!(
+            limit.sentence.starts_with(r"a b\u{1b}[2Ja b"),
+            "{}",
+            limit.sentence
+        );
     }
 
     #[test]
