@@ -101,8 +101,10 @@ fn show(error: &CliError, colour: bool) {
     } else {
         ("", "", "")
     };
-    eprintln!("{red}error:{reset} {}", error.message);
+    // An error may quote what somebody else wrote: a further line of it is marked as one.
+    let marked = |text: &str| text.trim_end().replace('\n', "\n  | ");
+    output::aside(&format!("{red}error:{reset} {}", marked(&error.message)));
     if let Some(hint) = &error.hint {
-        eprintln!("{cyan}hint:{reset} {hint}");
+        output::aside(&format!("{cyan}hint:{reset} {}", marked(hint)));
     }
 }

@@ -1,4 +1,7 @@
-//! What goes to stdout or to a file. A closed pipe is the reader's choice, not an error to shout about.
+//! What goes to a terminal or to a file. A closed pipe is the reader's choice, not an error to shout about.
+//!
+//! Everything for stdout and stderr passes [`shown`]: what was said by a job, a file or an endpoint can be in any line, and
+//! a terminal obeys whoever writes to it.
 
 use std::{
     fs::{self, Permissions},
@@ -7,19 +10,48 @@ use std::{
     path::Path,
 };
 
-use portwright_core::event::Event;
+use portwright_core::{event::Event, text};
 use serde::Serialize;
 
 use crate::{error::CliError, exit};
 
-/// Writes one line.
+/// The codes by which this program colours its own words.
+const COLOURS: [&str; 5] = ["[0m", "[31m", "[32m", "[33m", "[36m"];
+
+/// The text as a terminal may have it: whatever acts on one is in writing, but for our own colours and the ends of lines.
+pub fn shown(text: &str) -> String {
+    let mut pieces = text.split('\u{1b}');
+    let mut out = text::visible(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        match COLOURS.iter().find(|code| piece.starts_with(**code)) {
+            Some(_) => out.push('\u{1b}'),
+            None => out.push_str(r"\u{1b}"),
+        }
+        out.push_str(&text::visible(piece));
+    }
+    out
+}
+
+/// Writes a line, or several.
 pub fn line(text: &str) -> Result<(), CliError> {
-    written(writeln!(io::stdout(), "{text}"))
+    written(writeln!(io::stdout(), "{}", shown(text)))
+}
+
+/// Writes a line to stderr, or several.
+pub fn aside(text: &str) {
+    // Whoever closed stderr does not want to know.
+    let _ = writeln!(io::stderr(), "{}", shown(text));
+}
+
+/// A JSON document as text.
+pub fn json_text(document: &impl Serialize) -> Result<String, CliError> {
+    let text = serde_json::to_string_pretty(document).map_err(CliError::internal)?;
+    Ok(text::json(&text))
 }
 
 /// Writes one JSON document.
 pub fn json(document: &impl Serialize) -> Result<(), CliError> {
-    line(&serde_json::to_string_pretty(document).map_err(CliError::internal)?)
+    line(&json_text(document)?)
 }
 
 /// Writes a file whole: it is written beside its place and moved there, so that a reader never sees half of it, and
@@ -63,6 +95,10 @@ fn written(result: io::Result<()>) -> Result<(), CliError> {
 
 /// An event as one line for people.
 pub fn describe(event: &Event) -> String {
+    text::line(&described(event))
+}
+
+fn described(event: &Event) -> String {
     match event {
         Event::RunStarted { target, .. } => format!("started for {target}"),
         Event::RunResumed => "resumed".to_owned(),
@@ -96,6 +132,30 @@ pub fn describe(event: &Event) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_but_our_own_colours_reaches_a_terminal() {
+        assert_eq!(
+            shown("\u{1b}[32mpass\u{1b}[0m\nmore"),
+            "\u{1b}[32mpass\u{1b}[0m\nmore"
+        );
+        assert_eq!(
+            shown("\u{1b}[2J\u{1b}]0;t\u{7}\r\u{9b}1m\u{202e}"),
+            r"\u{1b}[2J\u{1b}]0;t\u{7}\u{d}\u{9b}1m\u{202e}"
+        );
+    }
+
+    #[test]
+    fn an_event_is_one_line_whatever_it_quotes() {
+        let event = Event::Decided {
+            agent: "analyst".into(),
+            what: "a plan fails:\n  openvino   pass\u{1b}[2K".into(),
+        };
+        assert_eq!(
+            describe(&event),
+            r"analyst: a plan fails: openvino pass\u{1b}[2K"
+        );
+    }
 
     #[test]
     fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use portwright_agents::driver::{Session, Target};
-use portwright_core::{Digest, ModelType, job::ModelSource};
+use portwright_core::{Digest, ModelType, job::ModelSource, text};
 use portwright_knowledge::catalogue::{self, ResolveError};
 use serde_json::{Map, Value};
 
@@ -71,7 +71,7 @@ pub fn outside(name: &str) -> Option<PathBuf> {
 }
 
 /// A local folder with modelling code of its own. Jobs are shown a copy of it below `models`.
-pub fn folder(text: &str, path: &Path, models: &Path) -> Result<Resolved, CliError> {
+pub fn folder(named: &str, path: &Path, models: &Path) -> Result<Resolved, CliError> {
     let hint = "a local folder holds config.json, with `model_type` and `auto_map`, beside its modelling code";
     let root = real("the folder", path, hint)?;
     let taken = taken::take(&root, Purpose::Modelling)?;
@@ -87,6 +87,17 @@ pub fn folder(text: &str, path: &Path, models: &Path) -> Result<Resolved, CliErr
             hint,
         ));
     };
+    // It names folders, branches and rows of reports.
+    if !text::is_word(model_type) {
+        return Err(CliError::usage(
+            format!(
+                "the `model_type` of {} is no word: `{}`",
+                config_path.display(),
+                text::cut(&text::line(model_type), 60)
+            ),
+            "a model type has letters, digits, `_`, `-`, `.` and `+`, at most 100 of them",
+        ));
+    }
     if !config.get("auto_map").is_some_and(Value::is_object) {
         return Err(CliError::usage(
             format!("{} has no `auto_map`", config_path.display()),
@@ -108,7 +119,7 @@ pub fn folder(text: &str, path: &Path, models: &Path) -> Result<Resolved, CliErr
     let copied = copied(&taken, &root, models)?;
     Ok(Resolved {
         target: Target {
-            name: text.to_owned(),
+            name: named.to_owned(),
             model_type: ModelType::new(model_type),
             source: ModelSource::Folder {
                 path: copied.folder.to_string_lossy().into_owned(),

@@ -11,6 +11,7 @@ use std::time::Instant;
 use futures_util::{StreamExt as _, stream};
 use portwright_core::{
     Backend, CatalogueEntry, Digest, Finding, RunId, Signature, Stage, SweepId, Verdict,
+    job::ModelSource,
     sweep::{Row, SCHEMA, Through},
     verdict::BackendVerdict,
 };
@@ -145,7 +146,12 @@ fn row(item: &Item, outcome: Outcome, seconds: f64) -> Row {
         seconds,
         cpu_seconds: outcome.cpu_seconds,
         peak_resident_bytes: outcome.peak_resident_bytes,
-        exercised: outcome.exercised,
+        // What stands for the library's own types is only what the library's own code has said: a folder's code can
+        // claim to have called anything.
+        exercised: match item.request.target.source {
+            ModelSource::Library => outcome.exercised,
+            ModelSource::Folder { .. } => Vec::new(),
+        },
     }
 }
 

@@ -2,6 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::{cut, line};
+
+/// The longest sentence, in characters.
+const LONGEST_SENTENCE: usize = 600;
+
 /// One thing that a pass leaves open.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,7 +20,8 @@ impl Limit {
     pub fn new(kind: LimitKind, sentence: impl Into<String>) -> Self {
         Self {
             kind,
-            sentence: sentence.into(),
+            // It may quote a name or an error of the model, and is shown as one sentence.
+            sentence: cut(&line(&sentence.into()), LONGEST_SENTENCE),
         }
     }
 }
@@ -81,6 +87,17 @@ impl std::fmt::Display for LimitKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_is_one_sentence_whatever_it_quotes() {
+        let limit = Limit::new(LimitKind::Branch, "a\n  b\u{1b}[2J".repeat(1_000));
+        assert!(limit.sentence.chars().count() <= LONGEST_SENTENCE + 1);
+        assert!(
+            limit.sentence.starts_with(r"a b\u{1b}[2Ja b"),
+            "{}",
+            limit.sentence
+        );
+    }
 
     #[test]
     fn a_kind_is_written_as_it_is_shown() {

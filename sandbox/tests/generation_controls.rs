@@ -24,7 +24,7 @@ use portwright_sandbox::{
     },
     environment::Environment,
     judge::{
-        Case, InputSet, Reference, Tolerances,
+        Case, Reference, Tolerances,
         generation::{decodes, draw, reference, steps},
         inputs, judge,
     },

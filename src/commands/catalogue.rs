@@ -170,7 +170,7 @@ fn compare(args: &DiffArgs, settings: &Settings) -> Result<(), CliError> {
 
 fn export(args: &ExportArgs, settings: &Settings) -> Result<(), CliError> {
     let catalogue = of_release(None, &args.session, settings, false)?;
-    let mut text = serde_json::to_string_pretty(&catalogue).map_err(CliError::internal)?;
+    let mut text = output::json_text(&catalogue)?;
     text.push('\n');
     output::file(&args.file, &text)?;
     output::line(&format!(

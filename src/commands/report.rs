@@ -66,9 +66,7 @@ fn render(report: &Report<'_>, format: Format) -> Result<String, CliError> {
     match format {
         Format::Markdown => Ok(markdown::render(report)),
         Format::Csv => csv::render(report).map_err(CliError::internal),
-        Format::Json => {
-            serde_json::to_string_pretty(&Document::new(report)).map_err(CliError::internal)
-        }
+        Format::Json => output::json_text(&Document::new(report)),
         Format::Junit => junit::render(report).map_err(CliError::internal),
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args as ClapArgs;
 use portwright_agents::driver::{self, Effort, Outcome, Request};
-use portwright_core::{Backend, ModelType, PortPlan};
+use portwright_core::{Backend, ModelType, PortPlan, text};
 use portwright_knowledge::propose::ProposeOptions;
 
 use crate::{
@@ -216,7 +216,7 @@ fn report(
             seconds,
         });
     }
-    let class = outcome.class().unwrap_or("no plan");
+    let class = text::line(outcome.class().unwrap_or("no plan"));
     let reused = if outcome.reused {
         " · from the ledger, --fresh does it again"
     } else {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use portwright_core::RunId;
+use portwright_core::{RunId, text};
 use portwright_ledger::{Ledger, Run};
 use serde_json::json;
 
@@ -42,7 +42,7 @@ fn list(ledger: &Ledger, as_json: bool) -> Result<u8, CliError> {
                 "{:<44} {:<12} {}",
                 run.id.as_str(),
                 state(run),
-                run.target
+                text::line(&run.target)
             ))?;
         }
     }
@@ -67,7 +67,12 @@ fn show(ledger: &Ledger, id: &RunId, as_json: bool) -> Result<u8, CliError> {
             &json!({ "schema": 1, "run": document(&run), "events": events, "verdicts": verdicts }),
         )?;
     } else {
-        output::line(&format!("{} {} {}", run.id, state(&run), run.target))?;
+        output::line(&format!(
+            "{} {} {}",
+            run.id,
+            state(&run),
+            text::line(&run.target)
+        ))?;
         for record in &events {
             let seconds = record.unix_ms.saturating_sub(run.started_ms) as f64 / 1e3;
             output::line(&format!(

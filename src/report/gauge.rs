@@ -8,9 +8,9 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use portwright_agents::{driver::Observer, sweep::SweepObserver};
-use portwright_core::{SweepId, Verdict, event::Record, sweep::Row};
+use portwright_core::{SweepId, Verdict, event::Record, sweep::Row, text};
 
-use crate::session::Progress;
+use crate::{output, session::Progress};
 
 /// Between two lines where there is no terminal.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -70,11 +70,11 @@ impl Gauge {
     fn show(&self, state: &mut State) {
         let elapsed = state.began.map_or(Duration::ZERO, |began| began.elapsed());
         let text = progress(state, elapsed);
-        self.bar.set_message(text.clone());
+        self.bar.set_message(text::line(&text));
         let due = state.said.is_none_or(|said| said.elapsed() >= PAUSE) || state.done == state.all;
         if !self.terminal && !self.quiet && due {
             state.said = Some(Instant::now());
-            eprintln!("{text}");
+            output::aside(&text);
         }
     }
 }
@@ -159,16 +159,16 @@ impl Progress for Gauge {
             return;
         }
         if self.terminal {
-            self.bar.suspend(|| eprintln!("{text}"));
+            self.bar.suspend(|| output::aside(text));
         } else {
-            eprintln!("{text}");
+            output::aside(text);
         }
     }
 
     fn doing(&self, text: &str) {
-        self.bar.set_message(text.to_owned());
+        self.bar.set_message(text::line(text));
         if !self.terminal && !self.quiet {
-            eprintln!("  {text}");
+            output::aside(&format!("  {text}"));
         }
     }
 }

@@ -11,6 +11,7 @@ use portwright_agents::{driver::Observer, llm::Coming};
 use portwright_core::{
     Backend,
     event::{Event, Record},
+    text,
 };
 
 use super::table::Style;
@@ -95,9 +96,9 @@ impl Progress for Live {
             return;
         }
         if self.terminal {
-            self.step.suspend(|| eprintln!("{text}"));
+            self.step.suspend(|| output::aside(text));
         } else {
-            eprintln!("{text}");
+            output::aside(text);
         }
     }
 
@@ -105,9 +106,9 @@ impl Progress for Live {
         if self.step.message() == text {
             return;
         }
-        self.step.set_message(text.to_owned());
+        self.step.set_message(text::line(text));
         if !self.terminal && !self.quiet {
-            eprintln!("  {text}");
+            output::aside(&format!("  {text}"));
         }
     }
 }
@@ -116,7 +117,7 @@ impl Observer for Live {
     fn event(&self, record: &Record) {
         match &record.event {
             Event::RunStarted { target, .. } => {
-                self.line(&format!("run {} of {target}", record.run))
+                self.line(&format!("run {} of {}", record.run, text::line(target)))
             }
             Event::RunResumed => self.line(&format!("run {} goes on where it stopped", record.run)),
             Event::StepStarted { step, .. } => {
@@ -136,8 +137,9 @@ impl Observer for Live {
             Event::StepFinished {
                 step, reused: true, ..
             } => tracing::info!(step, "step reused"),
-            Event::Decided { agent, what } => self.line(&format!("  {agent}: {what}")),
-            Event::Consulted { .. } => self.line(&format!("  {}", output::describe(&record.event))),
+            Event::Decided { .. } | Event::Consulted { .. } => {
+                self.line(&format!("  {}", output::describe(&record.event)))
+            }
             Event::VerdictReached { verdict, fresh } => {
                 let how = if *fresh { ", afresh" } else { "" };
                 self.backend(
@@ -178,7 +180,7 @@ impl Observer for Live {
         let text = format!("{who} works on the same run; waiting for it");
         // Said even when quiet: who waits without a word seems to hang.
         if self.quiet {
-            eprintln!("{text}")
+            output::aside(&text)
         } else {
             self.line(&text)
         }

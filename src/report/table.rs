@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use portwright_core::{Verdict, verdict::BackendVerdict};
+use portwright_core::{Verdict, text, verdict::BackendVerdict};
 
 /// Colours, or none where the output is no terminal.
 #[derive(Clone, Copy)]
@@ -77,10 +77,12 @@ pub fn render(verdicts: &[BackendVerdict], style: Style) -> String {
             let _ = writeln!(
                 out,
                 "\n  {} failed at {}: {}",
-                verdict.backend, finding.stage, finding.message
+                verdict.backend,
+                finding.stage,
+                text::line(&finding.message)
             );
             if let Some(hint) = &finding.hint {
-                let _ = writeln!(out, "  {} {hint}", style.paint("36", "hint:"));
+                let _ = writeln!(out, "  {} {}", style.paint("36", "hint:"), text::line(hint));
             }
         }
     }
@@ -176,6 +178,22 @@ mod tests {
     #[test]
     fn the_table_shows_evidence_and_findings() {
         insta::assert_snapshot!(render(&[passed(), failed()], Style { colour: false }));
+    }
+
+    #[test]
+    fn what_a_finding_quotes_forges_no_line() {
+        let mut verdict = failed();
+        let finding = verdict.finding.as_mut().unwrap();
+        finding.message = "bad\n  onnxruntime   pass   0".into();
+        finding.hint = Some("\r\n\u{1b}[1A  torch-cpu   pass".into());
+        let told = render(&[verdict], Style { colour: false });
+        insta::assert_snapshot!(told, @r"
+        backend       verdict        max diff   allowed     nodes       load        p50     memory
+        openvino      fail
+
+        openvino failed at export: bad onnxruntime pass 0
+        hint: \u{1b}[1A torch-cpu pass
+        ");
     }
 
     #[test]

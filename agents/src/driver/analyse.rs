@@ -206,6 +206,11 @@ pub async fn generate(
                 Err(DriverError::Render(RenderError::Patch(refused))) => {
                     failed(Failure::fail(refusal(&refused)))
                 }
+                // The names and values of a plan were found in a model, which can hold any: what cannot stand in source
+                // is the plan's fault too. A template that fails is ours.
+                Err(DriverError::Render(error)) if !error.is_defect() => {
+                    failed(Failure::fail(unrenderable(&error)))
+                }
                 Err(error) => return Err(error),
             },
             Action::Finish(Ok(_)) => {
@@ -272,6 +277,18 @@ fn refusal(refused: &PatchRefused) -> Box<Finding> {
         message: refused.to_string(),
         error: None,
         hint: Some(refused.refusal.hint().to_owned()),
+    })
+}
+
+/// The finding of a plan that cannot be written as source.
+fn unrenderable(error: &RenderError) -> Box<Finding> {
+    Box::new(Finding {
+        stage: Stage::Generate,
+        backend: None,
+        signature: Signature::phrase("the plan cannot be rendered"),
+        message: error.to_string(),
+        error: None,
+        hint: Some(error.hint().to_owned()),
     })
 }
 

@@ -6,6 +6,7 @@ use portwright_core::{
     Backend, Digest, Finding, PortPlan, Signature, Stage, Verdict,
     job::{Artefact, Job, JobReport},
     plan::Strategy,
+    text,
     verdict::BackendVerdict,
 };
 use portwright_ledger::LedgerError;
@@ -13,6 +14,7 @@ use portwright_sandbox::{
     backends::{self, Host, onnxruntime::Tuning},
     judge::{self, Case},
     pool::JobRequest,
+    tensor,
 };
 use serde_json::json;
 
@@ -24,9 +26,13 @@ use crate::{
 use super::{
     DriverError, Request,
     analyse::{answer, code, failed, generate},
-    ground::{Failure, Ground, Phase, had_space, job_in, path_text, prepare},
+    ground::{Failure, Ground, Phase, job_in, path_text, prepare},
+    space::had_space,
     steps::{Steps, subfolder},
 };
+
+/// The most files of an artefact: its weights may lie in a file for each tensor.
+const MOST_FILES: usize = 10_000;
 
 /// An attempt's verdicts, in the order of the requested backends, and the skillset's folder where there is one.
 pub struct Attempted {
@@ -367,7 +373,7 @@ impl Attempt<'_> {
                 };
                 let report = backends::of(backend).execute(&host, &attempt).await?;
                 self.steps.spent(&attempt.request.job, &report);
-                had_space(&report, &attempt.request.work)?;
+                had_space(&report, &attempt.request.work, session.ledger.folder())?;
                 Ok(report)
             })
             .await?;
@@ -386,7 +392,7 @@ impl Attempt<'_> {
                 &["skillset.py".to_owned(), "weights.py".to_owned()],
             )?,
         };
-        Ok(judge::judge(&Case {
+        let mut verdict = judge::judge(&Case {
             backend: port.backend,
             expected: backends::of(port.backend).expected(),
             tolerances: &self.steps.session.tolerances,
@@ -398,7 +404,10 @@ impl Attempt<'_> {
             plan: &self.plan.digest()?,
             dynamic: port.dynamic,
             artefact_has_sizes: port.build.is_some(),
-        }))
+        });
+        // It may quote the names and types in the files of a job.
+        verdict.finding = verdict.finding.map(Finding::bounded);
+        Ok(verdict)
     }
 }
 
@@ -406,8 +415,21 @@ fn texts(files: &[PathBuf]) -> Vec<String> {
     files.iter().map(|file| path_text(file)).collect()
 }
 
-/// Puts files into the ledger's store, so that what a verdict names can be looked at again.
+/// Puts files into the ledger's store, so that what a verdict names can be looked at again. A job that has ended names
+/// them and made them, so what is no name, or cannot be opened as a plain file, is its failure and none of the store's.
 pub fn store(steps: &Steps<'_>, folder: &Path, names: &[String]) -> Result<Stored, LedgerError> {
+    if names.len() > MOST_FILES {
+        let why = "it has more files than any artefact";
+        return Err(not_plain(folder, why));
+    }
+    for name in names {
+        if !text::is_name(name) || name.len() > text::LONGEST_NAME {
+            let shown = text::cut(&text::line(name), 60);
+            return Err(not_plain(Path::new(&shown), "it is no name of a file"));
+        }
+        tensor::open_plain(folder, Path::new(name), u64::MAX)
+            .map_err(|error| not_plain(Path::new(name), error.phrase()))?;
+    }
     let store = steps.session.ledger.store();
     let manifest = store.put_files(folder, names)?;
     let files = store.manifest(&manifest)?.files;
@@ -418,6 +440,13 @@ pub fn store(steps: &Steps<'_>, folder: &Path, names: &[String]) -> Result<Store
             _ => manifest,
         },
     })
+}
+
+fn not_plain(path: &Path, why: &'static str) -> LedgerError {
+    LedgerError::NotPlain {
+        path: path.to_owned(),
+        why,
+    }
 }
 
 pub fn malformed(backend: Backend, why: &str) -> Failure {

@@ -3,6 +3,7 @@
 use portwright_core::{
     Backend, PortPlan, Stage,
     job::{Divergence, Job, JobError},
+    text,
     verdict::BackendVerdict,
 };
 
@@ -41,7 +42,10 @@ pub async fn explain(
             first(steps, request, plan, backend, &message).await
         })
         .await?;
-    let Some(found) = answer.and_then(|answer| answer.found) else {
+    let Some(found) = answer
+        .and_then(|answer| answer.found)
+        .map(JobError::bounded)
+    else {
         return Ok(false);
     };
     steps.decided(NAME, format!("{backend}: {}", hint(&found, None)))?;
@@ -52,7 +56,7 @@ pub async fn explain(
 
 /// What was found, with the line of the library nearest to it, and then what is always worth trying.
 fn hint(found: &JobError, known: Option<&str>) -> String {
-    let mut parts = vec![found.message.clone()];
+    let mut parts = vec![text::line(&found.message)];
     if let Some(frame) = found.frames.last() {
         let file = frame.file.rsplit('/').next().unwrap_or(&frame.file);
         parts.push(format!("it is computed at {file}:{}", frame.line));

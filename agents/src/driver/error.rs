@@ -31,6 +31,8 @@ pub enum DriverError {
     Task(#[from] tokio::task::JoinError),
     #[error("the judge's inputs cannot be drawn: {0}")]
     Inputs(String),
+    #[error("the launch met a defect: {0}")]
+    Panic(String),
 }
 
 /// Whose fault it is, which decides the exit code.
@@ -68,6 +70,7 @@ impl DriverError {
             DriverError::Render(_)
             | DriverError::Json(_)
             | DriverError::Task(_)
+            | DriverError::Panic(_)
             | DriverError::Inputs(_) => Some(
                 "this is a defect in Portwright: please report it with the run's events".to_owned(),
             ),
@@ -88,6 +91,7 @@ impl DriverError {
             DriverError::Render(_)
             | DriverError::Json(_)
             | DriverError::Task(_)
+            | DriverError::Panic(_)
             | DriverError::Inputs(_) => Blame::Internal,
         }
     }

@@ -26,7 +26,8 @@ use super::{
     DriverError, Request,
     analyse::answer,
     attempt::{self, Stored, all, malformed, not_passed, store, unavailable},
-    ground::{self, Failure, Phase, had_space, hidden_seed, job_in, materialise, path_text},
+    ground::{self, Failure, Phase, hidden_seed, job_in, materialise, path_text, undrawable},
+    space::had_space,
     steps::{Steps, subfolder},
 };
 
@@ -223,7 +224,7 @@ impl Generation<'_> {
             }
         }
         let (report, work) = self.execute(backend, export, artefact, &ground).await?;
-        Ok(judge::judge(&Case {
+        let mut verdict = judge::judge(&Case {
             backend,
             expected: backends::of(backend).expected(),
             tolerances: &self.steps.session.tolerances,
@@ -235,14 +236,19 @@ impl Generation<'_> {
             plan: &plan,
             dynamic,
             artefact_has_sizes: export.is_some(),
-        }))
+        });
+        verdict.finding = verdict.finding.map(Finding::bounded);
+        Ok(verdict)
     }
 
     /// The judge's inputs, whole for the reference and in steps for the candidate, and the reference on them.
     async fn ground(&self, dynamic: bool) -> Result<Result<Ground, Failure>, DriverError> {
         let recipe = &self.recipe;
         let seed = hidden_seed(self.steps, Phase::Fresh)?;
-        let drawn = draw(recipe, dynamic, seed).map_err(undrawn)?;
+        let drawn = match draw(recipe, dynamic, seed) {
+            Ok(drawn) => drawn,
+            Err(error) => return Ok(Err(undrawable(&error))),
+        };
         let sets: Vec<InputSet> = drawn.iter().map(InputSet::outline).collect();
         let count = decodes(recipe, dynamic);
         let key = json!([recipe, dynamic, self.checkpoint]);
@@ -394,7 +400,7 @@ impl Generation<'_> {
                     },
                 };
                 let report = backends::of(backend).execute(&host, &attempt).await?;
-                had_space(&report, &attempt.request.work)?;
+                had_space(&report, &attempt.request.work, session.ledger.folder())?;
                 Ok(report)
             })
             .await?;

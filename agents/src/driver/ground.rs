@@ -1,13 +1,11 @@
 //! The ground that a plan is judged on: a checkpoint, the judge's input sets, and the eager reference on them.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use portwright_core::{
     Finding, PortPlan, Signature, Stage, Verdict,
     job::{Job, JobOutcome, JobReport},
+    text,
 };
 use portwright_sandbox::{
     judge::{InputError, InputSet, Ran, Reference, corners, inputs, limits},
@@ -19,6 +17,7 @@ use serde_json::json;
 use super::{
     DriverError, Request,
     analyse::answer,
+    space::had_space,
     steps::{Steps, subfolder},
 };
 
@@ -54,7 +53,9 @@ pub struct Failure {
 }
 
 impl Failure {
-    pub fn fail(finding: Box<Finding>) -> Self {
+    pub fn fail(mut finding: Box<Finding>) -> Self {
+        // It may quote what a job, a file or a model's source says.
+        *finding = finding.bounded();
         Self {
             verdict: Verdict::Fail,
             finding,
@@ -71,7 +72,7 @@ impl Failure {
         let verdict = Verdict::of_outcome(&report.outcome)?;
         Some(Self {
             verdict,
-            finding: Box::new(finding),
+            finding: Box::new(finding.bounded()),
         })
     }
 }
@@ -153,16 +154,7 @@ async fn reference(
         .and_then(|sets| Ok([sets, corners::outlines(plan, dynamic, seed)?].concat()));
     let sets = match outlines {
         Ok(sets) => sets,
-        Err(error) => {
-            return Ok(Err(Failure::fail(Box::new(Finding {
-                stage: Stage::Analyse,
-                backend: None,
-                signature: Signature::phrase("the judge's inputs cannot be drawn"),
-                message: error.to_string(),
-                error: None,
-                hint: Some(error.hint().to_owned()),
-            }))));
-        }
+        Err(error) => return Ok(Err(undrawable(&error))),
     };
     let key = json!([
         phase,
@@ -207,7 +199,7 @@ async fn reference(
         return Ok(Err(failure));
     }
     let answered = match answer::<Answered>(&step.value) {
-        Ok(answered) => answered,
+        Ok(answered) => answered.believable(),
         Err(error) => {
             return Ok(Err(malformed(&error.to_string())));
         }
@@ -248,6 +240,21 @@ pub fn malformed(why: &str) -> Failure {
     }))
 }
 
+/// The failure of a plan whose sizes no input can have.
+pub fn undrawable(error: &InputError) -> Failure {
+    Failure::fail(Box::new(Finding {
+        stage: Stage::Analyse,
+        backend: None,
+        signature: Signature::phrase("the judge's inputs cannot be drawn"),
+        message: error.to_string(),
+        error: None,
+        hint: Some(error.hint().to_owned()),
+    }))
+}
+
+/// The most places of what is no tensor that are told.
+const MOST_PLACES: usize = 200;
+
 /// What the job of the reference answers beside its files.
 #[derive(serde::Deserialize)]
 struct Answered {
@@ -255,6 +262,16 @@ struct Answered {
     mixes_rows: bool,
     #[serde(flatten)]
     ran: Ran,
+}
+
+impl Answered {
+    /// Without the names that are none, and without more places than a person can be told.
+    fn believable(mut self) -> Self {
+        self.exercised.retain(|name| text::is_name(name));
+        self.ran.untouched.retain(|name| text::is_name(name));
+        self.ran.not_tensors.truncate(MOST_PLACES);
+        self
+    }
 }
 
 /// Runs a job in the sandbox with what the user gave readable: the model's own source, the weights of a checkpoint.
@@ -274,30 +291,9 @@ pub async fn job_in(
     };
     let report = steps.session.workers.run(&job).await?;
     steps.spent(&job.job, &report);
-    had_space(&report, work)?;
+    had_space(&report, work, steps.session.ledger.folder())?;
     Ok(report)
 }
-
-/// A full disk, met by a job, says nothing of the model type: it ends the launch, and the step stays to be done.
-pub fn had_space(report: &JobReport, work: &Path) -> Result<(), DriverError> {
-    let failed = match &report.outcome {
-        // The answer of a test run: the tests may have met it.
-        JobOutcome::Done { result } => result["failed"].as_u64().is_some_and(|failed| failed > 0),
-        _ => true,
-    };
-    let text = serde_json::to_string(&report.outcome)?;
-    if failed && FULL.iter().any(|words| text.contains(words)) {
-        return Err(DriverError::folder(work, io::ErrorKind::StorageFull.into()));
-    }
-    Ok(())
-}
-
-/// What libraries say of a disk or a quota that is used up, in C's words or in Rust's.
-const FULL: [&str; 3] = [
-    "No space left on device",
-    "(os error 28)",
-    "Disk quota exceeded",
-];
 
 /// The judge's seed for a phase of this run: drawn once, kept in the ledger, and shown to nobody before the verdict.
 pub fn hidden_seed(steps: &Steps<'_>, phase: Phase) -> Result<u64, DriverError> {
@@ -372,24 +368,5 @@ mod tests {
             result: serde_json::Value::Null,
         });
         assert!(Failure::of_report(Stage::Export, &done).is_none());
-    }
-
-    #[test]
-    fn a_full_disk_ends_the_launch_and_is_no_finding() {
-        let words = "I/O error: No space left on device (os error 28)";
-        let full = |outcome| had_space(&report(outcome), Path::new("work"));
-        let error = JobError {
-            message: words.into(),
-            ..JobError::default()
-        };
-        let ended = full(JobOutcome::Failed { error }).unwrap_err();
-        assert_eq!(ended.blame(), crate::driver::Blame::Storage);
-        assert!(ended.hint().unwrap().contains("free some space"));
-        let tests = |failed| JobOutcome::Done {
-            result: json!({"passed": 1, "failed": failed, "messages": [words]}),
-        };
-        assert!(full(tests(1)).is_err());
-        assert!(full(tests(0)).is_ok());
-        assert!(had_space(&failed_while("forward"), Path::new("work")).is_ok());
     }
 }

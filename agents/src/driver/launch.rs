@@ -22,6 +22,7 @@ use super::{
     analyse::analyse,
     attempt::{Attempted, all, attempt},
     consult::Consultant,
+    contained::contained,
     diverge,
     generation::generation,
     ground::Phase,
@@ -43,7 +44,7 @@ pub async fn run(session: &Session, request: &Request) -> Result<Outcome, Driver
     let steps = begin(session, request, &key)?;
     let outcome = Outcome {
         offered: learnt.iter().map(|rule| rule.name.clone()).collect(),
-        ..work(&steps, request, &learnt).await?
+        ..contained(work(&steps, request, &learnt)).await?
     };
     keep(&steps, &outcome)?;
     let exit_code = u8::from(!outcome.passed());

@@ -8,6 +8,7 @@ mod ablate;
 mod analyse;
 mod attempt;
 mod consult;
+mod contained;
 mod diverge;
 mod error;
 mod generation;
@@ -19,6 +20,7 @@ mod publish;
 mod reproduce;
 mod session;
 mod source;
+mod space;
 mod steps;
 
 use std::{collections::BTreeMap, path::PathBuf};

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Instant,
@@ -12,11 +12,15 @@ use portwright_core::{
     Digest, Finding, ModelType, PortPlan, RunId,
     event::Event,
     job::{Job, JobReport},
+    text,
 };
 use portwright_ledger::NewStep;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{DriverError, Met, Session};
+use super::{DriverError, Met, Session, space::remove_folder};
+
+/// How much of what an agent decided is told, in characters.
+const LONGEST_DECISION: usize = 2_000;
 
 /// The steps of one run. Each has a folder `<run>/<key>/` that holds its files.
 pub struct Steps<'a> {
@@ -238,7 +242,8 @@ impl<'a> Steps<'a> {
     pub fn decided(&self, agent: &str, what: impl Into<String>) -> Result<(), DriverError> {
         self.event(Event::Decided {
             agent: agent.to_owned(),
-            what: what.into(),
+            // It may quote what a job says, and is shown in one line.
+            what: text::cut(&text::line(&what.into()), LONGEST_DECISION),
         })
     }
 }
@@ -248,13 +253,4 @@ pub fn subfolder(folder: &Path, name: &str) -> Result<PathBuf, DriverError> {
     let path = folder.join(name);
     fs::create_dir_all(&path).map_err(|source| DriverError::folder(&path, source))?;
     Ok(path)
-}
-
-fn remove_folder(folder: &Path) -> Result<(), DriverError> {
-    match fs::remove_dir_all(folder) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(DriverError::folder(folder, source))
-        }
-        _ => Ok(()),
-    }
 }

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use thiserror::Error;
 
 use super::{AdaptationKind, Axis, PortPlan, SCHEMA, Strategy, Values};
-use crate::backend::Backend;
+use crate::{
+    backend::Backend,
+    text::{cut, is_hidden, line},
+};
 
 /// What is wrong with a plan.
 #[derive(Debug, Error)]
@@ -77,6 +81,7 @@ pub(super) fn validate(plan: &PortPlan) -> Result<(), PlanError> {
             ));
         }
     }
+    validate_texts(plan)?;
     validate_inputs(plan)?;
     validate_methods(plan)?;
     validate_session(plan)?;
@@ -120,6 +125,38 @@ pub(super) fn validate(plan: &PortPlan) -> Result<(), PlanError> {
             "export.openvino.dynamic",
             "the ONNX file that is read has fixed axes: say `dynamic = false`",
         ));
+    }
+    Ok(())
+}
+
+/// A plan is committed and read by people: none of its texts and keys may hold what acts instead of being seen.
+fn validate_texts(plan: &PortPlan) -> Result<(), PlanError> {
+    fn find(value: &Value) -> Option<&str> {
+        let odd = |text: &str| text.contains(|c| is_hidden(c) && c != '\n' && c != '\t');
+        match value {
+            Value::String(text) => odd(text).then_some(text.as_str()),
+            Value::Array(items) => items.iter().find_map(find),
+            Value::Object(fields) => fields.iter().find_map(|(key, field)| {
+                if odd(key) {
+                    Some(key.as_str())
+                } else {
+                    find(field)
+                }
+            }),
+            _ => None,
+        }
+    }
+    let fields = match serde_json::to_value(plan) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) => return Ok(()),
+        Err(error) => return Err(PlanError::Write(error.to_string())),
+    };
+    for (key, field) in &fields {
+        if let Some(text) = find(field) {
+            let shown = cut(&line(text), 60);
+            let why = format!("`{shown}` holds characters that are not seen");
+            return Err(invalid(key, &why));
+        }
     }
     Ok(())
 }

@@ -30,7 +30,9 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> O
     let (embeds, sense, features) = held(plan, finding)?;
     let (width, rows) = (*embeds.last()?, *embeds.first()?);
     let (wide, counts) = features.split_last()?;
-    let all: u64 = counts.iter().product();
+    let all = counts
+        .iter()
+        .try_fold(1_u64, |all, count| all.checked_mul(*count))?;
     if *wide != width {
         return widened(card, plan, finding, sense, *wide, width);
     }

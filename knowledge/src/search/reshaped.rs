@@ -74,7 +74,9 @@ fn differing(wanted: &[u64], is: &[u64]) -> Option<Vec<(u64, u64)>> {
     if is.len() < wanted.len() || is.first() != wanted.first() {
         return None;
     }
-    let together: u64 = is[last..].iter().product();
+    let together = is[last..]
+        .iter()
+        .try_fold(1_u64, |all, size| all.checked_mul(*size))?;
     let own = is[..last].iter().copied().chain([together]);
     let changes: Vec<(u64, u64)> = wanted
         .iter()
@@ -95,6 +97,12 @@ mod tests {
 
     use super::*;
     use crate::search::fixtures;
+
+    #[test]
+    fn sizes_that_no_tensor_has_are_no_layout() {
+        assert_eq!(differing(&[2, 3], &[2, u64::MAX, 2]), None);
+        assert_eq!(differing(&[2, 3], &[2, 2, 2]), Some(vec![(3, 4)]));
+    }
 
     #[test]
     fn sizes_of_a_model_of_another_library_go_back_to_what_is_declared() {

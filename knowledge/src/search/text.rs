@@ -44,7 +44,10 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// The whole numbers of the text in their order. `32x64` holds two; `conv2d` and `1.5` hold none.
+/// No size of a small model comes near it, and sums and products of two stay far from what a number can hold.
+const LARGEST: u64 = 1 << 31;
+
+/// The whole numbers of the text in their order, larger ones as [`LARGEST`]. `32x64` holds two; `conv2d` and `1.5` hold none.
 pub fn numbers(text: &str) -> Vec<u64> {
     let chars: Vec<char> = text.chars().collect();
     let mut found = Vec::new();
@@ -67,7 +70,7 @@ pub fn numbers(text: &str) -> Vec<u64> {
         });
         let digits: String = chars[start..at].iter().collect();
         if !inside && !goes_on {
-            found.extend(digits.parse::<u64>().ok());
+            found.push(digits.parse().unwrap_or(LARGEST).min(LARGEST));
         }
     }
     found
@@ -125,6 +128,12 @@ mod tests {
             numbers("Image size (32*32) is not (224*224)"),
             [32, 32, 224, 224]
         );
+    }
+
+    #[test]
+    fn a_number_that_is_no_size_is_the_largest() {
+        let text = format!("of {} and {} and 3", u64::MAX, "9".repeat(40));
+        assert_eq!(numbers(&text), [LARGEST, LARGEST, 3]);
     }
 
     #[test]

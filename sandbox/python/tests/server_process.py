@@ -39,7 +39,10 @@ class ServerProcess:
     def event(self) -> dict:
         line = self.process.stdout.readline()
         assert line, "the server ended"
-        return json.loads(line)
+        event = json.loads(line)
+        if isinstance(event.get("answer"), str):
+            event["answer"] = _read(event["answer"])
+        return event
 
     def run(self, identity: str, job: dict, work: Path, **changes: object) -> list[dict]:
         """The events of one job, until it has exited or was refused."""
@@ -54,6 +57,14 @@ class ServerProcess:
         self.process.wait()
         self.process.stdout.close()
         self.log.close()
+
+
+def _read(answer: str) -> object:
+    """A job's answer; `None` for a text that is none."""
+    try:
+        return json.loads(answer)
+    except ValueError:
+        return None
 
 
 def request(identity: str, job: dict, work: Path, **changes: object) -> dict:

@@ -1,8 +1,32 @@
 //! What a backend says it measured: checked before it becomes evidence, since a job can say anything.
+//!
+//! A figure that cannot be is refused and not shown: times longer than the job itself, which the main process timed;
+//! memory above what the watchdog saw; more nodes than any model has; versions that are no versions. Below these bounds a
+//! figure is still the job's word. Where generated code runs in the process that measures (`torch-cpu`), it can lie
+//! within them.
 
 use std::collections::BTreeMap;
 
-use portwright_core::{Backend, Finding, Signature, Stage, job::Execution, verdict::Placement};
+use portwright_core::{
+    Backend, Finding, Signature, Stage,
+    job::{Execution, JobReport},
+    text::{cut, line},
+    verdict::Placement,
+};
+
+/// The most nodes that are believed of one model: real ones have some thousands.
+const MOST_NODES: u64 = 10_000_000;
+/// The most providers that nodes are counted for, and the most versions that are named.
+const MOST_NAMES: usize = 32;
+/// The longest name of a package or provider, and the longest version.
+const LONGEST_NAME: usize = 64;
+const LONGEST_VERSION: usize = 128;
+/// The most timed repetitions and reloads.
+const MOST_REPEATS: usize = 10_000;
+/// What the job's clock and ours may differ by: it begins before we look.
+const CLOCKS_APART: f64 = 1.0;
+/// What the kernel's counts of resident memory may differ by, since each thread keeps a few pages to itself.
+const COUNTS_APART: u64 = 64 << 20;
 
 /// Where a backend must have executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +49,15 @@ pub fn placement(
         .fold(0_u64, |sum, count| sum.saturating_add(*count));
     let nodes_on_provider = execution.nodes.get(expected.provider).copied().unwrap_or(0);
     let counted = by_provider(&execution.nodes);
+    if nodes > MOST_NODES || execution.nodes.len() > MOST_NAMES {
+        return Err(implausible(
+            backend,
+            &format!(
+                "{nodes} nodes in all, and {} names of providers, are more than any model has",
+                execution.nodes.len()
+            ),
+        ));
+    }
     if nodes == 0 {
         return Err(finding(
             backend,
@@ -39,7 +72,8 @@ pub fn placement(
             "fallback to another device",
             format!(
                 "asked for device `{}`, executed on `{}` ({counted})",
-                expected.device, execution.device
+                expected.device,
+                shown(&execution.device)
             ),
             "check that the device is there with `portwright doctor`",
         ));
@@ -63,8 +97,33 @@ pub fn placement(
         provider: expected.provider.to_owned(),
         nodes_on_provider,
         nodes,
-        by_provider: execution.nodes.clone(),
+        // No other has any.
+        by_provider: BTreeMap::from([(expected.provider.to_owned(), nodes_on_provider)]),
     })
+}
+
+/// The versions of what ran, where each can be one.
+pub fn versions(
+    backend: Backend,
+    execution: &Execution,
+) -> Result<BTreeMap<String, String>, Box<Finding>> {
+    let plain = |text: &str, longest: usize, signs: &str| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || signs.contains(c);
+        !text.is_empty() && text.len() <= longest && text.chars().all(allowed)
+    };
+    if execution.versions.len() > MOST_NAMES {
+        let count = execution.versions.len();
+        return Err(implausible(backend, &format!("it names {count} versions")));
+    }
+    for (name, version) in &execution.versions {
+        if !plain(name, LONGEST_NAME, "._-") || !plain(version, LONGEST_VERSION, "._-+!/() ") {
+            return Err(implausible(
+                backend,
+                &format!("`{}` is no version of `{}`", shown(version), shown(name)),
+            ));
+        }
+    }
+    Ok(execution.versions.clone())
 }
 
 /// The figures of an execution that can be believed at all.
@@ -76,8 +135,12 @@ pub struct Figures {
     pub memory_slope_bytes: Option<f64>,
 }
 
-/// Checks and condenses the times and sizes.
-pub fn figures(backend: Backend, execution: &Execution) -> Result<Figures, Box<Finding>> {
+/// Checks and condenses the times and sizes against what was seen of the job from outside.
+pub fn figures(
+    backend: Backend,
+    execution: &Execution,
+    report: &JobReport,
+) -> Result<Figures, Box<Finding>> {
     let times = &execution.latency_seconds;
     let sound = |seconds: &f64| seconds.is_finite() && *seconds >= 0.0;
     if times.is_empty() || !times.iter().all(sound) || !sound(&execution.load_seconds) {
@@ -85,11 +148,39 @@ pub fn figures(backend: Backend, execution: &Execution) -> Result<Figures, Box<F
             backend,
             "measurements are missing",
             format!(
-                "load time {} s and {} latencies do not make a measurement",
+                "load time {:e} s and {} latencies do not make a measurement",
                 execution.load_seconds,
                 times.len()
             ),
             "have the backend time its load and at least one repetition",
+        ));
+    }
+    if times.len() > MOST_REPEATS || times.contains(&0.0) {
+        let why = format!(
+            "{} latencies, of which some are no time at all",
+            times.len()
+        );
+        return Err(implausible(backend, &why));
+    }
+    let told = times.iter().sum::<f64>() + execution.load_seconds;
+    if told > report.wall_seconds + CLOCKS_APART {
+        return Err(implausible(
+            backend,
+            &format!(
+                "a load and repetitions of {told:.3e} s together, in a job of {:.1} s",
+                report.wall_seconds
+            ),
+        ));
+    }
+    let resident = &execution.reload_resident_bytes;
+    let most = report.peak_resident_bytes.saturating_add(COUNTS_APART);
+    if resident.len() > MOST_REPEATS || !resident.iter().all(|bytes| (1..=most).contains(bytes)) {
+        return Err(implausible(
+            backend,
+            &format!(
+                "memory after reloads that is none, or above the {} MiB that were seen",
+                report.peak_resident_bytes >> 20
+            ),
         ));
     }
     let mut sorted = times.clone();
@@ -98,7 +189,7 @@ pub fn figures(backend: Backend, execution: &Execution) -> Result<Figures, Box<F
         load_seconds: execution.load_seconds,
         latency_p50_seconds: percentile(&sorted, 0.5),
         latency_p95_seconds: percentile(&sorted, 0.95),
-        memory_slope_bytes: slope(&execution.reload_resident_bytes),
+        memory_slope_bytes: slope(resident),
     })
 }
 
@@ -132,9 +223,24 @@ fn slope(bytes: &[u64]) -> Option<f64> {
 fn by_provider(nodes: &BTreeMap<String, u64>) -> String {
     nodes
         .iter()
-        .map(|(provider, count)| format!("{provider}: {count}"))
+        .take(MOST_NAMES)
+        .map(|(provider, count)| format!("{}: {count}", shown(provider)))
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// A name that a job gave, as a finding may quote it.
+fn shown(name: &str) -> String {
+    cut(&line(name), LONGEST_NAME)
+}
+
+fn implausible(backend: Backend, why: &str) -> Box<Finding> {
+    finding(
+        backend,
+        "measurements are implausible",
+        format!("what the job says it measured cannot be: {why}"),
+        "nothing that it says is believed: look for code of the model that alters its answer",
+    )
 }
 
 fn finding(backend: Backend, phrase: &str, message: String, hint: &str) -> Box<Finding> {
@@ -168,6 +274,22 @@ mod tests {
             outputs: vec![],
             refused: BTreeMap::new(),
         }
+    }
+
+    fn report() -> JobReport {
+        JobReport {
+            outcome: portwright_core::job::JobOutcome::TimedOut { seconds: 0.0 },
+            peak_resident_bytes: 100 << 20,
+            wall_seconds: 2.0,
+            cpu_seconds: 0.0,
+            isolation: "none".into(),
+        }
+    }
+
+    fn implausible(found: Result<impl std::fmt::Debug, Box<Finding>>) -> String {
+        let finding = found.unwrap_err();
+        assert_eq!(finding.signature.0, "measurements are implausible");
+        finding.message
     }
 
     fn placed(execution: &Execution) -> Result<Placement, Box<Finding>> {
@@ -210,12 +332,12 @@ mod tests {
     #[test]
     fn counts_that_overflow_do_not_panic() {
         let most = [("CPUExecutionProvider", u64::MAX), ("other", u64::MAX)];
-        placed(&execution(&most)).unwrap_err();
+        implausible(placed(&execution(&most)));
     }
 
     #[test]
     fn latencies_become_percentiles() {
-        let figures = figures(Backend::Onnxruntime, &execution(&[])).unwrap();
+        let figures = figures(Backend::Onnxruntime, &execution(&[]), &report()).unwrap();
         assert_eq!(figures.latency_p50_seconds, 0.2);
         assert_eq!(figures.latency_p95_seconds, 0.3);
     }
@@ -225,8 +347,94 @@ mod tests {
         for times in [vec![], vec![f64::NAN], vec![-1.0], vec![f64::INFINITY]] {
             let mut execution = execution(&[]);
             execution.latency_seconds = times;
-            figures(Backend::Onnxruntime, &execution).unwrap_err();
+            let finding = figures(Backend::Onnxruntime, &execution, &report()).unwrap_err();
+            assert_eq!(finding.signature.0, "measurements are missing");
         }
+    }
+
+    #[test]
+    fn times_that_do_not_fit_into_the_job_are_refused() {
+        let told = |load, latencies: &[f64]| {
+            let execution = Execution {
+                load_seconds: load,
+                latency_seconds: latencies.to_vec(),
+                ..execution(&[])
+            };
+            figures(Backend::TorchCpu, &execution, &report())
+        };
+        assert!(told(1.0, &[0.5, 0.4]).is_ok());
+        assert!(implausible(told(1e300, &[0.1])).contains("1.000e300 s"));
+        implausible(told(0.1, &[f64::MAX, f64::MAX]));
+        implausible(told(0.1, &[0.9; 5]));
+        implausible(told(0.1, &[0.1, 0.0]));
+        implausible(told(0.1, &[1e-9; MOST_REPEATS + 1]));
+    }
+
+    #[test]
+    fn memory_that_nobody_saw_is_refused() {
+        let told = |bytes: &[u64]| {
+            let execution = Execution {
+                reload_resident_bytes: bytes.to_vec(),
+                ..execution(&[])
+            };
+            figures(Backend::TorchCpu, &execution, &report())
+        };
+        assert!(told(&[90 << 20, 110 << 20, 95 << 20]).is_ok());
+        for bytes in [[0, 1 << 20, 1 << 20], [1 << 20, 1 << 63, 1 << 20]] {
+            implausible(told(&bytes));
+        }
+    }
+
+    #[test]
+    fn more_nodes_than_any_model_has_are_refused() {
+        for count in [MOST_NODES + 1, u64::MAX] {
+            implausible(placed(&execution(&[("CPUExecutionProvider", count)])));
+        }
+        let names: Vec<String> = (0..=MOST_NAMES).map(|number| number.to_string()).collect();
+        let many: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 0)).collect();
+        implausible(placed(&execution(&many)));
+    }
+
+    #[test]
+    fn a_provider_without_nodes_is_no_part_of_the_evidence() {
+        let nodes = [("CPUExecutionProvider", 3), ("\u{1b}[2J| pass |", 0)];
+        let placement = placed(&execution(&nodes)).unwrap();
+        assert_eq!(placement.by_provider.len(), 1);
+        let finding = placed(&execution(&[nodes[0], (nodes[1].0, 1)])).unwrap_err();
+        assert!(!finding.message.contains('\u{1b}'), "{}", finding.message);
+    }
+
+    #[test]
+    fn a_version_is_short_and_plain() {
+        let told = |name: &str, version: &str| {
+            let mut execution = execution(&[]);
+            execution.versions.insert(name.into(), version.into());
+            versions(Backend::TorchCpu, &execution)
+        };
+        assert!(told("torch", "2.13.0+cpu").is_ok());
+        assert!(told("openvino", "2026.1.0-21234-6fec065-releases/2026/1").is_ok());
+        let long = "1".repeat(100_000);
+        for version in [
+            "",
+            "\u{1b}]0;t\u{7}1",
+            "<script>",
+            "1 | pass |",
+            "`1`",
+            "1\n2",
+            &long,
+        ] {
+            let message = implausible(told("torch", version));
+            assert!(
+                message.len() < 500 && !message.contains('\u{1b}'),
+                "{message}"
+            );
+        }
+        implausible(told("\u{1b}[31mtorch\n| evil", "1"));
+        let mut many = execution(&[]);
+        many.versions = (0..=MOST_NAMES)
+            .map(|number| (number.to_string(), "1".to_owned()))
+            .collect();
+        implausible(versions(Backend::TorchCpu, &many));
     }
 
     #[test]

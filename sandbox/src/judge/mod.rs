@@ -106,7 +106,8 @@ fn ended(case: &Case<'_>) -> Result<Execution, Box<Finding>> {
 
 fn weigh(case: &Case<'_>, execution: &Execution) -> Result<Evidence, Box<Finding>> {
     let placement = measurements::placement(case.backend, case.expected, execution)?;
-    let figures = measurements::figures(case.backend, execution)?;
+    let figures = measurements::figures(case.backend, execution, case.report)?;
+    let versions = measurements::versions(case.backend, execution)?;
     let mut limits = case.reference.limits.clone();
     let reference = answered(case, execution, &mut limits)?;
     let sets = &reference.sets;
@@ -120,7 +121,7 @@ fn weigh(case: &Case<'_>, execution: &Execution) -> Result<Evidence, Box<Finding
     Ok(Evidence {
         judge_version: JUDGE_VERSION,
         device: execution.device.clone(),
-        versions: execution.versions.clone(),
+        versions,
         placement,
         outputs: agreement.outputs,
         input_sets: sets.iter().map(set_evidence).collect(),

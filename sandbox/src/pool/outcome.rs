@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use portwright_core::job::{JobOutcome, JobReport};
+use portwright_core::job::{Job, JobOutcome, JobReport};
 
 use super::{
     error::WorkerError,
@@ -17,8 +17,13 @@ use crate::process::{Breach, Watched};
 /// How much of a log's end is kept with a crash.
 const TAIL_BYTES: u64 = 8 << 10;
 
+/// The most values of an answer: that on a whole library, and that on one model type.
+const MOST_OF_LIBRARY: usize = 4 << 20;
+const MOST_OF_TYPE: usize = 200_000;
+
 /// The report of a job. `exited` is absent where the server died before it could say how the job ended.
 pub(super) fn report(
+    job: &Job,
     watched: &Watched,
     exited: Option<Exited>,
     log: &Path,
@@ -31,7 +36,7 @@ pub(super) fn report(
     let outcome = match (watched.breach, exited) {
         (Some(breach), _) => breached(breach, log),
         (None, None) => crashed("the server that forked it died".to_owned(), log),
-        (None, Some(exited)) => match (exited.answer, exited.status) {
+        (None, Some(exited)) => match (exited.answer.as_deref().map(Answer::read), exited.status) {
             (Some(Answer::Ok(result)), Status::Code(0)) => JobOutcome::Done { result },
             (Some(Answer::Error(told)), Status::Code(0)) if caged => JobOutcome::Failed {
                 error: Answer::into_error(told),
@@ -43,8 +48,12 @@ pub(super) fn report(
             (_, status) => crashed(name_status(&status), log),
         },
     };
+    let most = match job {
+        Job::Catalogue => MOST_OF_LIBRARY,
+        _ => MOST_OF_TYPE,
+    };
     Ok(JobReport {
-        outcome,
+        outcome: outcome.bounded(most),
         peak_resident_bytes: watched.usage.peak_resident_bytes.max(largest_process),
         wall_seconds: watched.usage.wall.as_secs_f64(),
         cpu_seconds: watched.usage.cpu.as_secs_f64(),
@@ -101,6 +110,9 @@ mod tests {
         if line["peak_resident_bytes"].is_null() {
             line["peak_resident_bytes"] = json!(1);
         }
+        if !line["answer"].is_null() {
+            line["answer"] = json!(line["answer"].to_string());
+        }
         Some(serde_json::from_value(line).unwrap())
     }
 
@@ -109,7 +121,7 @@ mod tests {
             breach,
             usage: Usage::default(),
         };
-        report(&watched, exited, Path::new("/no/such/log"))
+        report(&Job::Catalogue, &watched, exited, Path::new("/no/such/log"))
             .unwrap()
             .outcome
     }
@@ -133,7 +145,13 @@ mod tests {
     fn a_job_too_short_for_the_watchdog_has_used_the_memory_of_its_largest_process() {
         let ok = json!({"id": "1", "status": {"code": 0}, "isolation": "none", "peak_resident_bytes": 4096,
             "answer": {"ok": 5}});
-        let report = report(&Watched::default(), exited(ok), Path::new("/no")).unwrap();
+        let report = report(
+            &Job::Catalogue,
+            &Watched::default(),
+            exited(ok),
+            Path::new("/no"),
+        )
+        .unwrap();
         assert_eq!(report.peak_resident_bytes, 4096);
     }
 
@@ -152,6 +170,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_job_says_is_bounded() {
+        let said = "\u{1b}[2J\r\n  openvino pass\u{202e}";
+        let error = json!({"id": "1", "status": {"code": 0}, "isolation": "none", "answer":
+            {"error": {"exception": said, "message": said.repeat(10_000)}}});
+        let JobOutcome::Failed { error } = outcome(None, exited(error)) else {
+            panic!("not a failure");
+        };
+        assert_eq!(error.exception, "\\u{1b}[2J openvino pass\\u{202e}");
+        assert!(error.message.len() < 100_000 && !error.message.contains('\u{1b}'));
+        let many = json!({"id": "1", "status": {"code": 0}, "isolation": "none", "answer": {"ok": vec![0; MOST_OF_TYPE]}});
+        let job = Job::Pytest {
+            skillset: String::new(),
+        };
+        let report = report(&job, &Watched::default(), exited(many), Path::new("/no")).unwrap();
+        assert!(matches!(report.outcome, JobOutcome::Failed { .. }));
+    }
+
+    #[test]
     fn an_end_without_an_answer_is_a_crash() {
         let silent = json!({"id": "1", "status": {"code": 0}, "isolation": "none", "answer": null});
         assert!(matches!(
@@ -165,7 +201,13 @@ mod tests {
     fn a_job_that_was_never_caged_is_an_error_with_its_hint() {
         let refused = json!({"id": "1", "status": {"code": 1}, "isolation": null,
             "answer": {"error": {"exception": "CageError", "message": "no walls\nhint: update"}}});
-        let error = report(&Watched::default(), exited(refused), Path::new("/no")).unwrap_err();
+        let error = report(
+            &Job::Catalogue,
+            &Watched::default(),
+            exited(refused),
+            Path::new("/no"),
+        )
+        .unwrap_err();
         assert_eq!(error.hint(), "update");
     }
 

@@ -87,7 +87,8 @@ pub(super) struct Exited {
     /// The most that any one of its processes held, as the kernel tells whoever reaps them: the watchdog can come too late
     /// for a short job.
     pub peak_resident_bytes: u64,
-    pub answer: Option<Answer>,
+    /// What the job wrote, as it is: only who reads it with every bound may look into it.
+    pub answer: Option<String>,
 }
 
 #[derive(Debug, Deserialize, PartialEq, Eq)]
@@ -98,7 +99,7 @@ pub(super) enum Status {
 }
 
 /// What a job answered. It was written by a process that ran code nobody has read.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Answer {
     Ok(Value),
@@ -106,12 +107,17 @@ pub(super) enum Answer {
 }
 
 impl Answer {
+    /// Reads what a job wrote. What is no answer is an error of the job's, whatever it is: JSON that is nested too deep, a
+    /// number that none can hold, half a character.
+    pub fn read(text: &str) -> Self {
+        serde_json::from_str(text)
+            .unwrap_or_else(|error| Answer::Error(json!(JobError::malformed(&error.to_string()))))
+    }
+
     /// The error that a job told, or one that says that it told nonsense.
     pub fn into_error(told: Value) -> JobError {
-        serde_json::from_value(told).unwrap_or_else(|error| JobError {
-            exception: "MalformedAnswer".to_owned(),
-            message: format!("the job described its error in a form that cannot be read: {error}"),
-            ..JobError::default()
+        serde_json::from_value(told).unwrap_or_else(|error| {
+            JobError::malformed(&format!("its error is described in another form: {error}"))
         })
     }
 }
@@ -125,12 +131,33 @@ mod tests {
         for line in [
             r#"{"protocol":1,"event":"ready","versions":{"torch":"2"}}"#,
             r#"{"id":"7","event":"started","pid":12}"#,
-            r#"{"id":"7","event":"exited","status":{"code":0},"isolation":"none","peak_resident_bytes":1,"answer":{"ok":{}}}"#,
+            r#"{"id":"7","event":"exited","status":{"code":0},"isolation":"none","peak_resident_bytes":1,"answer":"{\"ok\":{}}"}"#,
             r#"{"id":"7","event":"exited","status":{"signal":9},"isolation":null,"peak_resident_bytes":1,"answer":null}"#,
             r#"{"id":null,"event":"refused","error":"no"}"#,
         ] {
             serde_json::from_str::<Event>(line).unwrap();
         }
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_an_error_of_its_job() {
+        let deep = format!("{{\"ok\":{}{}}}", "[".repeat(1_000), "]".repeat(1_000));
+        for text in [
+            deep.as_str(),
+            r#"{"ok": 1e999}"#,
+            r#"{"ok": NaN}"#,
+            r#"{"ok": "\ud800"}"#,
+            r#"{"ok": 1, "error": 2}"#,
+            r#"{"pass": 1}"#,
+            r#"null{"ok": 1}"#,
+            "",
+        ] {
+            let Answer::Error(told) = Answer::read(text) else {
+                panic!("read: {text}");
+            };
+            assert_eq!(Answer::into_error(told).exception, "MalformedAnswer");
+        }
+        assert_eq!(Answer::read(r#"{"ok": 5}"#), Answer::Ok(json!(5)));
     }
 
     #[test]

@@ -84,10 +84,14 @@ impl Workers {
         let following = follow::job(server, id, line, request.limits.of_tree(), abandoned);
         // A task of its own: whoever still waits, the job is watched to its end, released and reaped.
         match tokio::spawn(following).await {
-            Ok(Ok(Followed::Ended(watched, exited))) => outcome::report(&watched, exited, &log),
+            Ok(Ok(Followed::Ended(watched, exited))) => {
+                outcome::report(&request.job, &watched, exited, &log)
+            }
             Ok(Ok(Followed::Refused(error))) => Err(WorkerError::Refused(error)),
             // The server died before it had forked the job.
-            Ok(Ok(Followed::NotStarted)) => outcome::report(&Watched::default(), None, &server_log),
+            Ok(Ok(Followed::NotStarted)) => {
+                outcome::report(&request.job, &Watched::default(), None, &server_log)
+            }
             Ok(Err(error)) => Err(WorkerError::Watch(error)),
             Err(gone) => Err(WorkerError::Watch(std::io::Error::other(gone))),
         }

@@ -1,7 +1,10 @@
 //! The matrix as CSV: one line per name and column.
 
 use csv::{Terminator, WriterBuilder};
-use portwright_core::sweep::{Row, Through};
+use portwright_core::{
+    sweep::{Row, Through},
+    text,
+};
 
 use crate::report::matrix::{Cell, Check, Column, Report};
 
@@ -159,15 +162,11 @@ fn number(value: f64) -> String {
 /// A field in one line that no spreadsheet takes for a formula: those begin with one of a few characters, which an
 /// apostrophe turns into text.
 fn safe(field: &str) -> String {
-    let line: String = field
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    let line = line.trim();
+    let line = text::line(field);
     if line.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
         format!("'{line}")
     } else {
-        line.to_owned()
+        line
     }
 }
 
@@ -225,7 +224,8 @@ mod tests {
                 );
             }
         }
-        assert_eq!(safe("\u{7}=1+1"), "'=1+1");
+        assert_eq!(safe("\n=1+1"), "'=1+1");
+        assert_eq!(safe("\u{7}=1+\u{202e}1"), r"\u{7}=1+\u{202e}1");
         assert_eq!(safe(" @sum"), "'@sum");
         assert_eq!(safe("1e-7"), "1e-7");
     }

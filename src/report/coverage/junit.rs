@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::DateTime;
-use portwright_core::{Backend, Verdict, sweep::Row};
+use portwright_core::{Backend, Verdict, sweep::Row, text};
 use quick_junit::{
     NonSuccessKind, Property, Report as Xml, SerializeError, TestCase, TestCaseStatus, TestSuite,
 };
@@ -90,13 +90,13 @@ fn status(row: &Row, column: Column, cell: &Cell<'_>) -> TestCaseStatus {
     let place = stage
         .map(|stage| format!(" at {stage}"))
         .unwrap_or_default();
-    status.set_message(valid(cell.message()));
+    status.set_message(valid(&text::line(cell.message())));
     status.set_type(format!("{}{place}", cell.state().as_str()));
     status.set_description(valid(&format!(
         "{}\nsignature: {}\nnext: {}\nrun: {}",
-        cell.message(),
-        cell.signature(),
-        cell.hint(row, column),
+        text::line(cell.message()),
+        text::line(cell.signature()),
+        text::line(&cell.hint(row, column)),
         row.run
     )));
     status
@@ -123,9 +123,10 @@ fn properties(row: &Row, cell: &Cell<'_>) -> Vec<(&'static str, String)> {
     properties
 }
 
-/// The text without what XML cannot hold even escaped. The library drops most of it; these it leaves.
+/// The text without what XML cannot hold even escaped, and with what acts on a reader's terminal or page in writing.
 fn valid(text: &str) -> String {
-    text.chars()
+    text::visible(text)
+        .chars()
         .map(|c| match c {
             '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
             c => c,
@@ -221,6 +222,7 @@ mod tests {
         let forbidden =
             |c: char| (c < ' ' && !"\t\n\r".contains(c)) || c == '\u{fffe}' || c == '\u{ffff}';
         assert!(!xml.contains(forbidden));
+        assert!(!xml.contains(|c| text::is_hidden(c) && c != '\n' && c != '\t'));
         assert!(!xml.contains("]]>") && !xml.contains("<![CDATA["));
         assert_eq!(read_back(&xml).test_suites[0].failures, 1);
     }

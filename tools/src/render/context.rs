@@ -6,6 +6,7 @@ use minijinja::{Value, context};
 use portwright_core::{
     Backend, Family,
     plan::{AdaptationKind, Axis, Export, PortPlan, Strategy},
+    text::is_word,
 };
 
 use serde_json::{Map, Value as Json};
@@ -102,11 +103,7 @@ pub fn change(kind: &AdaptationKind) -> String {
 }
 
 fn check_text(key: &str, text: &str) -> Result<(), RenderError> {
-    if !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "_-.+".contains(c))
-    {
+    if is_word(text) {
         Ok(())
     } else {
         Err(RenderError::Text {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use minijinja::{Value, context};
 use portwright_core::{
     Backend, Digest, InterfaceCard, Verdict,
+    markdown::{code, code_cell, plain, plain_cell, prose},
     plan::PortPlan,
+    text,
     verdict::{BackendVerdict, Evidence},
 };
 use serde::Serialize;
@@ -66,7 +68,7 @@ pub fn render_documents(
         files,
         verdicts,
     };
-    let manifest = serde_json::to_string_pretty(&manifest)? + "\n";
+    let manifest = text::json(&serde_json::to_string_pretty(&manifest)?) + "\n";
     Ok(Files::from([
         ("README.md".into(), readme),
         ("manifest.json".into(), manifest),
@@ -97,22 +99,22 @@ fn readme(
             name => input.name.as_str(),
             dtype => format!("{:?}", input.dtype).to_lowercase(),
             axes => inputs::axes(input),
-            modality => cell(&input.modality),
+            modality => plain_cell(&input.modality),
             drawn => inputs::drawn(&input.values),
         }).collect::<Vec<_>>(),
         sizes => plan.dims.iter().map(|(name, dim)| context! { name, example => dim.example, other => dim.other }).collect::<Vec<_>>(),
         mixes_rows => plan.mixes_rows,
-        outputs => evidence.map_or_else(Vec::new, |evidence| evidence.outputs.iter().map(|output| context! { name => output.name.as_str(), dtype => output.dtype.as_str() }).collect()),
-        declared_outputs => card.class(&plan.class).map(|class| class.outputs.clone()).unwrap_or_default(),
+        outputs => evidence.map_or_else(Vec::new, |evidence| evidence.outputs.iter().map(|output| context! { name => code_cell(&output.name), dtype => plain_cell(&output.dtype) }).collect()),
+        declared_outputs => card.class(&plan.class).map(|class| class.outputs.iter().map(|name| code(name)).collect::<Vec<_>>()).unwrap_or_default(),
         verdicts => verdicts.iter().map(verdict_row).collect::<Vec<_>>(),
         measured => verdicts.iter().filter_map(|verdict| Some(measured_row(verdict, verdict.evidence.as_ref()?))).collect::<Vec<_>>(),
         isolation => isolation(verdicts),
         versions,
         adaptations => plan.adaptations.iter().map(|adaptation| context! {
-            change => context::change(&adaptation.kind),
+            change => prose(&context::change(&adaptation.kind)),
             source => format!("{:?}", adaptation.provenance.source).to_lowercase(),
-            name => adaptation.provenance.name.as_str(),
-            reason => adaptation.provenance.reason.as_str(),
+            name => plain(&adaptation.provenance.name),
+            reason => prose(&adaptation.provenance.reason),
         }).collect::<Vec<_>>(),
         facts => facts(plan, card),
     }
@@ -132,10 +134,10 @@ fn verdict_row(verdict: &BackendVerdict) -> Value {
     context! {
         backend => verdict.backend.as_str(),
         verdict => verdict.verdict.as_str(),
-        device => verdict.evidence.as_ref().map_or("", |evidence| &evidence.device),
-        difference => worst.map_or_else(String::new, |output| format!("{:.1e} (`{}`)", output.difference, output.name)),
+        device => verdict.evidence.as_ref().map_or_else(String::new, |evidence| plain_cell(&evidence.device)),
+        difference => worst.map_or_else(String::new, |output| format!("{:.1e} ({})", output.difference, code_cell(&output.name))),
         allowed => worst.map_or_else(String::new, |output| format!("{:.1e}", output.allowed)),
-        why => verdict.finding.as_ref().map_or_else(String::new, |finding| cell(&finding.message)),
+        why => verdict.finding.as_ref().map_or_else(String::new, |finding| prose(&finding.message).replace('|', "\\|")),
     }
 }
 
@@ -157,38 +159,32 @@ fn measured_row(verdict: &BackendVerdict, evidence: &Evidence) -> Value {
 fn facts(plan: &PortPlan, card: &InterfaceCard) -> Vec<Value> {
     let mut facts = Vec::new();
     let mut add = |what: String, source: &portwright_core::card::SourceSpan| {
-        facts.push(context! { what, place => format!("{}:{}", source.file, source.line) });
+        facts.push(
+            context! { what, place => code_cell(&format!("{}:{}", source.file, source.line)) },
+        );
     };
     add(
-        format!("configuration `{}`", card.config_class.name),
+        format!("configuration {}", code_cell(&card.config_class.name)),
         &card.config_class.source,
     );
     if let Some(class) = card.class(&plan.class) {
-        add(format!("class `{}`", class.name), &class.source);
+        add(format!("class {}", code_cell(&class.name)), &class.source);
         for input in &plan.inputs {
             if let Some(found) = class
                 .inputs
                 .iter()
                 .find(|parameter| parameter.name == input.name)
             {
-                add(format!("input `{}`", found.name), &found.source);
+                add(format!("input {}", code_cell(&found.name)), &found.source);
             }
         }
     }
     for key in plan.config.keys() {
         if let Some(source) = card.field(key).and_then(|field| field.source.as_ref()) {
-            add(format!("configuration field `{key}`"), source);
+            add(format!("configuration field {}", code_cell(key)), source);
         }
     }
     facts
-}
-
-/// Text that stays in its table cell.
-fn cell(text: &str) -> String {
-    text.split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .replace('|', "\\|")
 }
 
 #[cfg(test)]
@@ -324,6 +320,39 @@ mod tests {
             "CPUExecutionProvider"
         );
         assert_eq!(manifest["verdicts"][1]["verdict"], "fail");
+    }
+
+    #[test]
+    fn what_a_model_says_stays_in_its_cell() {
+        const HOSTILE: &str = "x\u{1b}[31m\n| pass |\u{202e}<b>";
+        let plan = plan();
+        let mut card = card(&plan);
+        card.config_class.name = HOSTILE.into();
+        card.config_class.source.file = HOSTILE.into();
+        let (mut passed, mut failed) = (pass(&plan), failure());
+        let evidence = passed.evidence.as_mut().unwrap();
+        evidence.device = HOSTILE.into();
+        evidence.outputs[0].name = HOSTILE.into();
+        failed.finding.as_mut().unwrap().message = HOSTILE.into();
+        let code = render_code(&plan, None, Path::new("")).unwrap();
+        let versions = BTreeMap::new();
+        let files = render_documents(&plan, &card, &[passed, failed], &versions, &code).unwrap();
+        for text in files.values() {
+            assert!(
+                !text.contains(|c| text::is_hidden(c) && c != '\n'),
+                "{text}"
+            );
+        }
+        let readme = &files["README.md"];
+        assert!(!readme.contains("\n| pass"), "{readme}");
+        let rows = readme.lines().filter(|line| line.starts_with("| o"));
+        insta::assert_snapshot!(rows.collect::<Vec<_>>().join("\n"), @r"
+        | output | type |
+        | onnxruntime | pass | x\\u\{1b\}\[31m \| pass \|\\u\{202e\}\<b\> | 4.1e-7 (`x\u{1b}[31m \| pass \|\u{202e}<b>`) | 4.0e-3 |  |
+        | openvino | fail |  |  |  | x\\u\{1b\}\[31m \| pass \|\\u\{202e\}\<b\> |
+        | onnxruntime | 0.25 s | 1.20 ms | 3.10 ms | 300.0 MiB | 2.0 KiB | 0.5 MiB |
+        ");
+        assert!(serde_json::from_str::<serde_json::Value>(&files["manifest.json"]).is_ok());
     }
 
     #[test]

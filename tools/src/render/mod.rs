@@ -48,6 +48,11 @@ pub enum RenderError {
 }
 
 impl RenderError {
+    /// Whether it is a fault of the templates, and not of what they were told.
+    pub fn is_defect(&self) -> bool {
+        matches!(self, RenderError::Template(_) | RenderError::Manifest(_))
+    }
+
     /// What to do next.
     pub fn hint(&self) -> &'static str {
         match self {

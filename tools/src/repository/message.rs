@@ -1,6 +1,6 @@
 //! The message of a skillset's commit.
 
-use portwright_core::{Digest, ModelType, RunId, Verdict, verdict::BackendVerdict};
+use portwright_core::{Digest, ModelType, RunId, Verdict, text::line, verdict::BackendVerdict};
 
 /// What a commit's message tells.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,10 @@ pub fn message(summary: &Summary<'_>) -> String {
         if let Some(finding) = &word.finding {
             text.push_str(&format!(
                 "\n{}, {}: {}\n",
-                word.backend, finding.stage, finding.message
+                word.backend,
+                finding.stage,
+                // In one line: it must not begin a trailer.
+                line(&finding.message)
             ));
         }
     }
@@ -95,7 +98,7 @@ fn row(word: &BackendVerdict) -> [String; 6] {
         String::new(),
     ];
     if let Some(evidence) = &word.evidence {
-        row[2] = evidence.device.clone();
+        row[2] = line(&evidence.device);
         row[5] = format!("{:.1} ms", evidence.latency_p50_seconds * 1000.0);
         if let Some(worst) = evidence.worst() {
             row[3] = format!("{:.1e}", worst.difference);
@@ -162,6 +165,31 @@ mod tests {
             evidence: Some(evidence),
             finding: None,
         }
+    }
+
+    #[test]
+    fn what_a_finding_quotes_begins_no_trailer() {
+        let mut failed = passed(Backend::Openvino);
+        failed.verdict = Verdict::Fail;
+        failed.evidence = None;
+        failed.finding = Some(Finding {
+            stage: Stage::Forward,
+            backend: None,
+            signature: Signature::phrase("x"),
+            message: "bad\n\nPortwright-Plan: forged\u{1b}[2J".to_owned(),
+            error: None,
+            hint: None,
+        });
+        let text = message(&Summary {
+            model_type: &ModelType::new("bert"),
+            run: &RunId::new("run"),
+            plan: &Digest::of("plan"),
+            library_version: "5.20.2",
+            verdicts: &[failed],
+        });
+        let trailers = text.lines().filter(|it| it.starts_with("Portwright-Plan"));
+        assert_eq!(trailers.count(), 1, "{text}");
+        assert!(!text.contains('\u{1b}'));
     }
 
     #[test]

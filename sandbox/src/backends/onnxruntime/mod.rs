@@ -37,6 +37,9 @@ const DEVICE: &str = "CPU";
 /// The largest answer that is read, in bytes.
 const LARGEST_ANSWER: u64 = 16 << 20;
 
+/// The most values of an answer.
+const MOST_VALUES: usize = 200_000;
+
 /// How much of the end of a log a report carries, in bytes.
 const LOG_TAIL: u64 = 8 << 10;
 
@@ -177,7 +180,7 @@ fn named_paths(job: &Job) -> Vec<PathBuf> {
 
 fn report(finished: &Finished, work: &Path, log: &Path) -> JobReport {
     JobReport {
-        outcome: outcome(finished, work, log),
+        outcome: outcome(finished, work, log).bounded(MOST_VALUES),
         peak_resident_bytes: finished.usage.peak_resident_bytes,
         wall_seconds: finished.usage.wall.as_secs_f64(),
         cpu_seconds: finished.usage.cpu.as_secs_f64(),

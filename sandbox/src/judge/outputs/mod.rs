@@ -7,6 +7,7 @@ mod spread;
 
 use std::{collections::BTreeMap, path::Path};
 
+use portwright_core::text;
 use thiserror::Error;
 
 use super::inputs::InputSet;
@@ -24,6 +25,12 @@ pub const FOLDER: &str = "outputs";
 /// Where the job of the reference writes the outputs that were computed with less rounding.
 pub const PRECISE_FOLDER: &str = "precise";
 
+/// The most outputs of a model: a cache of a hundred layers has some hundreds.
+const MOST_OUTPUTS: usize = 10_000;
+
+/// How much of what is no name is told.
+const SHOWN: usize = 60;
+
 /// The outputs of one run, one entry per input set in the order of the sets.
 #[derive(Clone, Debug)]
 pub struct Outputs(pub Vec<BTreeMap<String, Output>>);
@@ -33,6 +40,10 @@ pub struct Outputs(pub Vec<BTreeMap<String, Output>>);
 pub enum OutputError {
     #[error(transparent)]
     Tensor(#[from] TensorError),
+    #[error("set `{set}` holds an output of {} characters that is no name: `{}`", .name.chars().count(), text::cut(&text::line(.name), SHOWN))]
+    Name { set: String, name: String },
+    #[error("set `{set}` holds {count} outputs")]
+    Many { set: String, count: usize },
     #[error("set `{set}` holds output `{name}` twice, with and without the exporter's prefix")]
     Twice { set: String, name: String },
 }
@@ -42,6 +53,8 @@ impl OutputError {
     pub fn phrase(&self) -> &'static str {
         match self {
             OutputError::Tensor(error) => error.phrase(),
+            OutputError::Name { .. } => "output without a plain name",
+            OutputError::Many { .. } => "too many outputs",
             OutputError::Twice { .. } => "output named twice",
         }
     }
@@ -50,6 +63,10 @@ impl OutputError {
     pub fn hint(&self) -> &'static str {
         match self {
             OutputError::Tensor(error) => error.hint(),
+            OutputError::Name { .. } => {
+                "name outputs with letters, digits, `_`, `.`, `-`, `:`, `/`, `#` and brackets"
+            }
+            OutputError::Many { .. } => "return fewer tensors, or stack them",
             OutputError::Twice { .. } => "give every output of the artefact a name of its own",
         }
     }
@@ -66,6 +83,7 @@ impl Outputs {
         let mut outputs = Vec::with_capacity(sets.len());
         for set in sets {
             let stored = tensor::open(work, &Path::new(folder).join(set.file_name()))?;
+            check_names(stored.keys(), &set.name)?;
             let stored = stored.into_iter().map(|(name, it)| (name, it.into()));
             outputs.push(renamed(stored, &set.name)?);
         }
@@ -244,6 +262,24 @@ pub fn whole_moves(outputs: &Outputs, sets: &[InputSet], name: &str) -> Result<b
         }
     }
     Ok(false)
+}
+
+/// The names become keys of the evidence, and parts of signatures and sentences: what is no name is not let in.
+fn check_names<'a>(
+    names: impl ExactSizeIterator<Item = &'a String>,
+    set: &str,
+) -> Result<(), OutputError> {
+    let (set, count) = (set.to_owned(), names.len());
+    if count > MOST_OUTPUTS {
+        return Err(OutputError::Many { set, count });
+    }
+    match names.into_iter().find(|name| !text::is_name(name)) {
+        Some(name) => Err(OutputError::Name {
+            set,
+            name: name.clone(),
+        }),
+        None => Ok(()),
+    }
 }
 
 fn renamed(

@@ -67,6 +67,30 @@ fn two_outputs_of_one_name_are_refused() {
     ));
 }
 
+#[test]
+fn an_output_whose_name_is_none_is_refused() {
+    let sets = &toy::sets(true)[..1];
+    let folder = tempfile::tempdir().unwrap();
+    let named = |name: &str| {
+        let work = folder.path().join(FOLDER);
+        std::fs::create_dir_all(&work).unwrap();
+        let tensors = Tensors::from([(name.to_owned(), floats(&[1.0]))]);
+        tensor::write(&tensors, &work.join(sets[0].file_name())).unwrap();
+        Outputs::open(folder.path(), sets)
+    };
+    assert!(named("past_key_values.layers.0.keys").is_ok());
+    let long = "x".repeat(100_000);
+    for name in ["x\u{1b}[31m\n| pass |\u{202e}", "a b", "`", "", &long] {
+        let error = named(name).unwrap_err();
+        assert_eq!(error.phrase(), "output without a plain name");
+        let message = error.to_string();
+        assert!(
+            message.len() < 300 && !message.contains(text::is_hidden),
+            "{message}"
+        );
+    }
+}
+
 /// Outputs of two sets of more than two stretches, which differ in their last value alone.
 fn long() -> [Vec<f64>; 2] {
     let from = vec![1.0; 2 * STRETCH + 3];

@@ -6,9 +6,10 @@ mod counts;
 mod details;
 mod head;
 mod rows;
-mod text;
 
 use std::fmt::Display;
+
+use portwright_core::markdown as text;
 
 use crate::report::matrix::Report;
 

@@ -69,7 +69,7 @@ fn cell(row: &Row, column: Column) -> String {
     let word = cell.state().as_str();
     match (cell.state(), cell.finding()) {
         (State::Not(portwright_core::Verdict::Fail), Some(finding)) => {
-            let signature = text::shortened(&finding.signature.0, SIGNATURE);
+            let signature = portwright_core::text::cut(&finding.signature.0, SIGNATURE);
             format!("{}: {}", finding.stage, text::code(&signature))
         }
         (State::Not(_), Some(finding)) => format!("{word} ({})", finding.stage),

@@ -1,6 +1,8 @@
 //! Text that nobody wrote for a page, made safe for one: in one line, without markup of its own, and without the
 //! folders of the machine that it comes from.
 
+use crate::text::line;
+
 /// A text of any origin as plain text in one line: whatever Markdown or HTML would take for more is escaped.
 pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -66,14 +68,6 @@ fn spaced(piece: &str) -> String {
     }
 }
 
-/// The first `length` characters.
-pub fn shortened(text: &str, length: usize) -> String {
-    match text.char_indices().nth(length) {
-        Some((end, _)) => format!("{}…", text[..end].trim_end()),
-        None => text.to_owned(),
-    }
-}
-
 /// The first names of a list as code, and how many more there are.
 pub fn names(names: &[&str], most: usize) -> String {
     let shown: Vec<String> = names.iter().take(most).map(|name| code(name)).collect();
@@ -84,8 +78,18 @@ pub fn names(names: &[&str], most: usize) -> String {
     }
 }
 
+/// A text as code in a cell of a table, where a stroke ends the cell even in code.
+pub fn code_cell(text: &str) -> String {
+    code(text).replace('|', "\\|")
+}
+
+/// A text of any origin as plain text in a cell of a table.
+pub fn plain_cell(text: &str) -> String {
+    plain(text).replace('|', "\\|")
+}
+
 fn published(text: &str) -> String {
-    without_folders(&one_line(text))
+    without_folders(&line(text))
 }
 
 /// The text without the folders of absolute paths: where things lie on one machine is nobody else's business.
@@ -116,14 +120,6 @@ fn without_folders(text: &str) -> String {
     out + rest
 }
 
-/// White space and control characters in a row as one space.
-fn one_line(text: &str) -> String {
-    text.split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,18 +146,23 @@ mod tests {
     }
 
     #[test]
+    fn nothing_acts_on_a_page() {
+        let hostile = "\u{1b}[31m\n| pass |\u{202e}";
+        assert_eq!(
+            plain(hostile),
+            r"\\u\{1b\}[31m | pass |\\u\{202e\}".replace("[31m", r"\[31m")
+        );
+        assert_eq!(code(hostile), r"`\u{1b}[31m | pass |\u{202e}`");
+        assert_eq!(code_cell("a|b"), r"`a\|b`");
+        assert_eq!(plain_cell("a|b"), r"a\|b");
+    }
+
+    #[test]
     fn backticks_in_pairs_are_code_in_prose() {
         assert_eq!(prose("set `a_b` or *c*"), r"set `a_b` or \*c\*");
         assert_eq!(prose("`a` `b`; `c`"), "`a` `b`; `c`");
         assert_eq!(prose("one ` alone"), r"one \` alone");
         assert_eq!(prose("an empty `` pair"), "an empty  pair");
-    }
-
-    #[test]
-    fn a_long_text_is_cut_between_characters() {
-        assert_eq!(shortened("äöü", 2), "äö…");
-        assert_eq!(shortened("ab cd", 3), "ab…");
-        assert_eq!(shortened("ab", 2), "ab");
     }
 
     #[test]
