@@ -66,6 +66,17 @@ pub struct BackendVerdict {
     pub finding: Option<Finding>,
 }
 
+/// The limits of several passes, each with the backends whose pass has it, in the order of the kinds.
+pub fn limits(verdicts: &[BackendVerdict]) -> Vec<(&Limit, Vec<Backend>)> {
+    let mut limits: BTreeMap<&Limit, Vec<Backend>> = BTreeMap::new();
+    for verdict in verdicts {
+        for limit in verdict.evidence.iter().flat_map(|it| &it.limits) {
+            limits.entry(limit).or_default().push(verdict.backend);
+        }
+    }
+    limits.into_iter().collect()
+}
+
 /// What a verdict rests on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {

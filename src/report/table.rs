@@ -2,7 +2,13 @@
 
 use std::fmt::Write as _;
 
-use portwright_core::{Verdict, text, verdict::BackendVerdict};
+use portwright_core::{
+    Verdict, text,
+    verdict::{BackendVerdict, limits},
+};
+
+/// The most limits that are listed.
+const MOST_LIMITS: usize = 12;
 
 /// Colours, or none where the output is no terminal.
 #[derive(Clone, Copy)]
@@ -34,7 +40,8 @@ impl Style {
     }
 }
 
-/// The table, one line per backend, and under it the finding of each backend that did not pass.
+/// The table, one line per backend, and under it what the passes leave open and the finding of each backend that did not
+/// pass.
 pub fn render(verdicts: &[BackendVerdict], style: Style) -> String {
     let mut out = String::new();
     let _ = writeln!(
@@ -71,6 +78,24 @@ pub fn render(verdicts: &[BackendVerdict], style: Style) -> String {
             );
         }
         out.push('\n');
+    }
+    let limits = limits(verdicts);
+    if !limits.is_empty() {
+        out.push_str("\n  what a pass leaves open:\n");
+    }
+    for (limit, backends) in limits.iter().take(MOST_LIMITS) {
+        let backends: Vec<&str> = backends.iter().map(|backend| backend.as_str()).collect();
+        let _ = writeln!(
+            out,
+            "  {} {} ({})",
+            style.paint("33", limit.kind.as_str()),
+            text::line(&limit.sentence),
+            backends.join(", ")
+        );
+    }
+    if limits.len() > MOST_LIMITS {
+        let more = limits.len() - MOST_LIMITS;
+        let _ = writeln!(out, "  and {more} more, which `--json` shows");
     }
     for verdict in verdicts {
         if let Some(finding) = &verdict.finding {

@@ -1,5 +1,7 @@
 //! The matrix as CSV: one line per name and column.
 
+use std::collections::BTreeSet;
+
 use csv::{Terminator, WriterBuilder};
 use portwright_core::{
     sweep::{Row, Through},
@@ -9,7 +11,7 @@ use portwright_core::{
 use crate::report::matrix::{Cell, Check, Column, Report};
 
 /// The columns of the file, in order.
-const HEADER: [&str; 31] = [
+const HEADER: [&str; 32] = [
     "sweep",
     "library_version",
     "name",
@@ -25,6 +27,7 @@ const HEADER: [&str; 31] = [
     "verdict",
     "passed",
     "axes",
+    "limits",
     "stage",
     "signature",
     "message",
@@ -109,6 +112,10 @@ fn line(report: &Report<'_>, row: &Row, column: Column, cell: &Cell<'_>) -> Vec<
             .replace(' ', "-"),
         passed.to_string(),
         of_evidence(|e| if e.dynamic { "free" } else { "static" }.to_owned()),
+        of_evidence(|e| {
+            let kinds: BTreeSet<&str> = e.limits.iter().map(|limit| limit.kind.as_str()).collect();
+            Vec::from_iter(kinds).join(" ")
+        }),
         finding.map(|f| f.stage.to_string()).unwrap_or_default(),
         cell.signature().to_owned(),
         message,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portwright_core::{
-    Backend, Digest, Family, Kind, ModelType, RunId, Stage, SweepId, Verdict,
+    Backend, Digest, Family, Kind, Limit, ModelType, RunId, Stage, SweepId, Verdict,
     sweep::{Row, Through},
 };
 use serde::Serialize;
@@ -91,6 +91,7 @@ struct KeyEvidence<'a> {
     plan: &'a Digest,
     judge_version: u32,
     isolation: &'a str,
+    limits: &'a [Limit],
 }
 
 #[derive(Serialize)]
@@ -173,6 +174,7 @@ fn cell_document<'a>(row: &'a Row, column: Column, cell: Cell<'a>) -> CellDocume
             plan: &evidence.plan,
             judge_version: evidence.judge_version,
             isolation: &evidence.isolation,
+            limits: &evidence.limits,
         }
     });
     CellDocument {

@@ -53,6 +53,8 @@ pub enum State {
     Passed {
         /// Whether axes stayed free.
         dynamic: bool,
+        /// Whether the judge states what the pass leaves open.
+        limited: bool,
     },
     /// A pass that rests on nothing: it is none.
     Unproven,
@@ -65,8 +67,10 @@ pub enum State {
 impl State {
     pub fn as_str(self) -> &'static str {
         match self {
-            State::Passed { dynamic: true } => "pass",
-            State::Passed { dynamic: false } => "pass (static)",
+            State::Passed { dynamic: false, .. } => "pass (static)",
+            State::Passed { limited: true, .. } => "pass (limits)",
+            State::Passed { .. } => "pass",
+
             State::Unproven => "pass without evidence",
             State::Not(verdict) => verdict.as_str(),
             State::Missing => "no verdict",
@@ -100,6 +104,7 @@ impl<'a> Cell<'a> {
             }) => match evidence {
                 Some(evidence) => State::Passed {
                     dynamic: evidence.dynamic,
+                    limited: !evidence.limits.is_empty(),
                 },
                 None => State::Unproven,
             },
@@ -167,8 +172,11 @@ mod tests {
 
     #[test]
     fn only_a_pass_with_evidence_is_a_pass() {
-        assert_eq!(state(pass(ONNX)), State::Passed { dynamic: true });
-        assert_eq!(state(static_pass(ONNX)), State::Passed { dynamic: false });
+        let passed = |dynamic, limited| State::Passed { dynamic, limited };
+        assert_eq!(state(pass(ONNX)), passed(true, false));
+        assert_eq!(state(limited_pass(ONNX)), passed(true, true));
+        assert_eq!(passed(true, true).as_str(), "pass (limits)");
+        assert_eq!(state(static_pass(ONNX)), passed(false, true));
         let hollow = BackendVerdict {
             evidence: None,
             ..pass(ONNX)

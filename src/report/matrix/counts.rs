@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::{Cell, Check, Column, Matrix, State};
 
-/// What a group of names comes to in one column. The fields from `passed` to `missing`, less `passed_static`, add up
-/// to `asked`.
+/// What a group of names comes to in one column. The fields from `passed` to `missing`, less `passed_static` and
+/// `passed_without_limits`, add up to `asked`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tally {
     pub check: Check,
@@ -16,6 +16,8 @@ pub struct Tally {
     pub passed: usize,
     /// Those of `passed` whose artefact has fixed axes only.
     pub passed_static: usize,
+    /// Those of `passed` of which the judge states nothing that they leave open.
+    pub passed_without_limits: usize,
     /// `None` of nothing, and while it is not known how much was asked.
     pub percent: Option<f64>,
     pub converted: usize,
@@ -115,6 +117,7 @@ fn tally(column: Column, states: impl Iterator<Item = State>) -> Tally {
         asked: 0,
         passed: 0,
         passed_static: 0,
+        passed_without_limits: 0,
         percent: None,
         converted: 0,
         fail: 0,
@@ -129,8 +132,9 @@ fn tally(column: Column, states: impl Iterator<Item = State>) -> Tally {
     for state in states {
         tally.asked += 1;
         *match state {
-            State::Passed { dynamic } => {
+            State::Passed { dynamic, limited } => {
                 tally.passed_static += usize::from(!dynamic);
+                tally.passed_without_limits += usize::from(dynamic && !limited);
                 &mut tally.passed
             }
             // A verdict of `Pass` never is `Not`; were it, it would have no evidence.
@@ -176,6 +180,7 @@ mod tests {
             panic!("one column");
         };
         assert_eq!((total.passed, total.passed_static), (2, 1));
+        assert_eq!(total.passed_without_limits, 1);
         assert_eq!((total.missing, total.asked), (2, 4));
         assert_eq!(total.percent, Some(50.0));
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use portwright_core::{
-    Backend, Digest, Evidence, Family, Finding, Kind, ModelType, RunId, Signature, Stage, SweepId,
-    Verdict,
+    Backend, Digest, Evidence, Family, Finding, Kind, Limit, LimitKind, ModelType, RunId,
+    Signature, Stage, SweepId, Verdict,
     sweep::{self, Row, Through},
     verdict::{BackendVerdict, OutputEvidence, Placement},
 };
@@ -94,6 +94,21 @@ pub fn static_pass(backend: Backend) -> BackendVerdict {
     let mut verdict = pass(backend);
     if let Some(evidence) = &mut verdict.evidence {
         evidence.dynamic = false;
+        evidence.limits = vec![Limit::new(
+            LimitKind::FixedAxes,
+            "the artefact takes the sizes of the example alone: batch=2",
+        )];
+    }
+    verdict
+}
+
+pub fn limited_pass(backend: Backend) -> BackendVerdict {
+    let mut verdict = pass(backend);
+    if let Some(evidence) = &mut verdict.evidence {
+        evidence.limits = vec![Limit::new(
+            LimitKind::Branch,
+            "No input set made `length > 24` true (modeling_any.py:7, in forward).",
+        )];
     }
     verdict
 }

@@ -8,7 +8,7 @@ use portwright_core::{
     markdown::{code, code_cell, plain, plain_cell, prose},
     plan::PortPlan,
     text,
-    verdict::{BackendVerdict, Evidence},
+    verdict::{BackendVerdict, Evidence, limits},
 };
 use serde::Serialize;
 
@@ -109,6 +109,11 @@ fn readme(
         verdicts => verdicts.iter().map(verdict_row).collect::<Vec<_>>(),
         measured => verdicts.iter().filter_map(|verdict| Some(measured_row(verdict, verdict.evidence.as_ref()?))).collect::<Vec<_>>(),
         isolation => isolation(verdicts),
+        limits => limits(verdicts).into_iter().map(|(limit, backends)| context! {
+            kind => limit.kind.as_str(),
+            backends => backends.iter().map(|backend| backend.as_str()).collect::<Vec<_>>().join(", "),
+            sentence => prose(&limit.sentence),
+        }).collect::<Vec<_>>(),
         versions,
         adaptations => plan.adaptations.iter().map(|adaptation| context! {
             change => prose(&context::change(&adaptation.kind)),

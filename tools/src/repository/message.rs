@@ -1,6 +1,10 @@
 //! The message of a skillset's commit.
 
-use portwright_core::{Digest, ModelType, RunId, Verdict, text::line, verdict::BackendVerdict};
+use portwright_core::{
+    Digest, ModelType, RunId, Verdict,
+    text::line,
+    verdict::{BackendVerdict, limits},
+};
 
 /// What a commit's message tells.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +46,19 @@ pub fn message(summary: &Summary<'_>) -> String {
                 line(&finding.message)
             ));
         }
+    }
+    let limits = limits(summary.verdicts);
+    if !limits.is_empty() {
+        text.push_str("\nWhat the passes leave open:\n\n");
+    }
+    for (limit, backends) in limits {
+        let backends: Vec<&str> = backends.iter().map(|backend| backend.as_str()).collect();
+        text.push_str(&format!(
+            "- {} ({}): {}\n",
+            limit.kind,
+            backends.join(", "),
+            line(&limit.sentence)
+        ));
     }
     text.push_str(&format!(
         "\nPortwright-Run: {}\nPortwright-Plan: {}\nTransformers-Version: {}\n",

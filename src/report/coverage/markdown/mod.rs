@@ -5,6 +5,7 @@ mod cost;
 mod counts;
 mod details;
 mod head;
+mod limits;
 mod rows;
 
 use std::fmt::Display;
@@ -23,6 +24,7 @@ pub fn render(report: &Report<'_>) -> String {
     counts::totals(&mut page, report);
     changes::write(&mut page, report);
     counts::groups(&mut page, report);
+    limits::write(&mut page, report);
     details::patterns(&mut page, report);
     rows::write(&mut page, report);
     details::write(&mut page, report);

@@ -1,5 +1,7 @@
 //! The matrix itself, one table per family.
 
+use std::collections::BTreeSet;
+
 use portwright_core::{Family, sweep::Row};
 
 use super::{Page, text, words};
@@ -15,7 +17,7 @@ pub fn write(page: &mut Page, report: &Report<'_>) {
     }
     page.heading("The matrix");
     page.paragraph(
-        "A cell is `pass`, or `pass (static)` where the artefact has fixed axes only; else the stage at which it failed \
+        "A cell is `pass`, with the kinds of what it leaves open in parentheses; else the stage at which it failed \
          and the beginning of its signature, or the verdict and its stage. An empty cell of generation belongs to a \
          type that does not generate. [What does not pass](#what-does-not-pass) has every cause in full.",
     );
@@ -73,6 +75,17 @@ fn cell(row: &Row, column: Column) -> String {
             format!("{}: {}", finding.stage, text::code(&signature))
         }
         (State::Not(_), Some(finding)) => format!("{word} ({})", finding.stage),
+        (State::Passed { .. }, _) => match kinds(&cell) {
+            kinds if kinds.is_empty() => "pass".to_owned(),
+            kinds => format!("pass ({kinds})"),
+        },
         _ => word.to_owned(),
     }
+}
+
+/// The kinds of what a pass leaves open, each once.
+fn kinds(cell: &Cell<'_>) -> String {
+    let limits = cell.evidence().into_iter().flat_map(|it| &it.limits);
+    let kinds: BTreeSet<&str> = limits.map(|limit| limit.kind.as_str()).collect();
+    Vec::from_iter(kinds).join(", ")
 }
