@@ -12,7 +12,6 @@ use portwright_sandbox::{
     backends::{self, Host, onnxruntime::Tuning},
     judge::{self, Case},
     pool::JobRequest,
-    tensor,
 };
 use serde_json::json;
 
@@ -99,7 +98,9 @@ pub async fn judged(
             code,
             plan,
             request.target.source_digest,
-            request.checkpoint_digest
+            request.checkpoint_digest,
+            // A verdict of which no artefact was kept is no answer to one who wants to keep it.
+            request.effort.keep_artefacts
         ]);
         let verdict = match without_file(plan, backend, &verdicts) {
             Some(verdict) => verdict,

@@ -85,6 +85,7 @@ pub async fn generation(
         &backends,
         &request.target.source_digest,
         &request.checkpoint_digest,
+        request.effort.keep_artefacts,
         INSTEAD,
     );
     // A limit of time may have been met because the machine was busy, and an absent backend may come.

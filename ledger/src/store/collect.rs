@@ -86,7 +86,8 @@ impl Store {
                 continue;
             }
             for path in children(&shelf)? {
-                if shelf != incoming && digest_of(&shelf, &path).is_none_or(|d| needed.contains(&d)) {
+                if shelf != incoming && digest_of(&shelf, &path).is_none_or(|d| needed.contains(&d))
+                {
                     continue;
                 }
                 if let Some(there) = super::metadata(&path)?.filter(|there| there.is_file()) {
@@ -103,7 +104,11 @@ impl Store {
 
 /// The digest that a place stands for; nothing for a file that the store did not put there.
 fn digest_of(shelf: &Path, path: &Path) -> Option<Digest> {
-    let name = format!("{}{}", shelf.file_name()?.to_str()?, path.file_name()?.to_str()?);
+    let name = format!(
+        "{}{}",
+        shelf.file_name()?.to_str()?,
+        path.file_name()?.to_str()?
+    );
     Digest::parse(&name)
 }
 

@@ -256,7 +256,10 @@ mod tests {
         let outline = outline(&root, &names, 106).unwrap();
         assert_eq!(outline.bytes(), 106);
         assert!(!store.contains(&outline.digest().unwrap()).unwrap());
-        assert_eq!(store.put_files(&root, &names).unwrap(), outline.digest().unwrap());
+        assert_eq!(
+            store.put_files(&root, &names).unwrap(),
+            outline.digest().unwrap()
+        );
     }
 
     #[test]
@@ -271,7 +274,10 @@ mod tests {
         let one = |name: &str| vec![name.to_owned()];
         assert!(refused(&one("a"), 99).contains("MiB"));
         // Holes take no room here, and all of it where they are copied.
-        fs::File::create(root.join("holes")).unwrap().set_len(1 << 42).unwrap();
+        fs::File::create(root.join("holes"))
+            .unwrap()
+            .set_len(1 << 42)
+            .unwrap();
         assert!(refused(&one("holes"), 1 << 40).contains("4194304 MiB"));
         // Many spellings of one name are as many files to read.
         let spelt: Vec<String> = (1..=200).map(|n| format!("{}a", "./".repeat(n))).collect();
@@ -296,9 +302,20 @@ mod tests {
         symlink("/etc/passwd", root.join("link")).unwrap();
         fs::create_dir(root.join("folder")).unwrap();
         let long = "x".repeat(5000);
-        for name in ["absent", "absent/below", "fifo", "link", "folder", "a\0b", &long] {
+        for name in [
+            "absent",
+            "absent/below",
+            "fifo",
+            "link",
+            "folder",
+            "a\0b",
+            &long,
+        ] {
             let error = outline(root, &[name], 1 << 30).unwrap_err();
-            assert!(matches!(error, LedgerError::NotPlain { .. }), "{name:.20}: {error:?}");
+            assert!(
+                matches!(error, LedgerError::NotPlain { .. }),
+                "{name:.20}: {error:?}"
+            );
         }
     }
 

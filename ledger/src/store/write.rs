@@ -44,7 +44,12 @@ impl Store {
             .permissions(permissions(0o644))
             .tempfile_in(folder)
             .map_err(failed())?;
-        self::copy(&mut source, &mut Holed::new(copy.as_file_mut()), &path, destination)?;
+        self::copy(
+            &mut source,
+            &mut Holed::new(copy.as_file_mut()),
+            &path,
+            destination,
+        )?;
         copy.persist(destination)
             .map_err(|error| failed()(error.error))?;
         Ok(())
@@ -60,7 +65,12 @@ impl Store {
         let incoming = self.incoming();
         let written = || error::io("write", &incoming);
         let mut file = NamedTempFile::new_in(&incoming).map_err(written())?;
-        let (digest, bytes) = copy(source, &mut Holed::new(file.as_file_mut()), origin, &incoming)?;
+        let (digest, bytes) = copy(
+            source,
+            &mut Holed::new(file.as_file_mut()),
+            origin,
+            &incoming,
+        )?;
         if self.holds(&digest, bytes)? {
             return Ok(digest);
         }
@@ -109,7 +119,8 @@ impl Write for Holed<'_> {
             return Ok(piece.len());
         }
         if self.skipped > 0 {
-            self.file.seek_relative(i64::try_from(self.skipped).map_err(io::Error::other)?)?;
+            self.file
+                .seek_relative(i64::try_from(self.skipped).map_err(io::Error::other)?)?;
             self.skipped = 0;
         }
         self.file.write(piece)

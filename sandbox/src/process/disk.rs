@@ -176,7 +176,7 @@ impl<'a> Disk<'a> {
 }
 
 /// The inode and the length of a mapping of a file without a name, on one of these file systems:
-/// `7f00-7f10 rw-s 00000000 fe:01 1234   /work/name (deleted)`.
+/// `7f00-7f10 rw-s 00000000 fe:01 1234   /job/name (deleted)`.
 #[cfg(target_os = "linux")]
 fn removed(line: &str, devices: &BTreeSet<u64>) -> Option<(u64, u64)> {
     let mut fields = line.strip_suffix(" (deleted)")?.split_whitespace();
@@ -264,10 +264,10 @@ mod tests {
     #[test]
     fn a_mapping_of_a_removed_file_is_read_and_no_other() {
         let devices = BTreeSet::from([libc::makedev(0xfe, 1)]);
-        let line = "7f0000000000-7f0000100000 rw-s 00000000 fe:01 1234    /work/my file (deleted)";
+        let line = "7f0000000000-7f0000100000 rw-s 00000000 fe:01 1234    /job/my file (deleted)";
         assert_eq!(removed(line, &devices), Some((1234, 1 << 20)));
         for other in [
-            "7f0000000000-7f0000100000 rw-s 00000000 fe:01 1234    /work/file",
+            "7f0000000000-7f0000100000 rw-s 00000000 fe:01 1234    /job/file",
             "7f0000000000-7f0000100000 rw-s 00000000 00:05 1234    /dev/zero (deleted)",
             "nonsense (deleted)",
         ] {
