@@ -65,6 +65,8 @@ pub enum Command {
     Config(commands::config::Args),
     /// List runs, or show what happened in one.
     Runs(commands::runs::Args),
+    /// Remove what no verdict needs: work folders, old logs, artefacts that no record names.
+    Clean(commands::clean::Args),
     /// List the rules that were learnt from verified repairs, or show one.
     Rules(commands::rules::Args),
     /// Measure repairs: collect the failures of a sweep, and have the fixer's ladder repair them again.

@@ -76,6 +76,7 @@ fn dispatch(cli: &Cli) -> Result<u8, CliError> {
         Command::Doctor(args) => commands::doctor::run(args, settings),
         Command::Config(args) => commands::config::run(args, &loaded),
         Command::Runs(args) => commands::runs::run(args, settings),
+        Command::Clean(args) => commands::clean::run(args, settings),
         Command::Rules(args) => commands::rules::run(args, settings),
         Command::Suite(args) => commands::suite::run(args, settings),
         Command::Report(args) => commands::report::run(args, settings),

@@ -43,6 +43,9 @@ pub struct SessionArgs {
     /// The longest a job may take, in seconds.
     #[arg(long, value_name = "SECONDS")]
     pub limit_seconds: Option<u64>,
+    /// The most that the files of a job may take of the disk, in MiB.
+    #[arg(long, value_name = "MIB")]
+    pub limit_disk: Option<u64>,
 }
 
 /// Told how the preparation of a session goes on.
@@ -82,6 +85,7 @@ pub async fn open<P: Progress + 'static>(
         limits.memory_bytes,
         limits.wall.as_secs(),
         limits.cpu.as_secs(),
+        limits.disk_bytes,
         threads,
     ))
     .map_err(CliError::internal)?;
@@ -153,7 +157,7 @@ fn limits(args: &SessionArgs, settings: &Settings) -> Limits {
         memory_bytes: args.limit_memory.unwrap_or(run.memory_limit_mib.get()) << 20,
         wall: Duration::from_secs(args.limit_seconds.unwrap_or(run.wall_seconds.get())),
         cpu: Duration::from_secs(run.cpu_seconds.get()),
-        ..Limits::default()
+        disk_bytes: args.limit_disk.unwrap_or(run.disk_limit_mib.get()) << 20,
     }
 }
 

@@ -54,7 +54,9 @@ pub struct Run {
     pub memory_limit_mib: NonZeroU64,
     pub wall_seconds: NonZeroU64,
     pub cpu_seconds: NonZeroU64,
+    pub disk_limit_mib: NonZeroU64,
     pub plans: NonZeroU32,
+    pub analysis_seconds: NonZeroU64,
     pub attempts: NonZeroU32,
     pub repair_seconds: NonZeroU64,
 }
@@ -65,7 +67,9 @@ pub struct Run {
 pub struct Sweep {
     pub memory_limit_mib: NonZeroU64,
     pub wall_seconds: NonZeroU64,
+    pub disk_limit_mib: NonZeroU64,
     pub plans: NonZeroU32,
+    pub analysis_seconds: NonZeroU64,
     pub attempts: NonZeroU32,
     pub repair_seconds: NonZeroU64,
 }
@@ -162,7 +166,9 @@ impl Settings {
         let (run, sweep) = (&mut settings.run, &self.sweep);
         run.memory_limit_mib = sweep.memory_limit_mib;
         run.wall_seconds = sweep.wall_seconds;
+        run.disk_limit_mib = sweep.disk_limit_mib;
         run.plans = sweep.plans;
+        run.analysis_seconds = sweep.analysis_seconds;
         run.attempts = sweep.attempts;
         run.repair_seconds = sweep.repair_seconds;
         settings

@@ -47,6 +47,9 @@ pub struct Analyst {
     card: Option<Box<InterfaceCard>>,
     current: Option<Box<PortPlan>>,
     frontier: Frontier,
+    /// Why the search tries nothing more, though it might have more.
+    #[serde(default)]
+    stopped: Option<String>,
     model: Rung,
 }
 
@@ -67,6 +70,7 @@ impl Analyst {
             card: None,
             current: None,
             frontier: Frontier::default(),
+            stopped: None,
             model: Rung::new(Topic::Plan, advisor),
         }
     }
@@ -75,6 +79,11 @@ impl Analyst {
     pub fn searching_on(mut self) -> Self {
         self.replaceable = true;
         self
+    }
+
+    /// The search tries nothing more, for this reason; a model may.
+    pub fn stop_searching(&mut self, why: &str) {
+        self.stopped = Some(why.to_owned());
     }
 
     fn first_plan(&mut self, card: Box<InterfaceCard>) -> Action<<Self as Agent>::Finished> {
@@ -115,7 +124,8 @@ impl Analyst {
         self.model.note(&current, &finding);
         if !self.model.begun() {
             self.frontier.observe(card, &current, &finding);
-            while self.spent() < self.budget
+            while self.stopped.is_none()
+                && self.spent() < self.budget
                 && let Some(candidate) = self.frontier.advance()
             {
                 if self.may_be(&candidate.plan.class, &current.class) {
@@ -130,8 +140,21 @@ impl Analyst {
         match self.model.failed(card, &current, &finding) {
             Some(next) => self.carry(next),
             // The earliest of the plans that came furthest says more to a person than the last guess.
-            None => Action::Finish(Err(self.model.finding().unwrap_or(finding))),
+            None => {
+                let finding = self.model.finding().unwrap_or(finding);
+                Action::Finish(Err(self.with_reason(finding)))
+            }
         }
+    }
+
+    /// The finding with the reason for which the search ended early, where it did.
+    fn with_reason(&self, mut finding: Box<Finding>) -> Box<Finding> {
+        if let Some(reason) = &self.stopped {
+            let hint = finding.hint.take();
+            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+            finding.hint = Some(format!("{reason}{hint}"));
+        }
+        finding
     }
 
     /// The tries that count. What an error asks for outright is a step on a way and no guess, so half as many of such steps

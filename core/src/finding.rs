@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     backend::Backend,
-    job::{JobError, JobOutcome},
+    job::{JobError, JobOutcome, OUT_OF_DISK},
 };
 
 /// Where an attempt failed.
@@ -158,7 +158,9 @@ impl Finding {
                 Signature::phrase(format!("crashed ({status}) @ {stage}")),
                 format!("the worker died ({status}){}", last_line(log)),
                 None,
-                None,
+                (status == OUT_OF_DISK).then(|| {
+                    "allow a job more of the disk with `--limit-disk`; `portwright clean` makes room".to_owned()
+                }),
             ),
         };
         Some(Finding {

@@ -17,6 +17,9 @@ use crate::{
 /// The version of the protocol; both sides refuse any other.
 pub const PROTOCOL: u32 = 1;
 
+/// The status of a job that was ended because of what its files took of the disk.
+pub const OUT_OF_DISK: &str = "limit on disk";
+
 /// Which code a model type's classes come from. Paths are absolute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "from", rename_all = "kebab-case")]

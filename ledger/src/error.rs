@@ -70,6 +70,8 @@ pub enum LedgerError {
     },
     #[error("`{}` is no plain file or folder of plain files: {why}", path.display())]
     NotPlain { path: PathBuf, why: &'static str },
+    #[error("the artefact is too large: {why}")]
+    TooLarge { why: String },
 }
 
 impl LedgerError {
@@ -133,6 +135,9 @@ impl LedgerError {
             ),
             LedgerError::NotPlain { .. } => {
                 "an artefact is a plain file, or a folder of plain files, with no symbolic link in its path".to_owned()
+            }
+            LedgerError::TooLarge { .. } => {
+                "allow a job more of the disk with `--limit-disk`".to_owned()
             }
         }
     }

@@ -7,6 +7,7 @@
 //! store/ab/cdef…     artefacts, each named by the SHA-256 of its bytes
 //! store/incoming/    artefacts being written; nothing refers to them until they are moved into place
 //! locks/<key>.lock   held while a process works on the run with that key
+//! locks/any.lock     held by all such processes together, or by the one that cleans up
 //! ```
 //!
 //! # What is kept when the power goes Every function that records something returns after its transaction was
@@ -40,7 +41,7 @@ use std::{
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use error::{LedgerError, Result};
-pub use lock::{Holder, RunLock};
+pub use lock::{Alone, Holder, RunLock};
 pub use runs::{NewRun, Run};
 pub use steps::{NewStep, Step};
 pub use store::Store;

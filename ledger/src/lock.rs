@@ -23,14 +23,46 @@ pub struct Holder {
 #[derive(Debug)]
 pub struct RunLock {
     _file: File,
+    /// Held by every run together, and by nobody else while one is worked on.
+    _together: File,
+}
+
+/// The right to remove what no record names yet: no run of the ledger is being worked on while this is held, and none
+/// begins.
+#[derive(Debug)]
+pub struct Alone {
+    _file: File,
+}
+
+impl Alone {
+    /// Takes the right, or answers with nothing at once where a run is being worked on.
+    pub fn try_acquire(folder: &Path) -> Result<Option<Self>> {
+        let (path, file) = open_named(folder, TOGETHER)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(error::io("lock", &path)(source)),
+        }
+    }
+}
+
+/// The lock that all runs hold together.
+const TOGETHER: &str = "any";
+
+fn together(folder: &Path) -> Result<File> {
+    let (path, file) = open_named(folder, TOGETHER)?;
+    // Who is alone takes seconds: files are removed, and nothing is computed.
+    file.lock_shared().map_err(error::io("lock", &path))?;
+    Ok(file)
 }
 
 impl RunLock {
     /// Takes the lock in the ledger's `folder`, or says at once that another process has it.
     pub fn try_acquire(folder: &Path, key: &Digest) -> Result<Self> {
+        let together = together(folder)?;
         let (path, file) = open(folder, key)?;
         match file.try_lock() {
-            Ok(()) => Self::held(&path, file),
+            Ok(()) => Self::held(&path, file, together),
             Err(TryLockError::WouldBlock) => Err(LedgerError::Locked {
                 holder: holder(&path)?.pid,
                 path,
@@ -51,21 +83,28 @@ impl RunLock {
             }
             Err(TryLockError::Error(source)) => return Err(error::io("lock", &path)(source)),
         }
-        Self::held(&path, file)
+        Self::held(&path, file, together(folder)?)
     }
 
-    fn held(path: &Path, mut file: File) -> Result<Self> {
+    fn held(path: &Path, mut file: File, together: File) -> Result<Self> {
         file.set_len(0)
             .and_then(|()| writeln!(file, "{}", std::process::id()))
             .map_err(error::io("write", path))?;
-        Ok(Self { _file: file })
+        Ok(Self {
+            _file: file,
+            _together: together,
+        })
     }
 }
 
 fn open(folder: &Path, key: &Digest) -> Result<(PathBuf, File)> {
+    open_named(folder, error::digest(key.as_str())?.as_str())
+}
+
+fn open_named(folder: &Path, name: &str) -> Result<(PathBuf, File)> {
     let locks = folder.join("locks");
     fs::create_dir_all(&locks).map_err(error::io("create", &locks))?;
-    let path = locks.join(format!("{}.lock", error::digest(key.as_str())?));
+    let path = locks.join(format!("{name}.lock"));
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -99,6 +138,17 @@ mod tests {
         assert!(error.hint().contains(&pid.to_string()));
         drop(held);
         RunLock::try_acquire(folder.path(), &key).unwrap();
+    }
+
+    #[test]
+    fn nobody_is_alone_while_a_run_is_being_worked_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = RunLock::try_acquire(folder.path(), &Digest::of("one")).unwrap();
+        let two = RunLock::try_acquire(folder.path(), &Digest::of("two")).unwrap();
+        drop(one);
+        assert!(Alone::try_acquire(folder.path()).unwrap().is_none());
+        drop(two);
+        assert!(Alone::try_acquire(folder.path()).unwrap().is_some());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod backends;
 pub mod environment;
+pub mod folder;
 pub mod isolation;
 pub mod judge;
 pub mod plain;

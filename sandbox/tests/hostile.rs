@@ -16,7 +16,9 @@ use std::time::Duration;
 
 use harness::{Bystander, Job, LAUNCHER, MIB, modes, python, ready_lines};
 use portwright_sandbox::isolation::{Mode, library};
-use portwright_sandbox::process::{Breach, CagedCommand, Limits, Outcome, ProcessError, watch};
+use portwright_sandbox::process::{
+    Breach, CagedCommand, Limits, Outcome, Overrun, ProcessError, watch,
+};
 
 /// Runs each test in both modes.
 macro_rules! in_both_modes {
@@ -45,6 +47,10 @@ in_both_modes! {
     the_supervisor_and_the_fork_server_survive_an_attack
     every_end_is_told_by_its_name
     a_file_larger_than_the_limit_is_refused
+    many_files_that_are_too_much_together_end_the_job
+    a_flood_of_small_files_ends_the_job
+    a_removed_file_that_grows_ends_the_job
+    what_is_left_at_the_end_is_measured_too
     a_job_known_by_its_pid_alone_is_watched
     a_job_dies_with_its_fork_server
 }
@@ -315,6 +321,75 @@ fn a_file_larger_than_the_limit_is_refused(mode: Mode) {
     assert_eq!(fs::metadata(job.folder().join("big")).unwrap().len(), 1000);
 }
 
+fn many_files_that_are_too_much_together_end_the_job(mode: Mode) {
+    let limit = 20 * MIB;
+    let job = Job::new(mode).limits(Limits {
+        disk_bytes: limit,
+        ..Job::LIMITS
+    });
+    let (finished, said) = job.run("disk.py", &["grow"]);
+    let Outcome::Breached(Breach::Disk(Overrun::Bytes { taken, .. })) = finished.outcome else {
+        panic!("{:?} {said}", finished.outcome);
+    };
+    assert!(taken > limit);
+    assert!(job.lock_is_free());
+}
+
+fn a_flood_of_small_files_ends_the_job(mode: Mode) {
+    let job = Job::new(mode).limits(Limits {
+        files: 500,
+        ..Job::LIMITS
+    });
+    let (finished, said) = job.run("disk.py", &["flood"]);
+    assert_eq!(
+        finished.outcome,
+        Outcome::Breached(Breach::Disk(Overrun::Files {
+            count: 501,
+            limit: 500
+        })),
+        "{said}"
+    );
+}
+
+fn a_removed_file_that_grows_ends_the_job(mode: Mode) {
+    for how in ["removed", "mapped"] {
+        let job = Job::new(mode).limits(Limits {
+            disk_bytes: 20 * MIB,
+            ..Job::LIMITS
+        });
+        let (finished, said) = job.run("disk.py", &[how]);
+        assert!(
+            matches!(
+                finished.outcome,
+                Outcome::Breached(Breach::Disk(Overrun::Bytes { .. }))
+            ),
+            "{how}: {:?} {said}",
+            finished.outcome
+        );
+    }
+}
+
+fn what_is_left_at_the_end_is_measured_too(mode: Mode) {
+    for (code, deep) in [
+        ("open('holes', 'wb').truncate(1 << 30)", false),
+        (
+            "import os\nfor _ in range(5000): os.mkdir('d'); os.chdir('d')",
+            true,
+        ),
+    ] {
+        let job = Job::new(mode).limits(Limits {
+            disk_bytes: 100 * MIB,
+            ..Job::LIMITS
+        });
+        let (finished, said) = job.run_inline(code);
+        let Outcome::Breached(Breach::Disk(overrun)) = finished.outcome else {
+            panic!("{code}: {:?} {said}", finished.outcome);
+        };
+        assert_eq!(matches!(overrun, Overrun::Deep { .. }), deep, "{overrun}");
+        portwright_sandbox::folder::empty(job.folder()).unwrap();
+    }
+}
+
 /// The fork server in small, with its first two lines read: the job's mode and its supervisor's pid.
 fn fork_server(job: &Job, task: &str) -> (Child, BufReader<ChildStdout>, i32, Mode) {
     let cache = tempfile::tempdir().unwrap();
@@ -353,6 +428,7 @@ fn a_job_known_by_its_pid_alone_is_watched(mode: Mode) {
             resident_bytes: 200 * MIB,
             ..Job::LIMITS
         },
+        &[],
     )
     .unwrap();
     let mut rest = String::new();

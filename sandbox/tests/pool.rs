@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::OnceLock, time::Duration};
 
 use portwright_core::{
     Backend, ModelType,
-    job::{Job, JobOutcome, JobReport, ModelSource},
+    job::{Job, JobOutcome, JobReport, ModelSource, OUT_OF_DISK},
 };
 use portwright_sandbox::environment::Environment;
 use portwright_sandbox::pool::{JobRequest, Limits, Walls, WorkerError, Workers, WorkersConfig};
@@ -207,6 +207,92 @@ raise ValueError('real')"#;
     );
     assert!(!root.join("outside").exists());
 
+    done(run(&request(introspect("bert"), &root.join("after"))).unwrap());
+}
+
+#[test]
+fn a_job_that_prints_without_end_leaves_a_small_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let code = r#"import os
+for child in range(3):
+    if os.fork() == 0:
+        for _ in range(40): os.write(2, b'x' * (1 << 20))
+        os._exit(0)
+for _ in range(3): os.wait()
+# Nothing that can be done to a file can be done to what it prints to.
+for attempt in (lambda: os.ftruncate(2, 1 << 40), lambda: os.lseek(2, 1 << 40, 0)):
+    try:
+        attempt()
+    except OSError:
+        continue
+    os._exit(1)
+os.write(2, b'last words')
+os.abort()"#;
+    let (runtime, workers) = (Runtime::new().unwrap(), Workers::new(config(folder.path())));
+    let job = request(hostile(folder.path(), code), &folder.path().join("work"));
+    let report = runtime.block_on(workers.run(&job)).unwrap();
+    let JobOutcome::Crashed { status, log } = &report.outcome else {
+        panic!("{report:?}");
+    };
+    assert!(
+        status == "signal 6" && log.contains("last words"),
+        "{report:?}"
+    );
+    let logs: Vec<_> = fs::read_dir(folder.path().join("logs"))
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .collect();
+    let bytes: u64 = logs.iter().map(|log| log.metadata().unwrap().len()).sum();
+    assert!(bytes < 1 << 20, "{bytes}");
+    // An honest job that prints nothing leaves no log, and no job leaves its pipe.
+    let quiet = request(introspect("bert"), &folder.path().join("quiet"));
+    done(runtime.block_on(workers.run(&quiet)).unwrap());
+    let after = fs::read_dir(folder.path().join("logs")).unwrap().count();
+    assert_eq!(after, logs.len());
+}
+
+#[test]
+fn what_a_job_leaves_and_answers_has_a_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let work = root.join("fills");
+    let code = "import itertools, os\nfor n in itertools.count(): os.makedirs(f'home/{n}'); open(f'home/{n}/f', 'wb').write(bytes(1 << 20))";
+    let mut fills = request(hostile(&root.join("a"), code), &work);
+    fills.limits.disk_bytes = 50 << 20;
+    let report = run(&fills).unwrap();
+    assert!(
+        matches!(&report.outcome, JobOutcome::Crashed { status, log }
+            if status == OUT_OF_DISK && log.contains("more than the 50 MiB")),
+        "{report:?}"
+    );
+    assert_eq!(
+        fs::read_dir(&work).unwrap().count(),
+        0,
+        "the room is given back"
+    );
+
+    // The pipe that the answer goes through is the job's own; whatever it writes there, others are none the worse.
+    let answers = |name: &str, bytes: &str| {
+        let code = format!(
+            "import os\nfor fd in range(3, 64):\n  try: os.write(fd, b''); pipe = fd\n  except OSError: pass\n\
+             data = {bytes}\nwhile data: data = data[os.write(pipe, data):]\nos._exit(0)"
+        );
+        run(&request(
+            hostile(&root.join(name), &code),
+            &root.join(format!("{name}-work")),
+        ))
+        .unwrap()
+    };
+    let report = answers("b", "b'{\"ok\":\"' + b'x' * (62 << 20) + b'\"}'");
+    assert!(
+        matches!(&report.outcome, JobOutcome::Failed { error } if error.message == "the answer is too large"),
+        "{report:?}"
+    );
+    let report = answers("c", "b'{\"ok\":' + b'[' * 200 + b']' * 200 + b'}'");
+    assert!(
+        matches!(&report.outcome, JobOutcome::Failed { error } if error.exception == "MalformedAnswer"),
+        "{report:?}"
+    );
     done(run(&request(introspect("bert"), &root.join("after"))).unwrap());
 }
 

@@ -1,6 +1,7 @@
 //! One subcommand per file.
 
 pub mod catalogue;
+pub mod clean;
 pub mod config;
 pub mod doctor;
 pub mod knowledge;

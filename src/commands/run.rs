@@ -143,6 +143,7 @@ async fn launch(
         checkpoint_digest,
         checkpoint_weights: checkpoint_weights.unwrap_or_default(),
         analyst_budget: settings.run.plans.get(),
+        analysis_seconds: settings.run.analysis_seconds.get(),
         attempts: args.attempts.unwrap_or(settings.run.attempts.get()),
         repair_seconds: settings.run.repair_seconds.get(),
         repository,

@@ -53,6 +53,9 @@ pub struct Args {
     /// Leave generation with a cache out, which costs about half as much again.
     #[arg(long)]
     pub no_generation: bool,
+    /// Keep the artefacts of passes in the ledger's store; a whole release has tens of gigabytes of them.
+    #[arg(long)]
+    pub keep_artefacts: bool,
     /// Do everything again, even what the ledger holds.
     #[arg(long)]
     pub fresh: bool,
@@ -155,12 +158,14 @@ async fn launch(
                 checkpoint_digest: None,
                 checkpoint_weights: Vec::new(),
                 analyst_budget: settings.run.plans.get(),
+                analysis_seconds: settings.run.analysis_seconds.get(),
                 attempts: args.attempts.unwrap_or(settings.run.attempts.get()),
                 repair_seconds: settings.run.repair_seconds.get(),
                 repository: None,
                 fresh,
                 effort: Effort {
                     generation: !args.no_generation,
+                    keep_artefacts: args.keep_artefacts,
                     ..Effort::SWEEP
                 },
                 consult: session.model.as_ref().map(|model| model.consult().clone()),

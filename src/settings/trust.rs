@@ -58,6 +58,7 @@ impl Declared {
 }
 
 const MEMORY: &str = "limits the memory of a job";
+const DISK: &str = "limits what jobs leave on the disk";
 const TIME: &str = "limits the time of jobs";
 const TRIES: &str = "says how often is tried, within limits of time";
 const SPENT: &str = "limits what is spent on a language model";
@@ -74,12 +75,16 @@ pub(super) const DECLARED: &[Declared] = &[
     of("run.memory_limit_mib", Trust::Stricter, MEMORY),
     of("run.wall_seconds", Trust::Stricter, TIME),
     of("run.cpu_seconds", Trust::Stricter, TIME),
+    of("run.disk_limit_mib", Trust::Stricter, DISK),
     of("run.plans", Trust::Any, TRIES),
+    of("run.analysis_seconds", Trust::Stricter, TIME),
     of("run.attempts", Trust::Any, TRIES),
     of("run.repair_seconds", Trust::Stricter, TIME),
     of("sweep.memory_limit_mib", Trust::Stricter, MEMORY),
     of("sweep.wall_seconds", Trust::Stricter, TIME),
+    of("sweep.disk_limit_mib", Trust::Stricter, DISK),
     of("sweep.plans", Trust::Any, TRIES),
+    of("sweep.analysis_seconds", Trust::Stricter, TIME),
     of("sweep.attempts", Trust::Any, TRIES),
     of("sweep.repair_seconds", Trust::Stricter, TIME),
     of(

@@ -95,7 +95,7 @@ impl Place {
         self.toy_with(name, MEASURED)
     }
 
-    fn toy_with(&self, name: &str, check: &str) -> PathBuf {
+    pub fn toy_with(&self, name: &str, check: &str) -> PathBuf {
         let folder = self.path(name);
         fs::create_dir_all(&folder).unwrap();
         let class = format!("{}{}", name[..1].to_uppercase(), &name[1..]);

@@ -103,6 +103,22 @@ fn a_finding_leads_to_another_plan_and_never_to_the_same() {
 }
 
 #[test]
+fn an_analysis_whose_time_is_spent_tries_nothing_more_and_says_so() {
+    let mut analyst = analyst(4);
+    probed(analyst.step(Observation::SourceRead {
+        card: Box::new(card()),
+    }));
+    analyst.stop_searching("the time is spent");
+    let phrase = "hollow reference: output last_hidden_state";
+    let Action::Finish(Err(finding)) = analyst.step(failed(Stage::Reference, phrase)) else {
+        panic!("the search went on")
+    };
+    assert_eq!(finding.signature.0, phrase);
+    let hint = finding.hint.unwrap();
+    assert!(hint.starts_with("the time is spent"), "{hint}");
+}
+
+#[test]
 fn the_budget_ends_the_search_with_the_finding_of_the_plan_that_came_furthest() {
     let mut analyst = analyst(3);
     probed(analyst.step(Observation::SourceRead {

@@ -40,6 +40,7 @@ pub async fn analyse(
         analyst = analyst.searching_on();
     }
     let mut first = true;
+    let before = steps.costs();
     let mut action = analyst.step(Observation::Begin);
     loop {
         let observation = match action {
@@ -69,6 +70,11 @@ pub async fn analyse(
                                 failure.finding.stage, failure.finding.message
                             ),
                         )?;
+                        if steps.costs().exceed(&before, request.analysis_seconds) {
+                            analyst.stop_searching(
+                                "the time for an analysis is spent (`run.analysis_seconds`)",
+                            );
+                        }
                         failed(failure)
                     }
                 }

@@ -4,17 +4,14 @@ use std::path::{Path, PathBuf};
 
 use portwright_core::{
     Backend, Digest, Finding, PortPlan, Signature, Stage, Verdict,
-    job::{Artefact, Job, JobReport},
+    job::{Artefact, Job, JobReport, OUT_OF_DISK},
     plan::Strategy,
-    text,
     verdict::BackendVerdict,
 };
-use portwright_ledger::LedgerError;
 use portwright_sandbox::{
     backends::{self, Host, onnxruntime::Tuning},
     judge::{self, Case},
     pool::JobRequest,
-    tensor,
 };
 use serde_json::json;
 
@@ -26,13 +23,11 @@ use crate::{
 use super::{
     DriverError, Request,
     analyse::{answer, code, failed, generate},
+    artefact::{self, Built, malformed},
     ground::{Failure, Ground, Phase, job_in, path_text, prepare},
     space::had_space,
     steps::{Steps, subfolder},
 };
-
-/// The most files of an artefact: its weights may lie in a file for each tensor.
-const MOST_FILES: usize = 10_000;
 
 /// An attempt's verdicts, in the order of the requested backends, and the skillset's folder where there is one.
 pub struct Attempted {
@@ -103,7 +98,9 @@ pub async fn judged(
             code,
             plan,
             request.target.source_digest,
-            request.checkpoint_digest
+            request.checkpoint_digest,
+            // A verdict of which no artefact was kept is no answer to one who wants to keep it.
+            request.effort.keep_artefacts
         ]);
         let verdict = match without_file(plan, backend, &verdicts) {
             Some(verdict) => verdict,
@@ -180,7 +177,10 @@ fn without_file(
 /// Whether a verdict stays true: a limit of time may have been met because the machine was busy, and an absent backend
 /// may come.
 pub fn lasting(verdict: &BackendVerdict) -> bool {
+    // Nor does a full work folder: what the launch did before has its part in that.
+    let full = |finding: &Finding| finding.signature.0.contains(OUT_OF_DISK);
     !matches!(verdict.verdict, Verdict::TimedOut | Verdict::Unavailable)
+        && !verdict.finding.as_ref().is_some_and(full)
 }
 
 /// One plan on its way to every backend.
@@ -195,14 +195,6 @@ struct Attempt<'a> {
     onnx: Option<PathBuf>,
 }
 
-/// An artefact in the ledger's store.
-#[derive(Clone, Debug)]
-pub struct Stored {
-    /// The digest of its one file, or of the manifest of several.
-    pub digest: Digest,
-    pub bytes: u64,
-}
-
 /// What one backend's porter has so far.
 struct Port {
     backend: Backend,
@@ -210,7 +202,7 @@ struct Port {
     dynamic: bool,
     ground: Ground,
     /// The work folder of the job that built, and what it built.
-    build: Option<(PathBuf, Artefact, Stored)>,
+    build: Option<(PathBuf, Artefact, Built)>,
     /// The work folder of the job that executed.
     work: PathBuf,
 }
@@ -231,8 +223,11 @@ impl Attempt<'_> {
             let observation = match action {
                 Action::Build { .. } => self.build(&mut port).await?,
                 Action::Execute { .. } => self.execute(&mut port).await?,
-                Action::Judge { report, .. } => Observation::Judged {
-                    verdict: Box::new(self.judge(&port, &report)?),
+                Action::Judge { report, .. } => match self.judge(&port, &report)? {
+                    Ok(verdict) => Observation::Judged {
+                        verdict: Box::new(verdict),
+                    },
+                    Err(failure) => failed(failure),
                 },
                 Action::Finish(verdict) => return Ok(*verdict),
                 // The porter asks for nothing else; told what it did not ask for, it ends with a finding.
@@ -295,21 +290,14 @@ impl Attempt<'_> {
         };
         let mut names = artefact.files.clone();
         names.push(artefact.main.clone());
-        let stored = match store(self.steps, &step.folder, &names) {
-            Ok(stored) => stored,
-            // The names and files are the job's own: what is wrong with them is its failure, and never followed.
-            Err(LedgerError::NotPlain { path, why }) => {
-                return Ok(failed(malformed(
-                    backend,
-                    &format!("{}: {why}", path.display()),
-                )));
-            }
-            Err(error) => return Err(error.into()),
+        let built = match artefact::read(self.steps, backend, &step.folder, names)? {
+            Ok(built) => built,
+            Err(failure) => return Ok(failed(failure)),
         };
         if backend == Backend::Onnxruntime {
             self.onnx = Some(step.folder.join(&artefact.main));
         }
-        port.build = Some((step.folder, artefact.clone(), stored));
+        port.build = Some((step.folder, artefact.clone(), built));
         Ok(Observation::Built {
             artefact: Box::new(artefact),
         })
@@ -367,7 +355,7 @@ impl Attempt<'_> {
                         job,
                         work,
                         readable,
-                        limits: session.limits,
+                        limits: self.steps.limits(),
                     },
                     tuning: Tuning::of(self.plan, session.threads),
                 };
@@ -383,14 +371,21 @@ impl Attempt<'_> {
         })
     }
 
-    fn judge(&self, port: &Port, report: &JobReport) -> Result<BackendVerdict, DriverError> {
-        let stored = match &port.build {
-            Some((_, _, stored)) => stored.clone(),
-            None => store(
-                self.steps,
-                &self.skillset,
-                &["skillset.py".to_owned(), "weights.py".to_owned()],
-            )?,
+    fn judge(
+        &self,
+        port: &Port,
+        report: &JobReport,
+    ) -> Result<Result<BackendVerdict, Failure>, DriverError> {
+        let backend = port.backend;
+        let (folder, built) = match &port.build {
+            Some((folder, _, built)) => (folder.as_path(), built.clone()),
+            None => {
+                let names = ["skillset.py", "weights.py"].map(str::to_owned).into();
+                match artefact::read(self.steps, backend, &self.skillset, names)? {
+                    Ok(built) => (self.skillset.as_path(), built),
+                    Err(failure) => return Ok(Err(failure)),
+                }
+            }
         };
         let mut verdict = judge::judge(&Case {
             backend: port.backend,
@@ -399,65 +394,21 @@ impl Attempt<'_> {
             reference: &port.ground.reference,
             report,
             work: &port.work,
-            artefact: &stored.digest,
-            artefact_bytes: stored.bytes,
+            artefact: &built.digest,
+            artefact_bytes: built.bytes,
             plan: &self.plan.digest()?,
             dynamic: port.dynamic,
             artefact_has_sizes: port.build.is_some(),
         });
         // It may quote the names and types in the files of a job.
         verdict.finding = verdict.finding.map(Finding::bounded);
-        Ok(verdict)
+        artefact::keep(self.steps, self.request, verdict.verdict, folder, &built)?;
+        Ok(Ok(verdict))
     }
 }
 
 fn texts(files: &[PathBuf]) -> Vec<String> {
     files.iter().map(|file| path_text(file)).collect()
-}
-
-/// Puts files into the ledger's store, so that what a verdict names can be looked at again. A job that has ended names
-/// them and made them, so what is no name, or cannot be opened as a plain file, is its failure and none of the store's.
-pub fn store(steps: &Steps<'_>, folder: &Path, names: &[String]) -> Result<Stored, LedgerError> {
-    if names.len() > MOST_FILES {
-        let why = "it has more files than any artefact";
-        return Err(not_plain(folder, why));
-    }
-    for name in names {
-        if !text::is_name(name) || name.len() > text::LONGEST_NAME {
-            let shown = text::cut(&text::line(name), 60);
-            return Err(not_plain(Path::new(&shown), "it is no name of a file"));
-        }
-        tensor::open_plain(folder, Path::new(name), u64::MAX)
-            .map_err(|error| not_plain(Path::new(name), error.phrase()))?;
-    }
-    let store = steps.session.ledger.store();
-    let manifest = store.put_files(folder, names)?;
-    let files = store.manifest(&manifest)?.files;
-    Ok(Stored {
-        bytes: files.iter().map(|file| file.bytes).sum(),
-        digest: match files.as_slice() {
-            [one] => one.digest.clone(),
-            _ => manifest,
-        },
-    })
-}
-
-fn not_plain(path: &Path, why: &'static str) -> LedgerError {
-    LedgerError::NotPlain {
-        path: path.to_owned(),
-        why,
-    }
-}
-
-pub fn malformed(backend: Backend, why: &str) -> Failure {
-    Failure::fail(Box::new(Finding {
-        stage: Stage::Export,
-        backend: Some(backend),
-        signature: Signature::phrase("the build's answer is malformed"),
-        message: format!("the build answered with no artefact: {why}"),
-        error: None,
-        hint: None,
-    }))
 }
 
 pub fn unavailable(backend: Backend, message: String, hint: String) -> BackendVerdict {

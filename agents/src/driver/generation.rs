@@ -10,7 +10,6 @@ use portwright_core::{
     verdict::BackendVerdict,
 };
 use portwright_knowledge::propose;
-use portwright_ledger::LedgerError;
 use portwright_sandbox::{
     backends::{self, Host, onnxruntime::Tuning},
     judge::{
@@ -25,7 +24,8 @@ use serde_json::json;
 use super::{
     DriverError, Request,
     analyse::answer,
-    attempt::{self, Stored, all, malformed, not_passed, store, unavailable},
+    artefact::{self, Built, malformed},
+    attempt::{self, all, not_passed, unavailable},
     ground::{self, Failure, Phase, hidden_seed, job_in, materialise, path_text, undrawable},
     space::had_space,
     steps::{Steps, subfolder},
@@ -85,6 +85,7 @@ pub async fn generation(
         &backends,
         &request.target.source_digest,
         &request.checkpoint_digest,
+        request.effort.keep_artefacts,
         INSTEAD,
     );
     // A limit of time may have been met because the machine was busy, and an absent backend may come.
@@ -213,13 +214,10 @@ impl Generation<'_> {
         };
         let plan = Digest::of_json(&(&self.recipe, export))?;
         let mut artefact = None;
-        let mut stored = Stored {
-            digest: plan.clone(),
-            bytes: 0,
-        };
+        let (mut folder, mut built) = (PathBuf::new(), Built::nothing(plan.clone()));
         if let Some(export) = export {
             match self.build(backend, export).await? {
-                Ok((cached, kept)) => (artefact, stored) = (Some(cached), kept),
+                Ok((cached, at, made)) => (artefact, folder, built) = (Some(cached), at, made),
                 Err(failure) => return Ok(not_passed(backend, &failure)),
             }
         }
@@ -231,13 +229,14 @@ impl Generation<'_> {
             reference: &ground.reference,
             report: &report,
             work: &work,
-            artefact: &stored.digest,
-            artefact_bytes: stored.bytes,
+            artefact: &built.digest,
+            artefact_bytes: built.bytes,
             plan: &plan,
             dynamic,
             artefact_has_sizes: export.is_some(),
         });
         verdict.finding = verdict.finding.map(Finding::bounded);
+        artefact::keep(self.steps, self.request, verdict.verdict, &folder, &built)?;
         Ok(verdict)
     }
 
@@ -300,7 +299,7 @@ impl Generation<'_> {
         &self,
         backend: Backend,
         export: &Export,
-    ) -> Result<Result<(Cached, Stored), Failure>, DriverError> {
+    ) -> Result<Result<(Cached, PathBuf, Built), Failure>, DriverError> {
         let recipe = &self.recipe;
         let key = json!([recipe, export, self.checkpoint]);
         let name = format!("build generation {backend}");
@@ -333,21 +332,13 @@ impl Generation<'_> {
         let Cached { prefill, decode } = artefact.main;
         let mut names = artefact.files;
         names.extend([prefill.clone(), decode.clone()]);
-        match store(self.steps, &step.folder, &names) {
-            Ok(stored) => {
-                let path = |name: &str| path_text(&step.folder.join(name));
-                let cached = Cached {
-                    prefill: path(&prefill),
-                    decode: path(&decode),
-                };
-                Ok(Ok((cached, stored)))
-            }
-            Err(LedgerError::NotPlain { path, why }) => Ok(Err(malformed(
-                backend,
-                &format!("{}: {why}", path.display()),
-            ))),
-            Err(error) => Err(error.into()),
-        }
+        let path = |name: &str| path_text(&step.folder.join(name));
+        let cached = Cached {
+            prefill: path(&prefill),
+            decode: path(&decode),
+        };
+        let built = artefact::read(self.steps, backend, &step.folder, names)?;
+        Ok(built.map(|built| (cached, step.folder, built)))
     }
 
     async fn execute(
@@ -392,7 +383,7 @@ impl Generation<'_> {
                         job,
                         work: subfolder(folder, "job")?,
                         readable,
-                        limits: session.limits,
+                        limits: self.steps.limits(),
                     },
                     tuning: Tuning {
                         optimization: export.and_then(|e| e.runtime_optimization.clone()),

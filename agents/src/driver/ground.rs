@@ -287,7 +287,7 @@ pub async fn job_in(
         job,
         work: work.to_owned(),
         readable,
-        limits: steps.session.limits,
+        limits: steps.limits(),
     };
     let report = steps.session.workers.run(&job).await?;
     steps.spent(&job.job, &report);

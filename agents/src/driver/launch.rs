@@ -7,7 +7,7 @@ use portwright_core::{
     verdict::BackendVerdict,
 };
 use portwright_knowledge::rules::learnt::LearntRule;
-use portwright_ledger::{Ledger, NewRun, NewStep, RunLock};
+use portwright_ledger::{Ledger, NewRun, NewStep, Run, RunLock};
 use portwright_tools::repository;
 
 use crate::{
@@ -29,6 +29,7 @@ use super::{
     learn::{self, Repaired},
     publish,
     reproduce::reproduce,
+    space::remove_folder,
     steps::Steps,
 };
 
@@ -56,6 +57,14 @@ pub async fn run(session: &Session, request: &Request) -> Result<Outcome, Driver
     Ok(outcome)
 }
 
+/// Removes what a launch left that was killed when all but this was done.
+fn remove_left_over(session: &Session, request: &Request, run: &Run) -> Result<(), DriverError> {
+    if run.exit_code == Some(0) || !request.effort.keep_files {
+        remove_folder(&session.work_folder(&run.id))?;
+    }
+    Ok(())
+}
+
 /// Takes the right to work on the run, waiting for it on a thread of its own so that an interrupt is still heard.
 async fn lock(session: &Session, key: &Digest) -> Result<RunLock, DriverError> {
     let (folder, key) = (session.ledger.folder().to_owned(), key.clone());
@@ -78,6 +87,7 @@ fn finished(
     if run.finished_ms.is_none() {
         return Ok(None);
     }
+    remove_left_over(session, request, &run)?;
     let Some(outcome) = kept(&session.ledger, &run.id)? else {
         return Ok(None);
     };
@@ -221,7 +231,7 @@ async fn repair(
         }
     }
     // What the first attempt took is no time for repairs: a port that is slow to fail needs them most.
-    let before = steps.costs().seconds();
+    let before = steps.costs();
     let mut left = request.attempts;
     let mut given_up = BTreeSet::new();
     let mut repairs = Vec::new();
@@ -237,8 +247,7 @@ async fn repair(
             finding: Box::new(finding.clone()),
         };
         loop {
-            let spent = steps.costs().seconds() - before;
-            let out_of_time = spent >= request.repair_seconds as f64;
+            let out_of_time = steps.costs().exceed(&before, request.repair_seconds);
             let proposal = match decide(
                 steps,
                 request,

@@ -6,6 +6,7 @@
 
 mod ablate;
 mod analyse;
+mod artefact;
 mod attempt;
 mod consult;
 mod contained;
@@ -86,9 +87,13 @@ pub struct Request {
     pub checkpoint_weights: Vec<PathBuf>,
     /// The largest number of plans the analyst tries.
     pub analyst_budget: u32,
+    /// After this many CPU seconds of the jobs of the analysis, or [`WAITS`] times as many on the clock, the analyst tries
+    /// nothing more.
+    pub analysis_seconds: u64,
     /// The largest number of repairs the fixer proposes.
     pub attempts: u32,
-    /// After this many CPU seconds of the jobs of repairs the fixer proposes nothing more.
+    /// After this many CPU seconds of the jobs of repairs, or [`WAITS`] times as many on the clock, the fixer proposes
+    /// nothing more.
     pub repair_seconds: u64,
     /// Where passing skillsets are committed; `None` commits nothing.
     pub repository: Option<PathBuf>,
@@ -112,6 +117,10 @@ impl Request {
     }
 }
 
+/// A limit of CPU time does not depend on what else the machine does, and a job that sleeps never meets it. So for each
+/// second of it there may be so many on the clock, which an honest job of a machine that others use too does not need.
+pub const WAITS: u64 = 3;
+
 /// How much a launch does beyond the judge's word on a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effort {
@@ -125,6 +134,8 @@ pub struct Effort {
     pub reloads: u32,
     /// Whether the files of the steps are kept for a look when a backend did not pass.
     pub keep_files: bool,
+    /// Whether the artefacts of passes are kept in the ledger's store. Their digests are in the evidence either way.
+    pub keep_artefacts: bool,
 }
 
 /// What is built once more from nothing, on another hidden seed.
@@ -146,6 +157,7 @@ impl Effort {
         repeats: 20,
         reloads: 5,
         keep_files: true,
+        keep_artefacts: true,
     };
     /// What a sweep needs for a verdict.
     pub const SWEEP: Effort = Effort {
@@ -154,6 +166,7 @@ impl Effort {
         repeats: 5,
         reloads: 0,
         keep_files: false,
+        keep_artefacts: false,
     };
 }
 

@@ -5,14 +5,12 @@
 //! much they have once the failed job's own files are gone, and whether a file can be written.
 
 use std::{
-    fs,
     io::{self, Write as _},
-    os::unix::fs::PermissionsExt as _,
     path::Path,
 };
 
 use portwright_core::job::{JobOutcome, JobReport};
-use portwright_sandbox::environment::free_bytes;
+use portwright_sandbox::{environment::free_bytes, folder};
 
 use super::DriverError;
 
@@ -84,42 +82,19 @@ fn can_write(folder: &Path) -> bool {
 }
 
 /// Removes what lies in a folder.
-fn empty(folder: &Path) -> Result<(), DriverError> {
-    remove_folder(folder)?;
-    fs::create_dir_all(folder).map_err(|source| DriverError::folder(folder, source))
+fn empty(work: &Path) -> Result<(), DriverError> {
+    folder::empty(work).map_err(|source| DriverError::folder(work, source))
 }
 
-/// Removes a folder, where there is one, whatever a job has left in it. A job can close a folder of its own to everybody,
-/// itself included: it is opened again first. No link is followed.
-pub fn remove_folder(folder: &Path) -> Result<(), DriverError> {
-    let removed = match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_up(folder).and_then(|()| fs::remove_dir_all(folder))
-        }
-        removed => removed,
-    };
-    match removed {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(DriverError::folder(folder, source))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Gives this user every right in a folder and in those below it.
-fn open_up(folder: &Path) -> io::Result<()> {
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            open_up(&entry.path())?;
-        }
-    }
-    Ok(())
+/// Removes a folder, where there is one, whatever a job has left in it.
+pub fn remove_folder(work: &Path) -> Result<(), DriverError> {
+    folder::remove(work).map_err(|source| DriverError::folder(work, source))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use portwright_core::job::JobError;
     use serde_json::json;
 
@@ -192,32 +167,5 @@ mod tests {
         let room = disk(work.path(), ENOUGH + 1000);
         answered(&failed(WORDS), work.path(), work.path(), &room).unwrap();
         assert_eq!(fs::read_dir(work.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn a_folder_that_its_job_has_closed_is_removed() {
-        let work = tempfile::tempdir().unwrap();
-        let closed = work.path().join("a/closed");
-        fs::create_dir_all(closed.join("within")).unwrap();
-        fs::write(closed.join("file"), "x").unwrap();
-        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
-        remove_folder(&work.path().join("a")).unwrap();
-        assert!(!work.path().join("a").exists());
-        remove_folder(&work.path().join("a")).unwrap();
-    }
-
-    #[test]
-    fn a_closed_folder_is_opened_and_no_link_is_followed() {
-        let (work, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        let kept = outside.path().join("kept");
-        fs::create_dir(&kept).unwrap();
-        fs::set_permissions(&kept, fs::Permissions::from_mode(0o555)).unwrap();
-        std::os::unix::fs::symlink(&kept, work.path().join("link")).unwrap();
-        let closed = work.path().join("closed");
-        fs::create_dir(&closed).unwrap();
-        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
-        open_up(work.path()).unwrap();
-        assert_eq!((mode(&closed), mode(&kept)), (0o700, 0o555));
     }
 }

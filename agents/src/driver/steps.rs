@@ -15,12 +15,17 @@ use portwright_core::{
     text,
 };
 use portwright_ledger::NewStep;
+use portwright_sandbox::{pool::Limits, process::measure};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{DriverError, Met, Session, space::remove_folder};
+use super::{DriverError, Met, Session, WAITS, space::remove_folder};
 
 /// How much of what an agent decided is told, in characters.
 const LONGEST_DECISION: usize = 2_000;
+
+/// How many times the disk that one job may have the files of all steps of a launch may take. An honest one needs it for two
+/// formats of a large artefact in both phases.
+const FOLDERS: u64 = 4;
 
 /// The steps of one run. Each has a folder `<run>/<key>/` that holds its files.
 pub struct Steps<'a> {
@@ -38,6 +43,8 @@ pub struct Steps<'a> {
 pub struct Costs {
     /// CPU seconds by step.
     pub cpu_seconds: BTreeMap<String, f64>,
+    /// Seconds on the clock, of all jobs one after the other.
+    pub wall_seconds: f64,
     /// The largest resident memory of any job, in bytes.
     pub peak_resident_bytes: u64,
 }
@@ -46,6 +53,13 @@ impl Costs {
     /// CPU seconds of all steps together.
     pub fn seconds(&self) -> f64 {
         self.cpu_seconds.values().sum()
+    }
+
+    /// Whether more was used since `before` than a limit of CPU seconds allows, which bounds the clock too.
+    pub fn exceed(&self, before: &Self, limit: u64) -> bool {
+        let limit = limit as f64;
+        self.seconds() - before.seconds() >= limit
+            || self.wall_seconds - before.wall_seconds >= limit * WAITS as f64
     }
 }
 
@@ -114,6 +128,7 @@ impl<'a> Steps<'a> {
     pub fn spent(&self, job: &Job, report: &JobReport) {
         let mut costs = self.costs.lock().unwrap_or_else(PoisonError::into_inner);
         *costs.cpu_seconds.entry(job.step()).or_default() += report.cpu_seconds;
+        costs.wall_seconds += report.wall_seconds;
         costs.peak_resident_bytes = costs.peak_resident_bytes.max(report.peak_resident_bytes);
     }
 
@@ -175,6 +190,17 @@ impl<'a> Steps<'a> {
         remove_folder(&folder)?;
         fs::create_dir_all(&folder).map_err(|source| DriverError::folder(&folder, source))?;
         Ok(folder)
+    }
+
+    /// What the next job may use. All jobs of a launch together have [`FOLDERS`] times the disk that one has.
+    pub fn limits(&self) -> Limits {
+        let limits = self.session.limits;
+        let all = limits.disk_bytes.saturating_mul(FOLDERS);
+        let left = all.saturating_sub(measure(&self.folder).bytes);
+        Limits {
+            disk_bytes: limits.disk_bytes.min(left),
+            ..limits
+        }
     }
 
     /// Removes the files of every step; their results stay in the ledger.
@@ -253,4 +279,22 @@ pub fn subfolder(folder: &Path, name: &str) -> Result<PathBuf, DriverError> {
     let path = folder.join(name);
     fs::create_dir_all(&path).map_err(|source| DriverError::folder(&path, source))?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_cpu_time_bounds_the_clock_too() {
+        let costs = |cpu, wall_seconds| Costs {
+            cpu_seconds: BTreeMap::from([("reference".to_owned(), cpu)]),
+            wall_seconds,
+            ..Costs::default()
+        };
+        let before = costs(10.0, 20.0);
+        assert!(!costs(19.0, 49.0).exceed(&before, 10));
+        assert!(costs(20.0, 30.0).exceed(&before, 10));
+        assert!(costs(10.1, 50.0).exceed(&before, 10), "a job that sleeps");
+    }
 }

@@ -8,6 +8,7 @@
 //! system that can share blocks does so), because a job could write through a hard link and change what every later
 //! run is given.
 
+mod collect;
 mod folder;
 mod write;
 
@@ -22,7 +23,8 @@ use sha2::Digest as _;
 
 use crate::error::{self, LedgerError, Result};
 
-pub use folder::{Entry, Manifest};
+pub use collect::Unneeded;
+pub use folder::{Entry, Manifest, outline};
 
 /// The folder with the artefacts.
 #[derive(Clone, Debug)]

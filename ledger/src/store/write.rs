@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
@@ -44,7 +44,12 @@ impl Store {
             .permissions(permissions(0o644))
             .tempfile_in(folder)
             .map_err(failed())?;
-        io::copy(&mut source, copy.as_file_mut()).map_err(failed())?;
+        self::copy(
+            &mut source,
+            &mut Holed::new(copy.as_file_mut()),
+            &path,
+            destination,
+        )?;
         copy.persist(destination)
             .map_err(|error| failed()(error.error))?;
         Ok(())
@@ -60,7 +65,12 @@ impl Store {
         let incoming = self.incoming();
         let written = || error::io("write", &incoming);
         let mut file = NamedTempFile::new_in(&incoming).map_err(written())?;
-        let (digest, bytes) = copy(source, file.as_file_mut(), origin, &incoming)?;
+        let (digest, bytes) = copy(
+            source,
+            &mut Holed::new(file.as_file_mut()),
+            origin,
+            &incoming,
+        )?;
         if self.holds(&digest, bytes)? {
             return Ok(digest);
         }
@@ -78,6 +88,53 @@ impl Store {
             sync_folder(folder)?;
         }
         Ok(digest)
+    }
+}
+
+/// The digest and the length of a plain file.
+pub(super) fn digest_and_length(path: &Path) -> Result<(Digest, u64)> {
+    plain_file(path)?;
+    let file = File::open(path).map_err(error::io("open", path))?;
+    copy(file, &mut io::sink(), path, path)
+}
+
+/// A file that is written with holes where a whole piece is zero: a file of holes takes no room where it came from, and takes
+/// none here.
+struct Holed<'a> {
+    file: &'a mut File,
+    /// Zeros that are not written yet.
+    skipped: u64,
+}
+
+impl<'a> Holed<'a> {
+    fn new(file: &'a mut File) -> Self {
+        Self { file, skipped: 0 }
+    }
+}
+
+impl Write for Holed<'_> {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        if piece.iter().all(|&byte| byte == 0) {
+            self.skipped += piece.len() as u64;
+            return Ok(piece.len());
+        }
+        if self.skipped > 0 {
+            self.file
+                .seek_relative(i64::try_from(self.skipped).map_err(io::Error::other)?)?;
+            self.skipped = 0;
+        }
+        self.file.write(piece)
+    }
+
+    /// Gives the file its length where it ends with a hole.
+    fn flush(&mut self) -> io::Result<()> {
+        if self.skipped > 0 {
+            let length = self.file.stream_position()? + self.skipped;
+            self.file.set_len(length)?;
+            self.file.seek(SeekFrom::Start(length))?;
+            self.skipped = 0;
+        }
+        self.file.flush()
     }
 }
 
@@ -104,6 +161,7 @@ fn copy(
             .write_all(&buffer[..count])
             .map_err(error::io("write", destination))?;
     }
+    target.flush().map_err(error::io("write", destination))?;
     Ok((Digest::from_hash(&hash.finalize()), total))
 }
 
@@ -135,6 +193,30 @@ mod tests {
         fs::write(&file, b"abc").unwrap();
         assert_eq!(store.put_file(&file).unwrap(), digest);
         assert_eq!(fs::read_dir(store.incoming()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn holes_are_kept_as_holes_and_every_byte_comes_back() {
+        use std::os::unix::fs::MetadataExt;
+
+        let (folder, store) = store();
+        let file = folder.path().join("holes");
+        let mut holes = File::create(&file).unwrap();
+        holes.write_all(b"begin").unwrap();
+        holes.seek(SeekFrom::Start(32 << 20)).unwrap();
+        holes.write_all(b"middle").unwrap();
+        holes.set_len(64 << 20).unwrap();
+        drop(holes);
+        let digest = store.put_file(&file).unwrap();
+        assert_eq!(digest, Digest::of(fs::read(&file).unwrap()));
+        store.verify(&digest).unwrap();
+        let copy = folder.path().join("copy");
+        store.materialise(&digest, &copy).unwrap();
+        assert!(fs::read(&copy).unwrap() == fs::read(&file).unwrap());
+        for path in [store.get(&digest).unwrap(), copy] {
+            let taken = fs::metadata(path).unwrap().blocks() * 512;
+            assert!(taken < 4 << 20, "{taken}");
+        }
     }
 
     #[test]

@@ -29,6 +29,8 @@ def check(request: object) -> None:
             raise Refused(f"`{key}` must be a string")
     if not isinstance(request.get("cage", 0), str | None):
         raise Refused("`cage` must be the path of the cage library or null")
+    if type(request.get("most", 0)) is not int:
+        raise Refused("`most` must be a number of bytes")
     if not isinstance(request.get("hold", False), bool):
         raise Refused("`hold` must be true or false")
     job = request.get("job")

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 
 from . import PROTOCOL, child
 
-MAX_ANSWER = 64 << 20
+# The most bytes of an answer that are read, where the request names no other number.
+MAX_ANSWER = 1 << 20
 # The kernel tells resident memory in kilobytes, Darwin's in bytes.
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 # What a job would otherwise import after the fork, each time. A part that an environment lacks is left out.
@@ -52,10 +53,14 @@ class Running:
 
     id: str
     pid: int
-    pipe: int
+    # `None` when nothing more is read from it.
+    pipe: int | None
     caged: bool
     # The watchdog still follows it: until it lets go, its pid must not come to mean another process.
     held: bool
+    most: int = MAX_ANSWER
+    # Whether it wrote more than that: what it wrote is then no answer, and nothing more of it is taken.
+    too_large: bool = False
     answer: bytearray = field(default_factory=bytearray)
 
 
@@ -140,27 +145,43 @@ class Server:
             child.main(request, write)
         os.close(write)
         os.set_blocking(read, False)
-        job = Running(request["id"], pid, read, request["cage"] is not None, request.get("hold", False))
+        job = Running(
+            request["id"],
+            pid,
+            read,
+            request["cage"] is not None,
+            request.get("hold", False),
+            request.get("most", MAX_ANSWER),
+        )
         self.jobs[pid] = job
         self.selector.register(read, selectors.EVENT_READ, job)
         self.emit({"id": job.id, "event": "started", "pid": pid})
 
     def read_answer(self, job: Running) -> None:
-        """Takes what there is of an answer. One that is too long is cut, which makes it no answer.
+        """Takes what there is of an answer, and shuts the pipe at its end or where it is too long.
 
         Nothing of a job that was reaped since its event was told: its pipe is closed.
         """
-        if job.pid not in self.jobs:
+        if job.pid not in self.jobs or job.pipe is None:
             return
         try:
             while chunk := os.read(job.pipe, 1 << 16):
                 job.answer += chunk
-                if len(job.answer) > MAX_ANSWER:
+                if len(job.answer) > job.most:
+                    job.too_large = True
                     break
         except BlockingIOError:
             return
+        self.shut(job)
+
+    def shut(self, job: Running) -> None:
+        """Takes no more of an answer: a job that still writes is told so and does not wait for a reader."""
+        if job.pipe is None:
+            return
         if job.pipe in self.selector.get_map():
             self.selector.unregister(job.pipe)
+        os.close(job.pipe)
+        job.pipe = None
 
     def reap(self) -> None:
         for pid, job in list(self.jobs.items()):
@@ -171,9 +192,7 @@ class Server:
                 continue
             # A process that the job left behind may hold the pipe open: take what is there, do not wait for its end.
             self.read_answer(job)
-            if job.pipe in self.selector.get_map():
-                self.selector.unregister(job.pipe)
-            os.close(job.pipe)
+            self.shut(job)
             del self.jobs[pid]
             isolation, answer = child.read_answer(bytes(job.answer))
             self.emit(
@@ -183,7 +202,8 @@ class Server:
                     "status": _status(status, job.caged),
                     "isolation": isolation,
                     "peak_resident_bytes": usage.ru_maxrss * RSS_UNIT,
-                    "answer": answer,
+                    "answer": None if job.too_large else answer,
+                    "too_large": job.too_large,
                 }
             )
 

@@ -63,7 +63,7 @@ def _read(answer: str) -> object:
     """A job's answer; `None` for a text that is none."""
     try:
         return json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -77,6 +77,7 @@ def request(identity: str, job: dict, work: Path, **changes: object) -> dict:
         "policy": "allow_unprotected=1\n",
         "cage": None,
         "log": str(work / "log"),
+        "most": 8 << 20,
         **changes,
     }
 

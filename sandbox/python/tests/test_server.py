@@ -89,6 +89,31 @@ def test_a_job_reaches_none_of_the_servers_files(server, tmp_path):
     assert events[-1]["answer"] is None, "what was written is no answer"
 
 
+ANSWERS = """import os
+for number in range(3, 64):
+    try:
+        os.write(number, b'')
+    except OSError:
+        continue
+    answer = number
+"""
+
+
+def test_an_answer_that_is_too_large_is_none_and_its_writer_does_not_wait(server, tmp_path):
+    code = ANSWERS + "while True: os.write(answer, b'x' * 4096)"
+    exited = server.run("giant", hostile(tmp_path, code), tmp_path, most=100_000)[-1]
+    assert exited["too_large"] and exited["answer"] is None
+    assert exited["status"] != {"code": 0}
+
+
+@pytest.mark.parametrize("text", [b"[" * 100_000, b"\xff" * 10, b"null\n{}"])
+def test_an_answer_that_nobody_can_read_costs_the_server_nothing(server, tmp_path, text):
+    (tmp_path / "after").mkdir()
+    exited = server.run("odd", hostile(tmp_path, ANSWERS + f"os.write(answer, {text!r})\nos._exit(0)"), tmp_path)[-1]
+    assert exited["answer"] is None and not exited["too_large"]
+    assert "ok" in server.run("after", CATALOGUE, tmp_path / "after")[-1]["answer"]
+
+
 def test_the_signal_that_ends_a_job_is_reported(server, tmp_path):
     exited = server.run("kill", hostile(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"), tmp_path)[
         -1

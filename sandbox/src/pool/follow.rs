@@ -1,6 +1,6 @@
 //! One job from its request to its end.
 
-use std::{io, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc};
 
 use tokio::{sync::oneshot, task::spawn_blocking};
 
@@ -8,7 +8,7 @@ use super::{
     protocol::{self, Event, Exited},
     server::Server,
 };
-use crate::process::{self, Watched};
+use crate::process::{self, Printed, Watched};
 
 /// What became of a request.
 pub(super) enum Followed {
@@ -20,12 +20,14 @@ pub(super) enum Followed {
     NotStarted,
 }
 
-/// Sends the request and follows the job to its end, or ends it when `abandoned` says that nobody waits any more.
+/// Sends the request and follows the job to its end, with what it prints, or ends it when `abandoned` says that nobody waits any more.
 pub(super) async fn job(
     server: Arc<Server>,
     id: String,
     request: Vec<u8>,
     limits: process::Limits,
+    work: PathBuf,
+    printed: Printed,
     mut abandoned: oneshot::Receiver<()>,
 ) -> io::Result<Followed> {
     let mut events = server.listen(&id);
@@ -35,7 +37,7 @@ pub(super) async fn job(
         Some(Event::Refused { error, .. }) => return Ok(Followed::Refused(error)),
         Some(_) | None => return Ok(Followed::NotStarted),
     };
-    let mut watch = spawn_blocking(move || process::watch(pid, &limits));
+    let mut watch = spawn_blocking(move || process::watch(pid, &limits, &[work]));
     let watched = tokio::select! {
         watched = &mut watch => watched,
         _ = &mut abandoned => {
@@ -48,6 +50,10 @@ pub(super) async fn job(
         // Nothing runs that nobody watches.
         end(pid).await?;
     }
+    spawn_blocking(move || printed.finish())
+        .await
+        .map_err(io::Error::other)
+        .flatten()?;
     server.send(&protocol::release(&id)).await;
     let exited = match events.recv().await {
         Some(Event::Exited(exited)) => Some(exited),

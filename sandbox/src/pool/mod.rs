@@ -19,6 +19,7 @@ mod workers;
 
 pub use error::WorkerError;
 pub use launch::{Walls, WorkersConfig};
+pub(crate) use outcome::out_of_disk;
 pub use package::SPELLED;
 pub use request::{JobRequest, Limits};
 pub use workers::Workers;

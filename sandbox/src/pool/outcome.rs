@@ -6,13 +6,13 @@ use std::{
     path::Path,
 };
 
-use portwright_core::job::{Job, JobOutcome, JobReport};
+use portwright_core::job::{Job, JobError, JobOutcome, JobReport, OUT_OF_DISK};
 
 use super::{
     error::WorkerError,
     protocol::{Answer, Exited, Status},
 };
-use crate::process::{Breach, Watched};
+use crate::process::{Breach, Overrun, Watched};
 
 /// How much of a log's end is kept with a crash.
 const TAIL_BYTES: u64 = 8 << 10;
@@ -36,6 +36,13 @@ pub(super) fn report(
     let outcome = match (watched.breach, exited) {
         (Some(breach), _) => breached(breach, log),
         (None, None) => crashed("the server that forked it died".to_owned(), log),
+        (None, Some(exited)) if exited.too_large => JobOutcome::Failed {
+            error: JobError {
+                exception: "AnswerTooLarge".to_owned(),
+                message: "the answer is too large".to_owned(),
+                ..JobError::default()
+            },
+        },
         (None, Some(exited)) => match (exited.answer.as_deref().map(Answer::read), exited.status) {
             (Some(Answer::Ok(result)), Status::Code(0)) => JobOutcome::Done { result },
             (Some(Answer::Error(told)), Status::Code(0)) if caged => JobOutcome::Failed {
@@ -74,6 +81,15 @@ fn breached(breach: Breach, log: &Path) -> JobOutcome {
             limit_bytes: limit,
         },
         Breach::TooManyProcesses { .. } => crashed(format!("ended because {breach}"), log),
+        Breach::Disk(overrun) => out_of_disk(&overrun),
+    }
+}
+
+/// A job that left more on the disk than it may. What it printed has nothing to do with that.
+pub(crate) fn out_of_disk(overrun: &Overrun) -> JobOutcome {
+    JobOutcome::Crashed {
+        status: OUT_OF_DISK.to_owned(),
+        log: overrun.to_string(),
     }
 }
 
@@ -209,6 +225,25 @@ mod tests {
         )
         .unwrap_err();
         assert_eq!(error.hint(), "update");
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_is_a_failure_with_that_name() {
+        let long = json!({"id": "1", "status": {"signal": 13}, "isolation": "none", "answer": null, "too_large": true});
+        let JobOutcome::Failed { error } = outcome(None, exited(long)) else {
+            panic!("not a failure");
+        };
+        assert_eq!(error.message, "the answer is too large");
+    }
+
+    #[test]
+    fn a_job_that_left_too_much_says_what() {
+        let breach = Breach::Disk(Overrun::Files { count: 3, limit: 2 });
+        let JobOutcome::Crashed { status, log } = outcome(Some(breach), None) else {
+            panic!("not a crash");
+        };
+        assert_eq!(status, OUT_OF_DISK);
+        assert!(log.contains("3 files and folders"), "{log}");
     }
 
     #[test]

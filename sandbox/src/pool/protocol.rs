@@ -18,6 +18,8 @@ pub(super) struct Request<'a> {
     pub policy: &'a str,
     pub cage: Option<&'a str>,
     pub log: &'a str,
+    /// The most bytes of an answer that are read.
+    most: u64,
     /// The server reaps the job's supervisor when it is released, so that its pid stays its own while it is watched.
     hold: bool,
 }
@@ -30,6 +32,7 @@ impl<'a> Request<'a> {
         policy: &'a str,
         cage: Option<&'a str>,
         log: &'a str,
+        most: u64,
     ) -> Self {
         Self {
             protocol: PROTOCOL,
@@ -39,6 +42,7 @@ impl<'a> Request<'a> {
             policy,
             cage,
             log,
+            most,
             hold: true,
         }
     }
@@ -89,6 +93,9 @@ pub(super) struct Exited {
     pub peak_resident_bytes: u64,
     /// What the job wrote, as it is: only who reads it with every bound may look into it.
     pub answer: Option<String>,
+    /// Whether it answered with more than it may, and so with nothing.
+    #[serde(default)]
+    pub too_large: bool,
 }
 
 #[derive(Debug, Deserialize, PartialEq, Eq)]
@@ -132,7 +139,7 @@ mod tests {
             r#"{"protocol":1,"event":"ready","versions":{"torch":"2"}}"#,
             r#"{"id":"7","event":"started","pid":12}"#,
             r#"{"id":"7","event":"exited","status":{"code":0},"isolation":"none","peak_resident_bytes":1,"answer":"{\"ok\":{}}"}"#,
-            r#"{"id":"7","event":"exited","status":{"signal":9},"isolation":null,"peak_resident_bytes":1,"answer":null}"#,
+            r#"{"id":"7","event":"exited","status":{"signal":9},"isolation":null,"peak_resident_bytes":1,"answer":null,"too_large":true}"#,
             r#"{"id":null,"event":"refused","error":"no"}"#,
         ] {
             serde_json::from_str::<Event>(line).unwrap();

@@ -21,8 +21,8 @@ pub struct Limits {
     pub wall: Duration,
     /// CPU time of the whole process tree.
     pub cpu: Duration,
-    /// The largest file it may write.
-    pub file_bytes: u64,
+    /// What its files may take of the disk together; no file may be larger.
+    pub disk_bytes: u64,
 }
 
 impl Default for Limits {
@@ -31,17 +31,19 @@ impl Default for Limits {
             memory_bytes: 4 << 30,
             wall: Duration::from_secs(600),
             cpu: Duration::from_secs(1200),
-            file_bytes: 8 << 30,
+            disk_bytes: 8 << 30,
         }
     }
 }
 
 impl Limits {
-    pub(super) fn of_tree(&self) -> process::Limits {
+    /// The same for the watchdog.
+    pub(crate) fn of_tree(&self) -> process::Limits {
         process::Limits {
             resident_bytes: self.memory_bytes,
             wall: self.wall,
             cpu: self.cpu,
+            disk_bytes: self.disk_bytes,
             ..process::Limits::default()
         }
     }
@@ -59,6 +61,15 @@ pub struct JobRequest {
 }
 
 impl JobRequest {
+    /// The most bytes that the job may answer with. An answer is measurements and names, kept in the ledger as it is;
+    /// only what the library shows of itself is long.
+    pub(super) fn most_answered(&self) -> u64 {
+        match self.job {
+            Job::Catalogue | Job::Introspect { .. } => 8 << 20,
+            _ => 1 << 20,
+        }
+    }
+
     /// The policy under which the job runs, given the work folder's real path.
     pub(super) fn policy(&self, base: &Policy, work: &Path) -> Policy {
         let mut policy = base.clone().write(work);
@@ -66,7 +77,7 @@ impl JobRequest {
         policy.read.extend(named_paths(&self.job));
         // The kernel counts each process by itself, in whole seconds; the watchdog counts the tree.
         policy.cpu_seconds = Some(self.limits.cpu.as_secs() + 1);
-        policy.file_bytes = Some(self.limits.file_bytes);
+        policy.file_bytes = Some(self.limits.disk_bytes);
         // The watchdog counts processes too, but only the kernel is faster than a fork bomb.
         policy.processes = Some(MOST_TASKS);
         policy

@@ -22,7 +22,10 @@ use super::{
     request::JobRequest,
     server::Server,
 };
-use crate::process::Watched;
+use crate::{
+    folder,
+    process::{Breach, Printed, Watched},
+};
 
 /// The Python workers. Cheap to make: the server starts with the first job, or with [`Workers::start`].
 ///
@@ -63,10 +66,12 @@ impl Workers {
         let number = self.jobs.fetch_add(1, Ordering::Relaxed);
         let id = format!("{}-{number}", std::process::id());
         let log = self.config.logs.join(format!("job-{id}.log"));
-        fs::File::create(&log).map_err(|source| WorkerError::Prepare {
+        let pipe = log.with_extension("pipe");
+        let prepare = |source| WorkerError::Prepare {
             path: log.clone(),
             source,
-        })?;
+        };
+        let printed = Printed::named(&pipe, &log).map_err(prepare)?;
 
         let policy = request.policy(&server.policy, &work).to_text()?;
         let message = Request::new(
@@ -75,16 +80,24 @@ impl Workers {
             text(&work)?,
             &policy,
             server.cage.as_deref().map(text).transpose()?,
-            text(&log)?,
+            text(&pipe)?,
+            request.most_answered(),
         );
         let line = to_line(&message)?;
         let server_log = server.log.clone();
         // Dropped with this future, which ends the job.
         let (_wanted, abandoned) = oneshot::channel();
-        let following = follow::job(server, id, line, request.limits.of_tree(), abandoned);
+        let limits = request.limits.of_tree();
+        let following = follow::job(server, id, line, limits, work.clone(), printed, abandoned);
         // A task of its own: whoever still waits, the job is watched to its end, released and reaped.
-        match tokio::spawn(following).await {
+        let followed = tokio::spawn(following).await;
+        let report = match followed {
             Ok(Ok(Followed::Ended(watched, exited))) => {
+                if matches!(watched.breach, Some(Breach::Disk(_))) {
+                    // Nobody looks at what is too much, and the next job needs the room.
+                    folder::empty(&work)
+                        .map_err(|source| WorkerError::Prepare { path: work, source })?;
+                }
                 outcome::report(&request.job, &watched, exited, &log)
             }
             Ok(Ok(Followed::Refused(error))) => Err(WorkerError::Refused(error)),
@@ -94,7 +107,9 @@ impl Workers {
             }
             Ok(Err(error)) => Err(WorkerError::Watch(error)),
             Err(gone) => Err(WorkerError::Watch(std::io::Error::other(gone))),
-        }
+        };
+        Printed::forget_if_empty(&log).map_err(prepare)?;
+        report
     }
 
     /// Ends the server and every job.

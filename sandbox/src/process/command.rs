@@ -120,7 +120,8 @@ impl CagedCommand {
         self
     }
 
-    /// Where its output goes, `/dev/null` unless set. Give a file: a pipe that nobody empties would stop it.
+    /// Where its output goes, `/dev/null` unless set. Give a file, or a pipe that somebody empties: it would stop at a full
+    /// one.
     pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
         self.stdout = Some(stdout.into());
         self
@@ -141,6 +142,7 @@ impl CagedCommand {
     /// Starts the command, watches it and waits for its end. Blocks its thread.
     pub fn run(self) -> Result<Finished, ProcessError> {
         let limits = self.limits;
+        let folders = self.policy.write.clone();
         // Outside the work folder, so that the job cannot rewrite what is reported of it.
         let exchange = tempfile::Builder::new()
             .prefix("portwright-cage-")
@@ -150,7 +152,7 @@ impl CagedCommand {
         let mut child = self.spawn(&exchange.path().join("policy"), &report)?;
         let watched = i32::try_from(child.id())
             .map_err(io::Error::other)
-            .and_then(|pid| watch(pid, &limits));
+            .and_then(|pid| watch(pid, &limits, &folders));
         if watched.is_err() {
             // Unwatched it must not go on; its supervisor takes the tree along when asked to end.
             end_unwatched(&mut child);

@@ -16,16 +16,27 @@ pub struct Limits {
     pub cpu: Duration,
     /// Processes alive at one time.
     pub processes: usize,
+    /// What its files take of the disk, in bytes (see [`measure`](super::measure)).
+    pub disk_bytes: u64,
+    /// Files and folders.
+    pub files: usize,
+}
+
+impl Limits {
+    /// What holds where nothing else is asked for.
+    pub const DEFAULT: Self = Self {
+        resident_bytes: 4 << 30,
+        wall: Duration::from_secs(600),
+        cpu: Duration::from_secs(1200),
+        processes: 128,
+        disk_bytes: 8 << 30,
+        files: 50_000,
+    };
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            resident_bytes: 4 << 30,
-            wall: Duration::from_secs(600),
-            cpu: Duration::from_secs(1200),
-            processes: 128,
-        }
+        Self::DEFAULT
     }
 }
 
@@ -56,6 +67,45 @@ pub enum Breach {
     OutOfMemory { peak: u64, limit: u64 },
     /// Processes.
     TooManyProcesses { count: usize, limit: usize },
+    /// What it left on the disk.
+    Disk(Overrun),
+}
+
+/// What of a job's files is more than it may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overrun {
+    /// Their size.
+    Bytes { taken: u64, limit: u64 },
+    /// Their number.
+    Files { count: usize, limit: usize },
+    /// How deep its folders lie in each other.
+    Deep { limit: usize },
+    /// A folder that nobody can look into: what it holds cannot be counted.
+    Hidden,
+}
+
+impl fmt::Display for Overrun {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Overrun::Bytes { taken, limit } => write!(
+                formatter,
+                "its files have {} MiB, more than the {} MiB they may",
+                taken >> 20,
+                limit >> 20
+            ),
+            Overrun::Files { count, limit } => write!(
+                formatter,
+                "it has {count} files and folders, more than the {limit} it may"
+            ),
+            Overrun::Deep { limit } => {
+                write!(
+                    formatter,
+                    "its folders lie more than {limit} deep in each other"
+                )
+            }
+            Overrun::Hidden => write!(formatter, "a folder of it cannot be looked into"),
+        }
+    }
 }
 
 impl fmt::Display for Breach {
@@ -83,6 +133,7 @@ impl fmt::Display for Breach {
                     "it had {count} processes, more than the {limit} it may"
                 )
             }
+            Breach::Disk(overrun) => overrun.fmt(formatter),
         }
     }
 }

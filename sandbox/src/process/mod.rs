@@ -6,12 +6,16 @@
 
 mod caged_main;
 mod command;
+mod disk;
 mod limits;
+mod printed;
 mod tree;
 #[cfg_attr(not(target_os = "linux"), path = "watch_unsupported.rs")]
 mod watch;
 
 pub use caged_main::{CAGED, caged_main};
 pub use command::{CagedCommand, Finished, ProcessError};
-pub use limits::{Breach, Limits, Outcome, Usage};
+pub use disk::{DEEPEST, Taken, measure};
+pub use limits::{Breach, Limits, Outcome, Overrun, Usage};
+pub use printed::{KEPT, Printed};
 pub use watch::{Watched, end_tree, watch};

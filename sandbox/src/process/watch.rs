@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::disk::Disk;
 use super::limits::{Breach, Limits, Usage};
 use super::tree::{Proc, Process};
 
@@ -24,15 +26,20 @@ pub struct Watched {
     pub usage: Usage,
 }
 
-/// Follows the tree below `supervisor` until the supervisor has ended, and ends it when it breaks a limit.
+/// Follows the tree below `supervisor` until the supervisor has ended, and ends it when it breaks a limit. What it has
+/// left in `folders`, those that it may write, is measured now and then and once more at its end.
 ///
 /// Blocks its thread; an async caller runs it on one that may block. The caller need not be the supervisor's parent,
 /// but somebody must reap it only after the watch has begun, so that its pid is not another process's by then. A
 /// supervisor that is gone already has used nothing. How it ended is for its parent to read (see
 /// [`Outcome`](super::Outcome::from_code)).
-pub fn watch(supervisor: i32, limits: &Limits) -> io::Result<Watched> {
+pub fn watch(supervisor: i32, limits: &Limits, folders: &[PathBuf]) -> io::Result<Watched> {
+    let mut disk = Disk::new(folders);
     let Some(handle) = Handle::open(supervisor)? else {
-        return Ok(Watched::default());
+        return Ok(Watched {
+            breach: disk.look(&[], limits).map(Breach::Disk),
+            ..Watched::default()
+        });
     };
     let start = Instant::now();
     let mut tree = Tree::new(supervisor);
@@ -44,7 +51,8 @@ pub fn watch(supervisor: i32, limits: &Limits) -> io::Result<Watched> {
         usage.peak_processes = usage.peak_processes.max(sample.processes);
         usage.cpu = usage.cpu.max(sample.cpu);
         usage.wall = start.elapsed();
-        watched.breach = breach(usage, limits);
+        watched.breach = breach(usage, limits)
+            .or_else(|| disk.look_in_turn(&sample.pids, limits).map(Breach::Disk));
         if watched.breach.is_some() {
             handle.end_tree()?;
             return Ok(watched);
@@ -53,6 +61,7 @@ pub fn watch(supervisor: i32, limits: &Limits) -> io::Result<Watched> {
             // Its parent has perhaps not reaped it yet, and then its line tells the CPU time of all it waited for.
             watched.usage.cpu = watched.usage.cpu.max(tree.supervisor_cpu());
             watched.usage.wall = start.elapsed();
+            watched.breach = disk.look(&[], limits).map(Breach::Disk);
             return Ok(watched);
         }
     }
@@ -95,6 +104,8 @@ struct Sample {
     resident_bytes: u64,
     processes: usize,
     cpu: Duration,
+    /// The job's processes.
+    pids: Vec<i32>,
 }
 
 /// What is remembered of a tree between looks.
@@ -135,6 +146,7 @@ impl Tree {
             resident_bytes,
             processes: again.processes.max(sample.processes),
             cpu: again.cpu,
+            pids: again.pids,
         }
     }
 
@@ -154,6 +166,7 @@ impl Tree {
             resident_bytes,
             processes: job.len(),
             cpu,
+            pids: job.iter().map(|process| process.pid).collect(),
         }
     }
 
@@ -300,6 +313,7 @@ mod tests {
         wall: Duration::from_secs(10),
         cpu: Duration::from_secs(10),
         processes: 10,
+        ..Limits::DEFAULT
     };
     const WITHIN: Usage = Usage {
         peak_resident_bytes: 1000,
@@ -361,7 +375,7 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         child.wait().unwrap();
         assert_eq!(
-            watch(child.id() as i32, &LIMITS).unwrap(),
+            watch(child.id() as i32, &LIMITS, &[]).unwrap(),
             Watched::default()
         );
     }

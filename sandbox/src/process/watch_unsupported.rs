@@ -2,6 +2,7 @@
 //! only jobs that the user runs with `--no-sandbox` come here.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::limits::{Breach, Limits, Usage};
@@ -18,7 +19,7 @@ pub struct Watched {
 }
 
 /// Waits until the process has ended or its time is up. Somebody else must reap it.
-pub fn watch(supervisor: i32, limits: &Limits) -> io::Result<Watched> {
+pub fn watch(supervisor: i32, limits: &Limits, _folders: &[PathBuf]) -> io::Result<Watched> {
     let start = Instant::now();
     let mut watched = Watched::default();
     // SAFETY: signal 0 only asks whether the process is there.

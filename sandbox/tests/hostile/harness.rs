@@ -73,6 +73,7 @@ impl Job {
         wall: Duration::from_secs(120),
         cpu: Duration::from_secs(120),
         processes: 1000,
+        ..Limits::DEFAULT
     };
 
     /// A job in this mode, or in the weaker one where the kernel refuses namespaces: the walls differ, not what holds.

@@ -148,6 +148,7 @@ async fn request(
         checkpoint_weights: Vec::new(),
         // The first plan is the case's own and no proposal.
         analyst_budget: args.attempts.saturating_add(1),
+        analysis_seconds: settings.run.analysis_seconds.get(),
         attempts: args.attempts,
         repair_seconds: settings.run.repair_seconds.get(),
         repository: None,

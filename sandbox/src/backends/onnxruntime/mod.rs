@@ -22,10 +22,11 @@ use portwright_core::{
 use super::{Absent, Attempt, BackendError, BackendRuntime, Execution, Form, Host};
 use crate::{
     environment::Environment,
+    folder,
     isolation::{Policy, default_read_paths},
     judge::Expected,
-    pool::{JobRequest, Walls},
-    process::{self, Breach, CagedCommand, Finished, Outcome},
+    pool::{JobRequest, Walls, out_of_disk},
+    process::{Breach, CagedCommand, Finished, Outcome, Printed},
     tensor,
 };
 
@@ -35,7 +36,7 @@ pub use worker::{ANSWER, Answer, Request, Tuning, WORKER, worker_main};
 const DEVICE: &str = "CPU";
 
 /// The largest answer that is read, in bytes.
-const LARGEST_ANSWER: u64 = 16 << 20;
+const LARGEST_ANSWER: u64 = 1 << 20;
 
 /// The most values of an answer.
 const MOST_VALUES: usize = 200_000;
@@ -120,7 +121,7 @@ pub fn execute(
     };
     fs::write(&asked, serde_json::to_vec(&request)?).map_err(prepare(&asked))?;
     let log = exchange.path().join("log");
-    let output = File::create(&log).map_err(prepare(&log))?;
+    let (printed, output) = Printed::piped(&log).map_err(prepare(&log))?;
     let errors = output.try_clone().map_err(prepare(&log))?;
 
     let mut policy = Policy::new().write(&work);
@@ -130,7 +131,7 @@ pub fn execute(
     policy.read.extend([launcher.to_owned(), asked.clone()]);
     policy.read.extend(library.parent().map(Path::to_owned));
     policy.cpu_seconds = Some(limits.cpu.as_secs() + 1);
-    policy.file_bytes = Some(limits.file_bytes);
+    policy.file_bytes = Some(limits.disk_bytes);
     policy.forbid_namespaces = walls == Walls::WithoutNamespaces;
     policy.allow_unprotected = walls == Walls::Optional;
     let finished = CagedCommand::new(launcher, launcher, &work, policy)
@@ -141,13 +142,14 @@ pub fn execute(
         .env("LC_ALL", "C.UTF-8")
         .stdout(output)
         .stderr(errors)
-        .limits(process::Limits {
-            resident_bytes: limits.memory_bytes,
-            wall: limits.wall,
-            cpu: limits.cpu,
-            ..process::Limits::default()
-        })
-        .run()?;
+        .limits(limits.of_tree())
+        .run();
+    printed.finish().map_err(prepare(&log))?;
+    let finished = finished?;
+    if matches!(finished.outcome, Outcome::Breached(Breach::Disk(_))) {
+        // Nobody looks at what is too much, and the next job needs the room.
+        folder::empty(&work).map_err(prepare(&work))?;
+    }
     Ok(report(&finished, &work, &log))
 }
 
@@ -205,6 +207,7 @@ fn outcome(finished: &Finished, work: &Path, log: &Path) -> JobOutcome {
             seconds: used.as_secs_f64(),
         },
         Outcome::Breached(breach @ Breach::TooManyProcesses { .. }) => crashed(breach.to_string()),
+        Outcome::Breached(Breach::Disk(overrun)) => out_of_disk(&overrun),
         Outcome::Signalled(signal) => crashed(format!("signal {signal}")),
         Outcome::Exited(0) => match answer(work) {
             Ok(Answer::Ok(execution)) => match serde_json::to_value(execution) {
