@@ -42,6 +42,7 @@ fn the_stack_runs(mode: Mode) {
         wall: Duration::from_secs(300),
         cpu: Duration::from_secs(300),
         processes: 64,
+        ..Limits::default()
     })
     .stdout(File::create(&output).unwrap())
     .stderr(File::create(&errors).unwrap())
