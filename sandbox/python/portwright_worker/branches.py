@@ -17,7 +17,6 @@ told.
 from __future__ import annotations
 
 import dis
-import os
 import sys
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -29,7 +28,7 @@ import torch
 from . import branches_marks as marks
 from . import branches_source as source
 from . import branches_wishes as wishes
-from .branches_watch import SITE, Place, Watch
+from .branches_watch import Place, Watch, shown
 
 #: So many are told of untaken sides and of unfollowed places, and so many lines as settled.
 MOST_TOLD = 30
@@ -117,14 +116,6 @@ def _untaken(watch: Watch, place: Place, condition: source.Condition | None) -> 
     return untaken if condition is None or condition.computes(untaken) else None
 
 
-def _shown(file: str) -> str:
-    """A file as people know it, without the folders of this machine."""
-    for site in SITE:
-        if file.startswith(site):
-            return file.removeprefix(site)
-    return os.path.basename(file)
-
-
 def _span(code: CodeType, at: int) -> tuple[int, int, int, int]:
     line, end_line, column, end_column = next(islice(code.co_positions(), at // 2, None), (None,) * 4)
     line = line or code.co_firstlineno
@@ -132,7 +123,7 @@ def _span(code: CodeType, at: int) -> tuple[int, int, int, int]:
 
 
 def _asked(code: CodeType, at: int) -> int:
-    """The instruction that made what is asked: the jump that asks for the truth of a part of a test stands elsewhere."""
+    """The instruction that made what is asked: the jump that asks for its truth may stand at another place."""
     code_units = code.co_code
     if "JUMP" in dis.opname[code_units[at]]:
         at -= 2
@@ -142,7 +133,7 @@ def _asked(code: CodeType, at: int) -> int:
 
 
 def _line(code: CodeType, at: int) -> tuple[str, int]:
-    return _shown(code.co_filename), _span(code, at)[0]
+    return shown(code.co_filename), _span(code, at)[0]
 
 
 def _modules(model: Any) -> list[ModuleType]:

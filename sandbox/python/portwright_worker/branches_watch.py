@@ -222,23 +222,23 @@ class Watch(TorchFunctionMode, marks.Watcher):
         parts = index if isinstance(index, tuple) else (index,)
         parts = [part for part in parts if part is not None]
         ends = [part.stop if isinstance(part, slice) else None for part in parts]
-        if not any(type(end) in (int, marks.Whole) and end > 0 for end in ends):
+        if not any(type(end) is int and end > 1 for end in ends):
             return
         if self.flow.is_constant(tensor) or (frame := _caller()) is None:
             return
         at = next((place for place, part in enumerate(parts) if part is Ellipsis), len(parts))
         for place, end in enumerate(ends):
             axis = place if place < at else place - len(parts)
-            if type(end) in (int, marks.Whole) and end > 0 and -tensor.dim() <= axis < tensor.dim():
+            if type(end) is int and end > 1 and -tensor.dim() <= axis < tensor.dim():
                 size = self._marked(tensor.shape[axis], frame, ("cut", axis))
-                self.compared(frame, "gt", int(size) > int(end), size, end)
+                self.compared(frame, "ge", int(size) >= end, size, end)
 
     def _escapes(self, how: str, args: tuple) -> None:
         if not self.flow.is_constant(args[0]) and (frame := _caller()) is not None:
             self.unfollowed.setdefault((frame.f_code, frame.f_lasti), how)
 
     def _place(self, frame: FrameType) -> Place | None:
-        if not _is_model(frame.f_code.co_filename):
+        if not is_model(frame.f_code.co_filename):
             return None
         key = (frame.f_code, frame.f_lasti)
         return self.places.get(key) or self.places.setdefault(key, Place())
@@ -255,7 +255,7 @@ class Watch(TorchFunctionMode, marks.Watcher):
         return read
 
     def _marked(self, number: Any, frame: FrameType, axis: Any, tensor: Any = None) -> Any:
-        if not _is_model(frame.f_code.co_filename):
+        if not is_model(frame.f_code.co_filename):
             return number
         read = self._read(frame, axis, tensor is not None, tensor)
         if len(read.sets[-1]) < MOST_KEPT:
@@ -268,13 +268,13 @@ def _caller() -> FrameType | None:
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename in ON_THE_WAY:
         frame = frame.f_back
-    return frame if frame is not None and _is_model(frame.f_code.co_filename) else None
+    return frame if frame is not None and is_model(frame.f_code.co_filename) else None
 
 
 _known: dict[str, bool] = {}
 
 
-def _is_model(file: str) -> bool:
+def is_model(file: str) -> bool:
     """Whether a file holds modelling code: the library's, a package's that a model is made of, or a user's."""
     known = _known.get(file)
     if known is None:
@@ -282,3 +282,11 @@ def _is_model(file: str) -> bool:
         known = known and (file.startswith(SITE) or not file.startswith(STANDARD))
         _known[file] = known
     return known
+
+
+def shown(file: str) -> str:
+    """A file as people know it, without the folders of this machine."""
+    for site in SITE:
+        if file.startswith(site):
+            return file.removeprefix(site)
+    return os.path.basename(file)

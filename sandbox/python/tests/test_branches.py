@@ -62,7 +62,7 @@ def ids(*wanted: int) -> dict:
         (sizes(length=25), lambda ids, mask, model: True if len(ids[0]) // 25 else None),
         (sizes(length=25), lambda ids, mask, model: True if len(ids[0].tolist()) > 24 else None),
         (sizes(length=25), lambda ids, mask, model: True if int(ids.shape[1] * 2) >= 50 else None),
-        (sizes(length=25), lambda ids, mask, model: model.table(ids)[:, :24] is None),
+        (sizes(length=24), lambda ids, mask, model: model.table(ids)[:, :24] is None),
         (sizes(length=16), lambda ids, mask, model: True if ids.shape[1] % 16 == 0 else None),
         (sizes(length=12), lambda ids, mask, model: True if max(ids.shape[1], 12) != 12 else None),
         (None, lambda ids, mask, model: True if ids.shape[1] in {30, 31} else None),

@@ -68,11 +68,8 @@ def run(job: dict, work: str) -> dict:
     del model
     if job.get("branches"):
         errors.now("look at the branches")
-        found["branches"] = branches.look(
-            lambda: models.load(plan, job["source"], job["checkpoint"]),
-            plan,
-            [functools.partial(tensors.read, path) for path in job["inputs"]],
-        )
+        seen = [functools.partial(tensors.read, path) for path in (*job.get("seen", ()), *answered)]
+        found["branches"] = branches.look(make, plan, seen)
     return found
 
 
