@@ -135,7 +135,10 @@ fn a_plan_becomes_a_checkpoint_and_a_reference() {
     let work = folder.path().join("reference");
     let answer = done(run(&request(job, &work)).unwrap());
     let seen = branches::read(&answer["branches"]).unwrap();
-    assert!(seen.checked && branches::limits(&seen).is_empty(), "{seen:?}");
+    assert!(
+        seen.checked && branches::limits(&seen).is_empty(),
+        "{seen:?}"
+    );
     let bytes = fs::read(work.join(answer["outputs"][0].as_str().unwrap())).unwrap();
     let outputs = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(
