@@ -18,12 +18,15 @@ from typing import Any
 import torch
 from torch.fx.experimental import symbolic_shapes
 
-from .branches_watch import TORCH, is_model, shown
+from .branches_watch import SITE, TORCH, is_model, shown
 
 MOST = 100
 LONGEST = 160
 #: Torch's way from a comparison in Python to the guard.
 ASKS = (os.path.join(TORCH, "__init__.py"), os.path.join(TORCH, "fx", "experimental") + os.sep)
+
+#: The library's own way to the exporters is no model.
+EXPORTERS = tuple(os.path.join(site, "transformers", "exporters") + os.sep for site in SITE)
 
 
 class Kept:
@@ -34,7 +37,7 @@ class Kept:
 
     def note(self, file: str, line: int, why: str) -> None:
         # What torch does within itself has no place in the model; sets of other sizes are compared for it.
-        if is_model(file) and len(self.places) < MOST:
+        if is_model(file) and not file.startswith(EXPORTERS) and len(self.places) < MOST:
             text = " ".join(why.split())
             text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
             self.places.setdefault((shown(file), line), text)
@@ -72,8 +75,9 @@ def noted() -> Iterator[Kept]:
 def _model(frame: FrameType | None) -> tuple[FrameType | None, bool]:
     """The code outside of torch that led to a guard, and whether it compared a size itself."""
     asked = True
-    while frame is not None and frame.f_code.co_filename.startswith(TORCH):
-        asked = asked and frame.f_code.co_filename.startswith(ASKS)
+    # Torch makes some of its operators on sizes of text.
+    while frame is not None and frame.f_code.co_filename.startswith((TORCH, "<")):
+        asked = asked and frame.f_code.co_filename.startswith((*ASKS, "<"))
         frame = frame.f_back
     return frame, asked
 
