@@ -65,7 +65,7 @@ def run(job: dict, work: str) -> dict:
     errors.now("compare the rows")
     found["mixes_rows"] = rows.mix(model, tensors.read(job["inputs"][0]), plan, first)
     # Its memory is needed for the models that are asked from here on.
-    del model
+    del model, twin
     if job.get("branches"):
         errors.now("look at the branches")
         seen = [functools.partial(tensors.read, path) for path in (*job.get("seen", ()), *answered)]
