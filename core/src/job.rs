@@ -59,6 +59,13 @@ pub enum Job {
         /// More such files, which the model may refuse with an error.
         #[serde(default)]
         corners: Vec<String>,
+        /// Whether to look, on a model of its own, at which branches of the modelling code the sets take.
+        #[serde(default)]
+        branches: bool,
+        /// Files of sets that an earlier job ran. The branches are looked at over them too, so that the answer stands in
+        /// the place of the earlier one.
+        #[serde(default)]
+        seen: Vec<String>,
     },
     /// Imports the skillset's module and has it make a backend's artefact below `artefact/`. Answers with an
     /// [`Artefact`].
@@ -243,6 +250,20 @@ pub struct Artefact {
     /// What the exporter said that a person should know.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Where the exporter made a constant of a value or a size, or a guard on one.
+    #[serde(default)]
+    pub specialised: Vec<Specialised>,
+}
+
+/// A place in modelling code of which a conversion keeps one side or one value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Specialised {
+    /// Without the folders of this machine, as in `transformers/models/bert/modeling_bert.py`.
+    pub file: String,
+    pub line: u32,
+    /// What the exporter said of it.
+    pub why: String,
 }
 
 /// The two artefacts of cached generation.

@@ -8,6 +8,7 @@ use portwright_core::{
     job::{Job, JobOutcome, JobReport, ModelSource, OUT_OF_DISK},
 };
 use portwright_sandbox::environment::Environment;
+use portwright_sandbox::judge::branches;
 use portwright_sandbox::pool::{JobRequest, Limits, Walls, WorkerError, Workers, WorkersConfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -128,9 +129,16 @@ fn a_plan_becomes_a_checkpoint_and_a_reference() {
         checkpoint: checkpoint.display().to_string(),
         inputs: vec![inputs.display().to_string()],
         corners: Vec::new(),
+        branches: true,
+        seen: Vec::new(),
     };
     let work = folder.path().join("reference");
     let answer = done(run(&request(job, &work)).unwrap());
+    let seen = branches::read(&answer["branches"]).unwrap();
+    assert!(
+        seen.checked && branches::limits(&seen).is_empty(),
+        "{seen:?}"
+    );
     let bytes = fs::read(work.join(answer["outputs"][0].as_str().unwrap())).unwrap();
     let outputs = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(

@@ -266,6 +266,8 @@ impl Generation<'_> {
                     checkpoint: path_text(&self.checkpoint),
                     inputs: files.iter().map(|file| path_text(file)).collect(),
                     corners: Vec::new(),
+                    branches: false,
+                    seen: Vec::new(),
                 };
                 let work = subfolder(folder, "job")?;
                 job_in(self.steps, self.request, job, &work, vec![whole]).await

@@ -184,6 +184,8 @@ async fn reference(
                 checkpoint: path_text(&checkpoint),
                 inputs: files(&drawn),
                 corners: files(&beyond),
+                branches: false,
+                seen: Vec::new(),
             };
             job_in(
                 steps,

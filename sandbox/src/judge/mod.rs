@@ -5,6 +5,7 @@
 //! place, with one table of tolerances. What a job contributes are files of tensors and figures; both are read as
 //! hostile.
 
+pub mod branches;
 mod compare;
 pub mod corners;
 pub mod generation;

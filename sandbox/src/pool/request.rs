@@ -97,11 +97,12 @@ fn named_paths(job: &Job) -> Vec<PathBuf> {
             checkpoint,
             inputs,
             corners,
+            seen,
             ..
         } => {
             paths.extend(folder(source));
             paths.push(checkpoint.into());
-            paths.extend(inputs.iter().chain(corners).map(PathBuf::from));
+            paths.extend(inputs.iter().chain(corners).chain(seen).map(PathBuf::from));
         }
         Job::BuildGeneration {
             source,

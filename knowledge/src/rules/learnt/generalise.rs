@@ -6,11 +6,11 @@ use portwright_core::{
 };
 use serde_json::Value;
 
-use super::{Change, Repair, is_learnt};
+use super::{Change, Repair, hiding::hides_a_branch, is_learnt};
 use crate::difference::{Difference, between};
 
 /// What cured `finding`, in terms that hold for any model, and who found it; `None` where the repair is one of the seed
-/// rules, or is about this type alone: its sizes, its inputs, its class, its code.
+/// rules, or is about this type alone: its sizes, its inputs, its class, its code; or where it hides a branch.
 pub fn generalise(
     finding: &Finding,
     before: &PortPlan,
@@ -36,7 +36,8 @@ pub fn generalise(
         signature: finding.signature.clone(),
         changes,
     };
-    (!repair.changes.is_empty()).then(|| (repair, found.source, found.reason.clone()))
+    (!repair.changes.is_empty() && !hides_a_branch(&repair))
+        .then(|| (repair, found.source, found.reason.clone()))
 }
 
 /// Whether a change follows from the ONNX file that an entry reads: applied anew, it comes by itself.

@@ -2,9 +2,11 @@
 //!
 //! A run that repairs a type, or that tries a learnt rule, leaves a [`Lesson`]. Lessons are kept as they came and never
 //! changed; the rules and their states follow from them ([`rules`]). A repair that a fresh build confirmed is a candidate,
-//! a second type makes it active, and a type or a release that it breaks puts it into quarantine for that release.
+//! a second type makes it active, and a type or a release that it breaks puts it into quarantine for that release. One that
+//! hides a branch ([`hiding`]) is never learnt, and where an older version left one, it stays in quarantine.
 
 mod generalise;
+mod hiding;
 mod lesson;
 mod rule;
 #[cfg(test)]

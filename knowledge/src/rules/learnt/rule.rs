@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Lesson, Outcome, Repair};
+use super::{Lesson, Outcome, Repair, hiding::hides_a_branch};
 
 /// A rule that was learnt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub enum State {
     Active,
     /// It cured one type so far.
     Candidate,
-    /// It broke something in this release, and is not tried in it.
+    /// It broke something in this release, and is not tried in it; or it hides a branch, and is tried in none.
     Quarantined,
 }
 
@@ -79,7 +79,7 @@ pub fn rules(lessons: &[Lesson], version: &str) -> Vec<LearntRule> {
     }
     let mut rules: Vec<LearntRule> = found.into_values().collect();
     for rule in &mut rules {
-        rule.state = if rule.quarantined.contains(version) {
+        rule.state = if hides_a_branch(&rule.repair) || rule.quarantined.contains(version) {
             State::Quarantined
         } else if rule.types().len() > 1 {
             State::Active

@@ -169,3 +169,49 @@ fn a_release_in_which_a_cured_type_is_cured_no_more_is_one_too() {
 fn a_repair_that_never_cured_is_no_rule() {
     assert!(rules(&[lesson(Outcome::DidNotHelp, "one", "5.1")], "5.1").is_empty());
 }
+
+/// What `torch.export` says of a branch on values.
+const GUARD: &str =
+    "GuardOnDataDependentSymNode: Could not guard on data-dependent expression @ forward";
+
+#[test]
+fn another_exporter_or_fixed_axes_are_not_learnt_where_a_branch_was_guarded() {
+    let learnt = |signature: &str, change: fn(&mut PortPlan)| {
+        let mut after = repaired(Source::Search, "strategy");
+        change(&mut after);
+        generalise(&finding(signature), &plan(), &after).is_some()
+    };
+    for guard in [
+        GUARD,
+        "ConstraintViolationError: Constraints violated (_)! @ export",
+        "UserError: Dynamic control flow is not supported at the moment @ forward",
+        "TracerWarning: Converting a tensor to a Python boolean @ forward",
+    ] {
+        assert!(!learnt(guard, |_| ()), "{guard}");
+    }
+    // A change of what the model computes with is a repair, and so is another exporter for what is no guard.
+    assert!(learnt(GUARD, |plan| {
+        plan.call.insert("use_mask".into(), true.into());
+    }));
+    assert!(learnt(
+        "RuntimeError: no translation of aten::foo @ export",
+        |_| ()
+    ));
+}
+
+#[test]
+fn a_rule_that_hides_a_branch_is_in_quarantine_whatever_it_cured() {
+    let hiding = |model_type: &str| {
+        let mut lesson = lesson(Outcome::Cured, model_type, "5.1");
+        lesson.repair.signature = Signature::phrase(GUARD);
+        lesson
+    };
+    let lessons = [hiding("one"), hiding("two")];
+    assert_eq!(state(&lessons, "5.1"), State::Quarantined);
+    assert_eq!(state(&lessons, "5.2"), State::Quarantined);
+    let mut repairs = lessons;
+    for lesson in &mut repairs {
+        lesson.repair.changes.push(Change::AntialiasAsProduct);
+    }
+    assert_eq!(state(&repairs, "5.1"), State::Active);
+}

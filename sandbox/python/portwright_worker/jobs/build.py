@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from portwright_worker import errors, skillsets
+from portwright_worker import branches_kept, errors, skillsets
 
 ARTEFACT = "artefact"
 
@@ -20,7 +20,8 @@ def run(job: dict, work: str) -> dict:
     os.makedirs(out_dir, exist_ok=True)
     errors.now("export")
     began = time.perf_counter()
-    made = skillset.build(job["backend"], out_dir, checkpoint=job["checkpoint"], **optional(job, "onnx"))
+    with branches_kept.noted() as kept:
+        made = skillset.build(job["backend"], out_dir, checkpoint=job["checkpoint"], **optional(job, "onnx"))
     seconds = time.perf_counter() - began
     errors.now("check artefact")
     main, files = made["main"], list(made["files"])
@@ -33,4 +34,5 @@ def run(job: dict, work: str) -> dict:
         "files": sorted({os.path.join(ARTEFACT, name) for name in {main, *files}}),
         "seconds": seconds,
         "notes": [str(note) for note in made.get("notes", ())],
+        "specialised": kept.told(),
     }

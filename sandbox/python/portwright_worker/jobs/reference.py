@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Any
 
-from portwright_worker import draws, errors, exercised, flow, models, precise, rows, tensors
+from portwright_worker import branches, draws, errors, exercised, flow, models, precise, rows, tensors
 
 
 def run(job: dict, work: str) -> dict:
@@ -62,7 +63,14 @@ def run(job: dict, work: str) -> dict:
     found["precise"] = precise.run(twin, make, answered, plan, first, work)
     # The last thing asked of the model, which may keep something of a forward.
     errors.now("compare the rows")
-    return {**found, "mixes_rows": rows.mix(model, tensors.read(job["inputs"][0]), plan, first)}
+    found["mixes_rows"] = rows.mix(model, tensors.read(job["inputs"][0]), plan, first)
+    # Its memory is needed for the models that are asked from here on.
+    del model, twin
+    if job.get("branches"):
+        errors.now("look at the branches")
+        seen = [functools.partial(tensors.read, path) for path in (*job.get("seen", ()), *answered)]
+        found["branches"] = branches.look(make, plan, seen)
+    return found
 
 
 class Still:
