@@ -14,6 +14,16 @@ from typing import NoReturn
 from . import PROTOCOL, cage, errors, jobs
 
 
+#: The variables that libraries find their folders by. PyTorch's compiler keeps the one that it once found.
+FOLDERS = (
+    ("HOME", "home"),
+    ("TMPDIR", "tmp"),
+    ("HF_HOME", "hf"),
+    ("XDG_CACHE_HOME", "cache"),
+    ("TORCHINDUCTOR_CACHE_DIR", "inductor"),
+)
+
+
 class Refused(ValueError):
     """A request that is not one."""
 
@@ -106,7 +116,7 @@ def _settle(work: str) -> None:
     """Gives the job a home, a temporary folder and a cache of its own below its work folder."""
     faulthandler.enable()
     os.chdir(work)
-    for key, name in (("HOME", "home"), ("TMPDIR", "tmp"), ("HF_HOME", "hf"), ("XDG_CACHE_HOME", "cache")):
+    for key, name in FOLDERS:
         path = os.path.join(work, ".worker", name)
         os.makedirs(path, exist_ok=True)
         os.environ[key] = path
