@@ -62,10 +62,6 @@ pub enum Job {
         /// Whether to look, on a model of its own, at which branches of the modelling code the sets take.
         #[serde(default)]
         branches: bool,
-        /// Files of sets that an earlier job ran. The branches are looked at over them too, so that the answer stands in
-        /// the place of the earlier one.
-        #[serde(default)]
-        seen: Vec<String>,
     },
     /// Imports the skillset's module and has it make a backend's artefact below `artefact/`. Answers with an
     /// [`Artefact`].

@@ -151,6 +151,7 @@ fn verdict(prefill: &str, decode: &str) -> BackendVerdict {
         plan: &Digest::of(PLAN),
         dynamic: true,
         artefact_has_sizes: true,
+        made: &[],
     })
 }
 

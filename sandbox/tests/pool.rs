@@ -130,7 +130,6 @@ fn a_plan_becomes_a_checkpoint_and_a_reference() {
         inputs: vec![inputs.display().to_string()],
         corners: Vec::new(),
         branches: true,
-        seen: Vec::new(),
     };
     let work = folder.path().join("reference");
     let answer = done(run(&request(job, &work)).unwrap());

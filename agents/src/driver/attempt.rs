@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use portwright_core::{
     Backend, Digest, Finding, PortPlan, Signature, Stage, Verdict,
-    job::{Artefact, Job, JobReport, OUT_OF_DISK},
+    job::{Artefact, Job, JobReport, OUT_OF_DISK, Specialised},
     plan::Strategy,
     verdict::BackendVerdict,
 };
 use portwright_sandbox::{
     backends::{self, Host, onnxruntime::Tuning},
-    judge::{self, Case},
+    judge::{self, Case, branches},
     pool::JobRequest,
 };
 use serde_json::json;
@@ -192,7 +192,13 @@ struct Attempt<'a> {
     /// The rendered skillset's folder.
     skillset: PathBuf,
     /// The ONNX file that this attempt has made, for backends that convert it.
-    onnx: Option<PathBuf>,
+    onnx: Option<Onnx>,
+}
+
+/// An ONNX file that was made, and what its making kept of the model's branches.
+struct Onnx {
+    file: PathBuf,
+    specialised: Vec<Specialised>,
 }
 
 /// What one backend's porter has so far.
@@ -203,6 +209,8 @@ struct Port {
     ground: Ground,
     /// The work folder of the job that built, and what it built.
     build: Option<(PathBuf, Artefact, Built)>,
+    /// What the making of the artefact kept of the model's branches.
+    specialised: Vec<Specialised>,
     /// The work folder of the job that executed.
     work: PathBuf,
 }
@@ -256,6 +264,7 @@ impl Attempt<'_> {
             dynamic,
             ground,
             build: None,
+            specialised: Vec::new(),
             work: PathBuf::new(),
         }))
     }
@@ -267,7 +276,9 @@ impl Attempt<'_> {
             .export
             .get(&backend)
             .is_some_and(|export| export.strategy == Strategy::FromOnnx);
-        let onnx = self.onnx.as_deref().filter(|_| converts).map(path_text);
+        let made = self.onnx.as_ref().filter(|_| converts);
+        let onnx = made.map(|made| path_text(&made.file));
+        let inherited = made.map_or_else(Vec::new, |made| made.specialised.clone());
         let key = json!([self.phase, backend, self.plan, port.ground.checkpoint, onnx]);
         let step = self
             .steps
@@ -295,8 +306,12 @@ impl Attempt<'_> {
             Err(failure) => return Ok(failed(failure)),
         };
         if backend == Backend::Onnxruntime {
-            self.onnx = Some(step.folder.join(&artefact.main));
+            self.onnx = Some(Onnx {
+                file: step.folder.join(&artefact.main),
+                specialised: artefact.specialised.clone(),
+            });
         }
+        port.specialised = [inherited, artefact.specialised.clone()].concat();
         port.build = Some((step.folder, artefact.clone(), built));
         Ok(Observation::Built {
             artefact: Box::new(artefact),
@@ -399,6 +414,7 @@ impl Attempt<'_> {
             plan: &self.plan.digest()?,
             dynamic: port.dynamic,
             artefact_has_sizes: port.build.is_some(),
+            made: &branches::specialised(&port.specialised, &port.ground.branches),
         });
         // It may quote the names and types in the files of a job.
         verdict.finding = verdict.finding.map(Finding::bounded);

@@ -234,6 +234,7 @@ impl Generation<'_> {
             plan: &plan,
             dynamic,
             artefact_has_sizes: export.is_some(),
+            made: &[],
         });
         verdict.finding = verdict.finding.map(Finding::bounded);
         artefact::keep(self.steps, self.request, verdict.verdict, &folder, &built)?;
@@ -267,7 +268,6 @@ impl Generation<'_> {
                     inputs: files.iter().map(|file| path_text(file)).collect(),
                     corners: Vec::new(),
                     branches: false,
-                    seen: Vec::new(),
                 };
                 let work = subfolder(folder, "job")?;
                 job_in(self.steps, self.request, job, &work, vec![whole]).await

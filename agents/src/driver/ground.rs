@@ -8,7 +8,12 @@ use portwright_core::{
     text,
 };
 use portwright_sandbox::{
-    judge::{InputError, InputSet, Ran, Reference, corners, inputs, limits},
+    judge::{
+        InputError, InputSet, Ran, Reference,
+        branches::{self, Branches},
+        corners::{self, Further},
+        inputs, limits,
+    },
     pool::JobRequest,
 };
 use rand::Rng as _;
@@ -39,6 +44,8 @@ pub struct Ground {
     pub inputs: Vec<PathBuf>,
     pub corners: Vec<PathBuf>,
     pub reference: Reference,
+    /// Which branches of the modelling code the sets took.
+    pub branches: Branches,
     /// Model types whose modules the reference executed.
     pub exercised: Vec<String>,
     /// Whether a row of a batch does not give alone what it gives among the others.
@@ -149,9 +156,90 @@ async fn reference(
     dynamic: bool,
     checkpoint: PathBuf,
 ) -> Result<Result<Ground, Failure>, DriverError> {
-    let seed = hidden_seed(steps, phase)?;
+    let basis = Basis {
+        plan,
+        phase,
+        dynamic,
+        checkpoint: &checkpoint,
+        seed: hidden_seed(steps, phase)?,
+    };
+    let mut computed = match compute(steps, request, &basis, &Further::default()).await? {
+        Ok(computed) => computed,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    // Branches that no set took are aimed at once: what is still open then is a limit.
+    let further = computed.further(&basis);
+    if !further.is_empty()
+        && let Ok(again) = compute(steps, request, &basis, &further).await?
+    {
+        computed = again;
+    }
+    let Computed {
+        mut reference,
+        answered,
+        branches,
+        input_folder,
+    } = computed;
+    reference.limits.extend(limits::of_plan(plan));
+    reference.limits.extend(branches::limits(&branches));
+    let files = |corner: bool| {
+        let sets = reference.sets.iter().filter(|set| set.corner == corner);
+        let file = |set: &InputSet| input_folder.join(set.file_name());
+        sets.map(file).collect()
+    };
+    Ok(Ok(Ground {
+        checkpoint,
+        inputs: files(false),
+        corners: files(true),
+        input_folder,
+        reference,
+        branches,
+        exercised: answered.exercised,
+        mixes_rows: answered.mixes_rows,
+    }))
+}
+
+/// What a reference is computed of.
+struct Basis<'a> {
+    plan: &'a PortPlan,
+    phase: Phase,
+    dynamic: bool,
+    checkpoint: &'a Path,
+    seed: u64,
+}
+
+/// A reference that was computed and found sound.
+struct Computed {
+    reference: Reference,
+    answered: Answered,
+    branches: Branches,
+    input_folder: PathBuf,
+}
+
+impl Computed {
+    /// What it leaves to be tried.
+    fn further(&self, basis: &Basis<'_>) -> Further {
+        let tables = &self.answered.ran.tables;
+        Further::of(basis.plan, basis.dynamic, &self.branches, tables)
+    }
+}
+
+/// Draws the sets, those of `further` among them, and computes the reference on them.
+async fn compute(
+    steps: &Steps<'_>,
+    request: &Request,
+    basis: &Basis<'_>,
+    further: &Further,
+) -> Result<Result<Computed, Failure>, DriverError> {
+    let &Basis {
+        plan,
+        phase,
+        dynamic,
+        checkpoint,
+        seed,
+    } = basis;
     let outlines = inputs::outlines(plan, dynamic, seed)
-        .and_then(|sets| Ok([sets, corners::outlines(plan, dynamic, seed)?].concat()));
+        .and_then(|sets| Ok([sets, corners::outlines(plan, dynamic, further, seed)?].concat()));
     let sets = match outlines {
         Ok(sets) => sets,
         Err(error) => return Ok(Err(undrawable(&error))),
@@ -165,14 +253,16 @@ async fn reference(
         plan.config,
         plan.weights,
         plan.dims,
-        plan.inputs
+        plan.inputs,
+        further
     ]);
     let step = steps
         .step("reference", &key, async |folder| {
             let input_folder = subfolder(folder, "inputs")?;
             let undrawn = |error: InputError| DriverError::Inputs(error.to_string());
             let drawn = inputs::draw_into(plan, dynamic, seed, &input_folder).map_err(undrawn)?;
-            let beyond = corners::draw_into(plan, dynamic, seed, &input_folder).map_err(undrawn)?;
+            let beyond =
+                corners::draw_into(plan, dynamic, further, seed, &input_folder).map_err(undrawn)?;
             let files = |sets: &[InputSet]| {
                 let file = |set: &InputSet| path_text(&input_folder.join(set.file_name()));
                 sets.iter().map(file).collect()
@@ -181,20 +271,13 @@ async fn reference(
             let job = Job::Reference {
                 plan: Box::new(plan.clone()),
                 source: request.target.source.clone(),
-                checkpoint: path_text(&checkpoint),
+                checkpoint: path_text(checkpoint),
                 inputs: files(&drawn),
                 corners: files(&beyond),
-                branches: false,
-                seen: Vec::new(),
+                branches: true,
             };
-            job_in(
-                steps,
-                request,
-                job,
-                &work,
-                vec![checkpoint.clone(), input_folder],
-            )
-            .await
+            let readable = vec![checkpoint.to_owned(), input_folder];
+            job_in(steps, request, job, &work, readable).await
         })
         .await?;
     if let Some(failure) = Failure::of_report(Stage::Forward, &step.value) {
@@ -202,30 +285,22 @@ async fn reference(
     }
     let answered = match answer::<Answered>(&step.value) {
         Ok(answered) => answered.believable(),
-        Err(error) => {
-            return Ok(Err(malformed(&error.to_string())));
-        }
+        Err(error) => return Ok(Err(malformed(&error.to_string()))),
     };
-    let input_folder = step.folder.join("inputs");
-    let mut reference = match Reference::read(&step.folder.join("job"), sets, &answered.ran) {
-        Ok(reference) => reference,
-        Err(finding) => return Ok(Err(Failure::fail(finding))),
+    let branches = match branches::read(&answered.branches) {
+        Ok(branches) => branches,
+        Err(error) => return Ok(Err(malformed(&error.to_string()))),
     };
-    reference.limits.extend(limits::of_plan(plan));
-    let files = |corner: bool| {
-        let sets = reference.sets.iter().filter(|set| set.corner == corner);
-        let file = |set: &InputSet| input_folder.join(set.file_name());
-        sets.map(file).collect()
-    };
-    Ok(Ok(Ground {
-        checkpoint,
-        inputs: files(false),
-        corners: files(true),
-        input_folder,
-        reference,
-        exercised: answered.exercised,
-        mixes_rows: answered.mixes_rows,
-    }))
+    let reference = Reference::read(&step.folder.join("job"), sets, &answered.ran);
+    Ok(match reference {
+        Ok(reference) => Ok(Computed {
+            reference,
+            answered,
+            branches,
+            input_folder: step.folder.join("inputs"),
+        }),
+        Err(finding) => Err(Failure::fail(finding)),
+    })
 }
 
 /// The failure of a reference whose job answered with no report.
@@ -262,6 +337,7 @@ const MOST_PLACES: usize = 200;
 struct Answered {
     exercised: Vec<String>,
     mixes_rows: bool,
+    branches: serde_json::Value,
     #[serde(flatten)]
     ran: Ran,
 }

@@ -12,7 +12,7 @@ use portwright_core::{
     limit::{Limit, LimitKind},
     plan::PortPlan,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -68,7 +68,7 @@ pub struct Untaken {
 }
 
 /// What would take a side.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Wish {
     /// Sizes by the dimension of the plan.

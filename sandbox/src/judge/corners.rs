@@ -15,12 +15,17 @@
 //! | `whole-range` | those of the example | ids of the whole vocabulary, and the ends of every range |
 //!
 //! An artefact of fixed axes takes the sets of the example's sizes alone.
+//!
+//! Once the model has been seen to run, further sets can be wished for ([`Further`]): they aim at branches that none of these
+//! takes, and reach over the whole vocabulary where the plan knows a part of it.
 
 use std::{collections::BTreeMap, path::Path};
 
-use portwright_core::plan::{Axis, PortPlan, Values};
+use portwright_core::plan::{Axis, InputSpec, PortPlan, Values};
+use serde::Serialize;
 
 use super::{
+    branches::{self, Branches, Wish},
     inputs::{self, InputError, InputSet},
     style::Style,
 };
@@ -32,9 +37,53 @@ const BATCH: &str = "batch";
 /// The largest growth of the number of drawn values in the long set.
 const MOST_GROWTH: u64 = 8;
 
+/// What the run of a model on the corners leaves to be tried.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Further {
+    /// Sizes and values that would take a branch which no set took.
+    wishes: Vec<Wish>,
+    /// The sizes of tables that reach beyond the ids of the plan, by the input that looks them up.
+    tables: BTreeMap<String, i64>,
+}
+
+impl Further {
+    /// What is still to be tried of what the job of the reference said.
+    pub fn of(
+        plan: &PortPlan,
+        dynamic: bool,
+        branches: &Branches,
+        tables: &BTreeMap<String, i64>,
+    ) -> Self {
+        let mut wishes = branches::wishes(branches, plan);
+        if !dynamic {
+            wishes.iter_mut().for_each(|wish| wish.sizes.clear());
+            wishes.retain(|wish| !wish.ids.is_empty());
+        }
+        let beyond = |spec: &InputSpec| match spec.values {
+            Values::Integer { high, .. } | Values::Tokens { high, .. } => {
+                let table = *tables.get(&spec.name)?;
+                let beyond = spec.modality == "text" && table > high && table <= LARGEST_TABLE;
+                beyond.then(|| (spec.name.clone(), table))
+            }
+            _ => None,
+        };
+        Further {
+            wishes,
+            tables: plan.inputs.iter().filter_map(beyond).collect(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        *self == Further::default()
+    }
+}
+
+/// The most rows of a table of ids that a job is believed.
+const LARGEST_TABLE: i64 = 1 << 31;
+
 /// A corner before anything is drawn for it.
 struct Corner {
-    name: &'static str,
+    name: String,
     sizes: BTreeMap<String, u64>,
     style: Style,
 }
@@ -43,12 +92,13 @@ struct Corner {
 pub fn draw_into(
     plan: &PortPlan,
     dynamic: bool,
+    further: &Further,
     seed: u64,
     folder: &Path,
 ) -> Result<Vec<InputSet>, InputError> {
     let mut outlines = Vec::new();
-    for Corner { name, sizes, style } in corners(plan, dynamic)? {
-        let set = inputs::draw_set(plan, name, sizes, seed, &style)?;
+    for Corner { name, sizes, style } in corners(plan, dynamic, further)? {
+        let set = inputs::draw_set(plan, &name, sizes, seed, &style)?;
         tensor::write(&set.tensors, &folder.join(set.file_name()))?;
         let corner = true;
         outlines.push(InputSet {
@@ -60,12 +110,17 @@ pub fn draw_into(
 }
 
 /// The corners of a plan without their values.
-pub fn outlines(plan: &PortPlan, dynamic: bool, seed: u64) -> Result<Vec<InputSet>, InputError> {
-    let corners = corners(plan, dynamic)?.into_iter();
+pub fn outlines(
+    plan: &PortPlan,
+    dynamic: bool,
+    further: &Further,
+    seed: u64,
+) -> Result<Vec<InputSet>, InputError> {
+    let corners = corners(plan, dynamic, further)?.into_iter();
     let outline = |Corner { name, sizes, .. }: Corner| InputSet {
-        name: name.to_owned(),
+        seed: inputs::seed_of(seed, &name),
+        name,
         sizes,
-        seed: inputs::seed_of(seed, name),
         probe: None,
         corner: true,
         tensors: SharedTensors::new(),
@@ -74,9 +129,9 @@ pub fn outlines(plan: &PortPlan, dynamic: bool, seed: u64) -> Result<Vec<InputSe
 }
 
 /// The corners that can be drawn: one of more values than an input may have is none.
-fn corners(plan: &PortPlan, dynamic: bool) -> Result<Vec<Corner>, InputError> {
+fn corners(plan: &PortPlan, dynamic: bool, further: &Further) -> Result<Vec<Corner>, InputError> {
     let mut fitting = Vec::new();
-    for corner in wanted(plan, dynamic) {
+    for corner in wanted(plan, dynamic, further) {
         match inputs::check_sizes(plan, &corner.sizes) {
             Ok(()) => fitting.push(corner),
             Err(InputError::TooLarge { .. }) => {}
@@ -86,7 +141,7 @@ fn corners(plan: &PortPlan, dynamic: bool) -> Result<Vec<Corner>, InputError> {
     Ok(fitting)
 }
 
-fn wanted(plan: &PortPlan, dynamic: bool) -> Vec<Corner> {
+fn wanted(plan: &PortPlan, dynamic: bool, further: &Further) -> Vec<Corner> {
     let example = inputs::sizes(plan, false);
     let free = |name: &str| dynamic && plan.dims.get(name).is_some_and(|dim| dim.other.is_some());
     let batch = |rows: u64| {
@@ -106,7 +161,10 @@ fn wanted(plan: &PortPlan, dynamic: bool) -> Vec<Corner> {
         sizes
     };
     let mut corners = Vec::new();
-    let mut add = |name, sizes, style| corners.push(Corner { name, sizes, style });
+    let mut add = |name: &str, sizes, style| {
+        let name = name.to_owned();
+        corners.push(Corner { name, sizes, style });
+    };
     if free(BATCH) {
         add("one-row", batch(1), Style::Unpadded);
     }
@@ -132,11 +190,25 @@ fn wanted(plan: &PortPlan, dynamic: bool) -> Vec<Corner> {
         let tables = BTreeMap::new();
         add("whole-range", example.clone(), Style::WholeRange { tables });
     }
+    if !further.tables.is_empty() {
+        let tables = further.tables.clone();
+        add(
+            "whole-vocabulary",
+            example.clone(),
+            Style::WholeRange { tables },
+        );
+    }
+    for (place, wish) in further.wishes.iter().enumerate() {
+        let mut sizes = example.clone();
+        sizes.extend(wish.sizes.iter().map(|(name, size)| (name.clone(), *size)));
+        let values = wish.ids.clone();
+        add(&format!("aimed-{place}"), sizes, Style::Aimed { values });
+    }
     corners
 }
 
 /// Whether an input's values are drawn from a range that has ends.
-fn has_range(spec: &portwright_core::plan::InputSpec) -> bool {
+fn has_range(spec: &InputSpec) -> bool {
     match spec.values {
         Values::Integer { .. } | Values::Tokens { .. } => spec.modality == "text",
         Values::Normal { .. } | Values::Uniform { .. } => true,
@@ -153,9 +225,7 @@ fn values(plan: &PortPlan, sizes: &BTreeMap<String, u64>) -> u64 {
             .map_or(1, |size| size.saturating_mul(factor)),
         (_, None) => 1,
     };
-    let input = |spec: &portwright_core::plan::InputSpec| {
-        spec.shape.iter().map(size).fold(1, u64::saturating_mul)
-    };
+    let input = |spec: &InputSpec| spec.shape.iter().map(size).fold(1, u64::saturating_mul);
     plan.inputs.iter().map(input).fold(0, u64::saturating_add)
 }
 
@@ -165,7 +235,7 @@ mod tests {
     use crate::judge::toy;
 
     fn names(dynamic: bool) -> Vec<String> {
-        let sets = outlines(&toy::plan(), dynamic, 1).unwrap();
+        let sets = outlines(&toy::plan(), dynamic, &Further::default(), 1).unwrap();
         sets.into_iter().map(|set| set.name).collect()
     }
 
@@ -185,7 +255,7 @@ mod tests {
                 "whole-range"
             ]
         );
-        let sets = outlines(&toy::plan(), true, 1).unwrap();
+        let sets = outlines(&toy::plan(), true, &Further::default(), 1).unwrap();
         let size = |set: usize, name: &str| sets[set].sizes[name];
         assert_eq!((size(0, "batch"), size(0, "sequence")), (1, 8));
         assert_eq!((size(1, "batch"), size(1, "sequence")), (2, 1));
@@ -207,7 +277,7 @@ mod tests {
                 "whole-range"
             ]
         );
-        for set in outlines(&toy::plan(), false, 1).unwrap() {
+        for set in outlines(&toy::plan(), false, &Further::default(), 1).unwrap() {
             assert_eq!((set.sizes["batch"], set.sizes["sequence"]), (2, 8));
         }
     }
@@ -218,8 +288,77 @@ mod tests {
         if let Some(dim) = plan.dims.get_mut("sequence") {
             dim.example = 1 << 20;
         }
-        let sets = outlines(&plan, true, 1).unwrap();
+        let sets = outlines(&plan, true, &Further::default(), 1).unwrap();
         assert!(sets.iter().all(|set| set.name != "long"));
         assert!(sets.iter().any(|set| set.name == "one-place"));
+    }
+
+    /// A wish as the job of the reference has it.
+    fn wished(sizes: serde_json::Value, ids: serde_json::Value) -> Branches {
+        let wish = serde_json::json!({"sizes": sizes, "ids": ids});
+        let side = serde_json::json!({"file": "m.py", "line": 1, "column": 0, "function": "f", "condition": "c",
+            "side": true, "wish": wish});
+        let answer = serde_json::json!({"checked": true, "why": "", "untaken": [side], "more": 0, "settled": [],
+            "unfollowed": []});
+        branches::read(&answer).unwrap()
+    }
+
+    #[test]
+    fn a_branch_that_no_set_took_is_aimed_at() {
+        let branches = wished(
+            serde_json::json!({"sequence": 25}),
+            serde_json::json!({"mask": [7, 9]}),
+        );
+        let further = Further::of(&toy::plan(), true, &branches, &BTreeMap::new());
+        let sets = outlines(&toy::plan(), true, &further, 1).unwrap();
+        let aimed = sets.last().unwrap();
+        assert_eq!(aimed.name, "aimed-0");
+        assert_eq!((aimed.sizes["batch"], aimed.sizes["sequence"]), (2, 25));
+        // An artefact of fixed axes takes no other sizes.
+        let further = Further::of(&toy::plan(), false, &branches, &BTreeMap::new());
+        let sets = outlines(&toy::plan(), false, &further, 1).unwrap();
+        assert_eq!(sets.last().unwrap().sizes["sequence"], 8);
+    }
+
+    #[test]
+    fn ids_that_are_aimed_at_stand_beside_each_other_somewhere() {
+        let mut plan = toy::plan();
+        plan.inputs[1].values = Values::Integer { low: 0, high: 50 };
+        plan.inputs[1].modality = "text".into();
+        let branches = wished(serde_json::json!({}), serde_json::json!({"mask": [46, 9]}));
+        let further = Further::of(&plan, true, &branches, &BTreeMap::new());
+        let folder = tempfile::tempdir().unwrap();
+        let sets = draw_into(&plan, true, &further, 1, folder.path()).unwrap();
+        let file = folder.path().join(sets.last().unwrap().file_name());
+        let drawn = tensor::parse(&std::fs::read(file).unwrap(), Path::new("aimed")).unwrap();
+        let tensor::Data::Whole(ids) = &drawn["mask"].data else {
+            panic!("ids are whole");
+        };
+        assert!(ids.windows(2).any(|pair| pair == [46, 9]), "{ids:?}");
+    }
+
+    #[test]
+    fn ids_reach_over_the_whole_table_of_the_configuration_that_is_judged() {
+        let mut plan = toy::plan();
+        plan.inputs[1].values = Values::Integer { low: 3, high: 50 };
+        plan.inputs[1].modality = "text".into();
+        let tables = BTreeMap::from([("mask".to_owned(), 46_600)]);
+        let nothing = wished(serde_json::json!({}), serde_json::json!({}));
+        let further = Further::of(&plan, true, &nothing, &tables);
+        let folder = tempfile::tempdir().unwrap();
+        let sets = draw_into(&plan, true, &further, 1, folder.path()).unwrap();
+        let highest = |name: &str| {
+            let set = sets.iter().find(|set| set.name == name).unwrap();
+            let text = std::fs::read(folder.path().join(set.file_name())).unwrap();
+            match &tensor::parse(&text, Path::new(name)).unwrap()["mask"].data {
+                tensor::Data::Whole(ids) => *ids.iter().max().unwrap(),
+                tensor::Data::Floating(_) => panic!("ids are whole"),
+            }
+        };
+        assert!(highest("whole-range") < 50);
+        assert!(highest("whole-vocabulary") > 10_000);
+        // A table that the plan reaches over already asks for nothing more.
+        let known = BTreeMap::from([("mask".to_owned(), 50)]);
+        assert!(Further::of(&plan, true, &nothing, &known).is_empty());
     }
 }

@@ -261,13 +261,13 @@ fn draw_input(
         // Drawn as integers: a float would lose the low bits of large ones.
         Values::Integer { low, high } => {
             let (low, high) = style.ids(spec, *low, *high);
-            let mut values = (0..count).map(|_| random.integer(low, high)).collect();
+            let mut values: Vec<i64> = (0..count).map(|_| random.integer(low, high)).collect();
             style.place(spec, &mut values, &mut random);
             return Ok(whole(spec.dtype, shape, values));
         }
         Values::Tokens { low, high, runs } => {
             let (from, to) = style.ids(spec, *low, *high);
-            let mut values = (0..count)
+            let mut values: Vec<i64> = (0..count)
                 .map(|_| match random.integer(from, to) {
                     // A placeholder stands for a feature of another input, and only where the plan puts it.
                     id if runs.iter().any(|run| run.id == id) => *low,

@@ -55,6 +55,8 @@ pub struct Case<'a> {
     pub dynamic: bool,
     /// Whether there is an artefact, which may take fewer sizes than the module that it was made of.
     pub artefact_has_sizes: bool,
+    /// What the making of the artefact leaves open.
+    pub made: &'a [Limit],
 }
 
 /// Judges one attempt.
@@ -109,7 +111,7 @@ fn weigh(case: &Case<'_>, execution: &Execution) -> Result<Evidence, Box<Finding
     let placement = measurements::placement(case.backend, case.expected, execution)?;
     let figures = measurements::figures(case.backend, execution, case.report)?;
     let versions = measurements::versions(case.backend, execution)?;
-    let mut limits = case.reference.limits.clone();
+    let mut limits = [&case.reference.limits, case.made].concat();
     let reference = answered(case, execution, &mut limits)?;
     let sets = &reference.sets;
     let candidate = Outputs::open(case.work, sets)

@@ -70,6 +70,9 @@ pub struct Ran {
     /// What the model returns that is no tensor, by its place.
     #[serde(default)]
     pub not_tensors: Vec<String>,
+    /// How many rows the table has that an input's ids look up, by the input's name.
+    #[serde(default)]
+    pub tables: BTreeMap<String, i64>,
     /// How the outputs were computed with less rounding: `float64`, or `perturbed` float32.
     #[serde(default)]
     pub precise: Option<String>,

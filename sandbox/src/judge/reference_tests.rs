@@ -189,7 +189,14 @@ fn a_reference_that_is_cut_short_after_it_was_opened_is_a_finding() {
 /// The toy's sets with its corners behind them.
 fn with_corners() -> Vec<InputSet> {
     let folder = tempfile::tempdir().unwrap();
-    let corners = crate::judge::corners::draw_into(&toy::plan(), true, 11, folder.path()).unwrap();
+    let corners = crate::judge::corners::draw_into(
+        &toy::plan(),
+        true,
+        &crate::judge::corners::Further::default(),
+        11,
+        folder.path(),
+    )
+    .unwrap();
     let drawn = corners.into_iter().map(|set| {
         let text = std::fs::read(folder.path().join(set.file_name())).unwrap();
         let tensors = crate::tensor::parse(&text, Path::new("corner")).unwrap();

@@ -48,7 +48,7 @@ impl Style {
     }
 
     /// Puts the numbers that are aimed at into an input's values.
-    pub(super) fn place(&self, spec: &InputSpec, values: &mut Vec<i64>, random: &mut Random) {
+    pub(super) fn place(&self, spec: &InputSpec, values: &mut [i64], random: &mut Random) {
         let Style::Aimed { values: aimed } = self else {
             return;
         };

@@ -61,6 +61,7 @@ fn judged_on(sets: &[InputSet], outcome: JobOutcome, change: impl FnOnce(&Path))
         plan: &Digest::of("plan"),
         dynamic: true,
         artefact_has_sizes: true,
+        made: &[],
     })
 }
 

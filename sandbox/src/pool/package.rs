@@ -57,6 +57,7 @@ const FILES: &[(&str, &str)] = embedded![
     "shared/__init__.py",
     "shared/spelled.py",
     "skillsets.py",
+    "tables.py",
     "tensors.py",
     "weights.py",
 ];

@@ -97,12 +97,11 @@ fn named_paths(job: &Job) -> Vec<PathBuf> {
             checkpoint,
             inputs,
             corners,
-            seen,
             ..
         } => {
             paths.extend(folder(source));
             paths.push(checkpoint.into());
-            paths.extend(inputs.iter().chain(corners).chain(seen).map(PathBuf::from));
+            paths.extend(inputs.iter().chain(corners).map(PathBuf::from));
         }
         Job::BuildGeneration {
             source,

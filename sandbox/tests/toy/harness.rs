@@ -16,7 +16,11 @@ use portwright_core::{
 use portwright_sandbox::{
     backends::{self, Attempt, Form, Host, onnxruntime::Tuning},
     environment::Environment,
-    judge::{Case, Expected, InputSet, Ran, Reference, Tolerances, corners, inputs, judge},
+    judge::{
+        Case, Expected, InputSet, Ran, Reference, Tolerances,
+        corners::{self, Further},
+        inputs, judge,
+    },
     pool::{JobRequest, Limits, Walls, Workers, WorkersConfig},
 };
 
@@ -75,7 +79,8 @@ pub fn toy() -> &'static Toy {
         let plan = PortPlan::from_toml(PLAN).unwrap();
         let sets = inputs::draw(&plan, true, 20261122).unwrap();
         let inputs = inputs::write(&sets, &drawn).unwrap();
-        let beyond = corners::draw_into(&plan, true, 20261122, &drawn).unwrap();
+        let beyond =
+            corners::draw_into(&plan, true, &Further::default(), 20261122, &drawn).unwrap();
         let corners = files(&beyond, &drawn);
         let environment = Environment::locked().unwrap();
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/toy");
@@ -201,6 +206,7 @@ impl Executed<'_> {
             plan: &Digest::of(PLAN),
             dynamic: true,
             artefact_has_sizes: self.backend != Backend::TorchCpu,
+            made: &[],
         })
     }
 }

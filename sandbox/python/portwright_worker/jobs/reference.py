@@ -6,7 +6,7 @@ import functools
 import inspect
 from typing import Any
 
-from portwright_worker import branches, draws, errors, exercised, flow, models, precise, rows, tensors
+from portwright_worker import branches, draws, errors, exercised, flow, models, precise, rows, tables, tensors
 
 
 def run(job: dict, work: str) -> dict:
@@ -22,6 +22,7 @@ def run(job: dict, work: str) -> dict:
     # Copied before it has run: a model may keep something of a forward.
     twin = precise.copied(model, make)
     called = exercised.watch(model, built)
+    lookups = tables.Lookups(model)
     outputs, answered, refused = [], [], {}
     still = Still()
     first: dict[str, Any] = {}
@@ -33,6 +34,7 @@ def run(job: dict, work: str) -> dict:
         errors.now("forward")
         if not outputs:
             _check_repeatable(model, inputs, plan)
+        lookups.watch(inputs)
         # A stochastic forward then draws the same numbers for each file, and for each repetition of the job.
         torch.manual_seed(plan["weights"]["seed"])
         try:
@@ -57,6 +59,7 @@ def run(job: dict, work: str) -> dict:
         "untouched": _untouched(job, still.names()),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "exercised": sorted(called),
+        "tables": lookups.end(),
         "declared": _declared(model),
     }
     errors.now("compute with less rounding")
@@ -68,8 +71,8 @@ def run(job: dict, work: str) -> dict:
     del model, twin
     if job.get("branches"):
         errors.now("look at the branches")
-        seen = [functools.partial(tensors.read, path) for path in (*job.get("seen", ()), *answered)]
-        found["branches"] = branches.look(make, plan, seen)
+        sets = [functools.partial(tensors.read, path) for path in answered]
+        found["branches"] = branches.look(make, plan, sets)
     return found
 
 
