@@ -389,7 +389,7 @@ impl Attempt<'_> {
             None => store(
                 self.steps,
                 &self.skillset,
-                &["skillset.py".to_owned(), "weights.py".to_owned()],
+                &["skillset.py", "weights.py", "whole.py"].map(str::to_owned),
             )?,
         };
         let mut verdict = judge::judge(&Case {

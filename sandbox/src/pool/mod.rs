@@ -19,6 +19,6 @@ mod workers;
 
 pub use error::WorkerError;
 pub use launch::{Walls, WorkersConfig};
-pub use package::SPELLED;
+pub use package::{SPELLED, WHOLE};
 pub use request::{JobRequest, Limits};
 pub use workers::Workers;
