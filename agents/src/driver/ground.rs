@@ -8,7 +8,7 @@ use portwright_core::{
     text,
 };
 use portwright_sandbox::{
-    judge::{InputError, InputSet, Ran, Reference, corners, inputs, limits},
+    judge::{InputError, InputSet, Ran, Reference, corners, inputs, limits, plain},
     pool::JobRequest,
 };
 use rand::Rng as _;
@@ -204,6 +204,13 @@ async fn reference(
             return Ok(Err(malformed(&error.to_string())));
         }
     };
+    if let Some(unsteady) = &answered.unsteady {
+        let outputs = unsteady.outputs.join(", ");
+        return Ok(Err(Failure::fail(plain::unsteady(
+            unsteady.random,
+            &outputs,
+        ))));
+    }
     let input_folder = step.folder.join("inputs");
     let mut reference = match Reference::read(&step.folder.join("job"), sets, &answered.ran) {
         Ok(reference) => reference,
@@ -262,6 +269,15 @@ struct Answered {
     mixes_rows: bool,
     #[serde(flatten)]
     ran: Ran,
+    unsteady: Option<Unsteady>,
+}
+
+/// What gives something else when the model is called on the same inputs once more.
+#[derive(serde::Deserialize)]
+struct Unsteady {
+    /// Whether a fresh model gives something else again.
+    random: bool,
+    outputs: Vec<String>,
 }
 
 impl Answered {
