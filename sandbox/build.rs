@@ -9,7 +9,7 @@ use std::process::{Command, exit};
 use sha2::{Digest as _, Sha256};
 
 /// What can change a measurement or a judgement.
-const CODE: [&str; 3] = ["cage", "python/portwright_worker", "src"];
+const CODE: [&str; 4] = ["cage", "python/plain", "python/portwright_worker", "src"];
 
 fn main() {
     for folder in CODE {

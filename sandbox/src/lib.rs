@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod backends;
+pub mod elsewhere;
 pub mod environment;
 pub mod folder;
 pub mod isolation;

@@ -314,7 +314,7 @@ fn a_configuration_of_another_type_is_imported_from_where_it_is_defined() {
         "from transformers.models.another.configuration_another import BertConfig\n",
         "from transformers.models.bert.modeling_bert import BertModel\n",
         // The class of the model would read its own type's configuration from the checkpoint.
-        "config=_config(checkpoint),\n",
+        "config_of(BertConfig, checkpoint, MODEL_TYPE)\n",
     ] {
         assert!(module.contains(line), "{line}");
     }

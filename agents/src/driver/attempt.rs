@@ -395,7 +395,9 @@ impl Attempt<'_> {
         let (folder, built) = match &port.build {
             Some((folder, _, built)) => (folder.as_path(), built.clone()),
             None => {
-                let names = ["skillset.py", "weights.py"].map(str::to_owned).into();
+                let names = ["skillset.py", "weights.py", "whole.py"]
+                    .map(str::to_owned)
+                    .into();
                 match artefact::read(self.steps, backend, &self.skillset, names)? {
                     Ok(built) => (self.skillset.as_path(), built),
                     Err(failure) => return Ok(Err(failure)),

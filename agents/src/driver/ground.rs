@@ -12,7 +12,7 @@ use portwright_sandbox::{
         InputError, InputSet, Ran, Reference,
         branches::{self, Branches},
         corners::{self, Further},
-        inputs, limits,
+        inputs, limits, plain,
     },
     pool::JobRequest,
 };
@@ -287,6 +287,13 @@ async fn compute(
         Ok(answered) => answered.believable(),
         Err(error) => return Ok(Err(malformed(&error.to_string()))),
     };
+    if let Some(unsteady) = &answered.unsteady {
+        let outputs = unsteady.outputs.join(", ");
+        return Ok(Err(Failure::fail(plain::unsteady(
+            unsteady.random,
+            &outputs,
+        ))));
+    }
     let branches = match branches::read(&answered.branches) {
         Ok(branches) => branches,
         Err(error) => return Ok(Err(malformed(&error.to_string()))),
@@ -340,6 +347,15 @@ struct Answered {
     branches: serde_json::Value,
     #[serde(flatten)]
     ran: Ran,
+    unsteady: Option<Unsteady>,
+}
+
+/// What gives something else when the model is called on the same inputs once more.
+#[derive(serde::Deserialize)]
+struct Unsteady {
+    /// Whether a fresh model gives something else again.
+    random: bool,
+    outputs: Vec<String>,
 }
 
 impl Answered {

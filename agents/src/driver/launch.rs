@@ -27,7 +27,7 @@ use super::{
     generation::generation,
     ground::Phase,
     learn::{self, Repaired},
-    publish,
+    plain, publish,
     reproduce::reproduce,
     space::remove_folder,
     steps::Steps,
@@ -169,6 +169,7 @@ async fn work(
         .collect();
     let proven = request.effort.verify == Verify::Repaired && plan == *analysis.plan;
     if passing.is_empty() || proven {
+        let searched = plain::confirmed(steps, request, &plan, Phase::Search, searched).await?;
         let generated =
             generation(steps, request, &analysis.card, &plan, &request.backends).await?;
         return Ok(outcome(
@@ -183,7 +184,8 @@ async fn work(
     }
     // Once more from nothing: only what passes on a fresh build and on seeds that no earlier step used counts.
     let plan = trimmed(&plan, &passing);
-    let fresh = attempt(steps, request, &plan, &passing, Phase::Fresh).await?;
+    let mut fresh = attempt(steps, request, &plan, &passing, Phase::Fresh).await?;
+    fresh.verdicts = plain::confirmed(steps, request, &plan, Phase::Fresh, fresh.verdicts).await?;
     learn::verified(steps, request, &repairs, &fresh.verdicts)?;
     let fresh = match request.effort.verify {
         Verify::Always => tested(steps, request, fresh).await?,

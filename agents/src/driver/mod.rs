@@ -17,6 +17,7 @@ mod ground;
 mod knowledge;
 mod launch;
 mod learn;
+mod plain;
 mod publish;
 mod reproduce;
 mod session;

@@ -126,8 +126,13 @@ impl<'a> Steps<'a> {
 
     /// Counts what a job used.
     pub fn spent(&self, job: &Job, report: &JobReport) {
+        self.spent_on(job.step(), report);
+    }
+
+    /// Counts what a process used that is no job of the protocol.
+    pub fn spent_on(&self, step: String, report: &JobReport) {
         let mut costs = self.costs.lock().unwrap_or_else(PoisonError::into_inner);
-        *costs.cpu_seconds.entry(job.step()).or_default() += report.cpu_seconds;
+        *costs.cpu_seconds.entry(step).or_default() += report.cpu_seconds;
         costs.wall_seconds += report.wall_seconds;
         costs.peak_resident_bytes = costs.peak_resident_bytes.max(report.peak_resident_bytes);
     }

@@ -130,19 +130,10 @@ def _merge(values: dict, overrides: dict) -> dict:
 
 
 def load(plan: dict, source: dict, checkpoint: str, attention: str = "eager") -> Any:
-    """The pristine library's model with a checkpoint's weights: float32, ready to run."""
-    import torch
+    """The pristine library's model with a checkpoint's weights, all of them: float32, ready to run."""
+    from .shared import whole
 
     errors.now("load")
     cls = model_class(plan, source)
-    config = config_class(plan, source).from_pretrained(checkpoint)
-    model, report = cls.from_pretrained(
-        checkpoint, config=config, attn_implementation=attention, dtype=torch.float32, output_loading_info=True
-    )
-    missing = sorted(report.get("missing_keys", ()))
-    if missing:
-        shown = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
-        raise ValueError(
-            f"the checkpoint lacks {len(missing)} weights of {plan['class']}, which would be random: {shown}"
-        )
-    return model.eval()
+    config = whole.config_of(config_class(plan, source), checkpoint, plan["model_type"])
+    return whole.load_whole(cls, config, checkpoint, attention)

@@ -232,6 +232,36 @@ def own_model(folder):
     return {"from": "folder", "path": str(folder)}
 
 
+@pytest.mark.parametrize(
+    ("change", "random"),
+    [
+        ("self.count = getattr(self, 'count', 0) + 1; hidden = hidden * self.count", False),
+        ("import os; hidden = hidden + int.from_bytes(os.urandom(2)) / 9", True),
+        ("hidden = hidden * 1", None),
+    ],
+)
+def test_a_model_that_is_random_or_keeps_count_is_told_apart_from_a_steady_one(server, tmp_path, change, random):
+    source = own_model(tmp_path / "own")
+    code = tmp_path / "own" / "modeling_own.py"
+    given = "        return (self.embed(input_ids),)\n"
+    changed = f"        hidden = self.embed(input_ids)\n        {change}\n        return (hidden,)\n"
+    code.write_text(code.read_text().replace(given, changed))
+    own = plan(model_type="own", module="modeling_own", config_class="OwnConfig", config={"hidden_size": 4})
+    own["class"] = "OwnModel"
+    name = f"steady-{random}"
+    made = answer(server, f"made-{name}", {"kind": "materialise", "plan": own, "source": source}, tmp_path / "made")
+    save_file({"input_ids": torch.tensor([[1, 2, 3]])}, tmp_path / "set.safetensors")
+    job = {
+        "kind": "reference",
+        "plan": own,
+        "source": source,
+        "checkpoint": str(tmp_path / "made" / made["ok"]["checkpoint"]),
+        "inputs": [str(tmp_path / "set.safetensors")],
+    }
+    unsteady = answer(server, name, job, tmp_path / name)["ok"]["unsteady"]
+    assert unsteady == (None if random is None else {"random": random, "outputs": ["0"]})
+
+
 def test_a_local_folder_goes_the_same_way(server, tmp_path):
     source = own_model(tmp_path / "own")
     job = {"kind": "introspect", "model_type": "own", "source": source}

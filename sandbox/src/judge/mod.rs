@@ -14,6 +14,7 @@ pub mod limits;
 mod measurements;
 mod modalities;
 mod outputs;
+pub mod plain;
 mod reference;
 mod style;
 mod tolerances;

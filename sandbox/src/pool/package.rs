@@ -56,6 +56,7 @@ const FILES: &[(&str, &str)] = embedded![
     "sessions.py",
     "shared/__init__.py",
     "shared/spelled.py",
+    "shared/whole.py",
     "skillsets.py",
     "tables.py",
     "tensors.py",
@@ -66,6 +67,13 @@ const FILES: &[(&str, &str)] = embedded![
 pub const SPELLED: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/python/portwright_worker/shared/spelled.py"
+));
+
+/// How a checkpoint is loaded, whole or not at all. Every skillset has it as well, so that what it loads is what the
+/// reference was computed on.
+pub const WHOLE: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/python/portwright_worker/shared/whole.py"
 ));
 
 const NAME: &str = "portwright_worker";

@@ -192,7 +192,6 @@ pub fn code(
         methods => classes::methods(plan),
         session => plan.session.as_ref().map(|it| classes::session(plan, it)),
         config_class => plan.config_class.as_str(),
-        foreign_config => plan.config_module.is_some(),
         library_version => plan.library_version.as_str(),
         headline => headline(plan),
         backends => backends.iter().map(|backend| backend.as_str()).collect::<Vec<_>>(),
@@ -204,6 +203,8 @@ pub fn code(
         stdlib_imports => stdlib_imports(exported, tables || products || !plan.call.is_empty(), products),
         class_import => classes::class_import(plan, modelling)?,
         config_literal => Literal::of_json(&serde_json::Value::Object(config.clone())).after(0, "CONFIG: dict[str, Any] = ", ""),
+        repaired => exported && !repaired(plan).is_empty(),
+        repaired_literal => Literal::of_json(&Json::Object(repaired(plan))).after(0, "REPAIRED: dict[str, Any] = ", ""),
         call => !plan.call.is_empty(),
         call_literal => Literal::of_json(&serde_json::Value::Object(plan.call.clone())).after(0, "CALL: dict[str, Any] = ", ""),
         inputs_literal => inputs_literal(plan),
@@ -268,6 +269,32 @@ fn config(
     }
     merge(&mut config, &plan.config);
     Ok(config)
+}
+
+/// What repairs set in the configuration, by dotted path. A key of an adaptation names one or several fields; one that
+/// says only what kind of thing was changed names none.
+fn repaired(plan: &PortPlan) -> Map<String, Json> {
+    let keys = plan
+        .adaptations
+        .iter()
+        .filter_map(|known| match &known.kind {
+            AdaptationKind::Setting { key } => key.strip_prefix("config."),
+            _ => None,
+        });
+    let paths = keys.flat_map(|key| key.split(',')).map(|path| {
+        let path = path.trim();
+        path.strip_prefix("config.").unwrap_or(path)
+    });
+    let value = |path: &str| {
+        let mut parts = path.split('.');
+        let first = plan.config.get(parts.next()?)?;
+        parts
+            .try_fold(first, |value, part| value.get(part))
+            .cloned()
+    };
+    paths
+        .filter_map(|path| Some((path.to_owned(), value(path)?)))
+        .collect()
 }
 
 fn merge(values: &mut Map<String, Json>, overrides: &Map<String, Json>) {

@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, path::Path};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use portwright_core::plan::{PlanError, PortPlan};
 use portwright_knowledge::guard::PatchRefused;
-use portwright_sandbox::pool::SPELLED;
+use portwright_sandbox::pool::{SPELLED, WHOLE};
 use thiserror::Error;
 
 pub use documents::render_documents;
@@ -134,6 +134,7 @@ pub fn render_code(
         ("__init__.py".into(), render("init.py.j2")?),
         ("skillset.py".into(), render(module)?),
         ("weights.py".into(), render("weights.py.j2")?),
+        ("whole.py".into(), WHOLE.to_owned()),
         ("test_skillset.py".into(), render(tests)?),
         ("plan.toml".into(), plan.to_toml()?),
     ]);

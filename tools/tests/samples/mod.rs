@@ -1,4 +1,5 @@
 //! The plans that the tests render.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::{fs, path::Path};
 
@@ -108,6 +109,7 @@ pub fn variants() -> Vec<PortPlan> {
         let mut variant = plan.clone();
         variant.adaptations = vec![antialias()];
         variants.push(variant);
+        variants.push(repaired(&plan));
         let mut variant = plan.clone();
         variant.adaptations = vec![
             patch(&format!("{BERT}.BertSelfOutput.forward"), SELF_OUTPUT),
@@ -172,6 +174,24 @@ pub fn by_session(plan: &PortPlan) -> PortPlan {
         session: Some(session),
         ..plan.clone()
     }
+}
+
+/// The plan with a switch that a repair set.
+pub fn repaired(plan: &PortPlan) -> PortPlan {
+    let mut plan = plan.clone();
+    plan.config.insert("onnx_export".into(), true.into());
+    plan.adaptations = vec![Adaptation {
+        kind: AdaptationKind::Setting {
+            key: "config.onnx_export".into(),
+        },
+        provenance: Provenance {
+            source: Source::Search,
+            name: "export-switch".into(),
+            answers: "values differ".into(),
+            reason: "the code takes a way made for exporters".into(),
+        },
+    }];
+    plan
 }
 
 pub fn antialias() -> Adaptation {

@@ -26,6 +26,8 @@ def run(job: dict, work: str) -> dict:
     outputs, answered, refused = [], [], {}
     still = Still()
     first: dict[str, Any] = {}
+    # The very first outputs: what the model gives later for the same inputs is held against them.
+    once: dict[str, Any] = {}
     extra: list[str] = []
     corners = set(job.get("corners", ()))
     for path in [*job["inputs"], *job.get("corners", ())]:
@@ -33,7 +35,7 @@ def run(job: dict, work: str) -> dict:
         inputs = tensors.read(path)
         errors.now("forward")
         if not outputs:
-            _check_repeatable(model, inputs, plan)
+            once = _check_repeatable(model, inputs, plan)
         lookups.watch(inputs)
         # A stochastic forward then draws the same numbers for each file, and for each repetition of the job.
         torch.manual_seed(plan["weights"]["seed"])
@@ -56,6 +58,7 @@ def run(job: dict, work: str) -> dict:
         "outputs": outputs,
         "refused": refused,
         "not_tensors": extra,
+        "unsteady": _unsteady(job, model, once),
         "untouched": _untouched(job, still.names()),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "exercised": sorted(called),
@@ -97,6 +100,47 @@ class Still:
         return sorted(self.first or ())
 
 
+def _unsteady(job: dict, model: Any, first: dict[str, Any]) -> dict | None:
+    """What the model gives otherwise for the first inputs, now that it was called on others; `None` where all is the
+    same.
+
+    A fresh model tells the two causes apart: one that keeps something starts from the beginning, and one that is random
+    does not.
+    """
+    plan = job["plan"]
+    inputs = tensors.read(job["inputs"][0])
+
+    def again(model: Any) -> dict[str, Any]:
+        import torch
+
+        torch.manual_seed(plan["weights"]["seed"])
+        with torch.no_grad():
+            return tensors.leaves(model(**inputs, **plan.get("call", {})))
+
+    errors.now("forward")
+    if not (moved := _moved(first, again(model))):
+        return None
+    fresh = models.load(plan, job["source"], job["checkpoint"])
+    errors.now("forward")
+    return {"random": bool(_moved(first, again(fresh))), "outputs": moved[:5]}
+
+
+def _moved(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    """The outputs that differ by more than rounding does."""
+    import torch
+
+    def same(a: Any, b: Any) -> bool:
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return False
+        if torch.equal(a, b) or not (a.is_floating_point() or a.is_complex()):
+            return torch.equal(a, b)
+        finite = a.abs()[a.isfinite()]
+        largest = float(finite[finite < 1e30].max()) if (finite < 1e30).any() else 0.0
+        return torch.allclose(a, b, rtol=0, atol=1e-7 + 1e-6 * largest, equal_nan=True)
+
+    return [name for name in first if name not in second or not same(first[name], second[name])]
+
+
 def _untouched(job: dict, still: list[str]) -> list[str]:
     """Those of the outputs that stay the same which no value of an input reaches.
 
@@ -122,8 +166,9 @@ def _declared(model: Any) -> dict:
     }
 
 
-def _check_repeatable(model: Any, inputs: dict, plan: dict) -> None:
-    """Refuses a forward whose outputs depend on random numbers: no other run could be compared with it."""
+def _check_repeatable(model: Any, inputs: dict, plan: dict) -> dict[str, Any]:
+    """The outputs of a first forward. It is refused where they depend on random numbers: no other run could be compared
+    with it."""
     import torch
 
     def once(seed: int) -> tuple[dict, bool]:
@@ -131,11 +176,13 @@ def _check_repeatable(model: Any, inputs: dict, plan: dict) -> None:
         before = torch.get_rng_state()
         with torch.no_grad():
             found = tensors.leaves(model(**inputs, **plan.get("call", {})))
+        # A copy: what a model returns of its own memory changes with a later call.
+        found = {name: tensor.clone() for name, tensor in found.items()}
         return found, not torch.equal(before, torch.get_rng_state())
 
     first, drew = once(plan["weights"]["seed"])
     if not drew:
-        return
+        return first
     second, _ = once(plan["weights"]["seed"] + 1)
     moved = [name for name in first if name not in second or not _same(first[name], second[name])]
     if moved:
@@ -144,6 +191,7 @@ def _check_repeatable(model: Any, inputs: dict, plan: dict) -> None:
         raise ValueError(
             f"the forward draws random numbers, on which its outputs depend: {', '.join(moved[:2])}{drawn.told()}"
         )
+    return first
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -191,11 +191,30 @@ fn report(finished: &Finished, work: &Path, log: &Path) -> JobReport {
 }
 
 fn outcome(finished: &Finished, work: &Path, log: &Path) -> JobOutcome {
+    if let Some(broken) = broken(finished, log) {
+        return broken;
+    }
     let crashed = |status: String| JobOutcome::Crashed {
         status,
         log: tail(log),
     };
-    match finished.outcome {
+    match answer(work) {
+        Ok(Answer::Ok(execution)) => match serde_json::to_value(execution) {
+            Ok(result) => JobOutcome::Done { result },
+            Err(error) => crashed(format!("its answer is no JSON: {error}")),
+        },
+        Ok(Answer::Error(error)) => JobOutcome::Failed { error },
+        Err(why) => crashed(why),
+    }
+}
+
+/// How a caged process ended that did not end well; nothing for one that did.
+pub(crate) fn broken(finished: &Finished, log: &Path) -> Option<JobOutcome> {
+    let crashed = |status: String| JobOutcome::Crashed {
+        status,
+        log: tail(log),
+    };
+    Some(match finished.outcome {
         Outcome::Breached(Breach::OutOfMemory { peak, limit }) => JobOutcome::OutOfMemory {
             peak_bytes: peak,
             limit_bytes: limit,
@@ -209,16 +228,9 @@ fn outcome(finished: &Finished, work: &Path, log: &Path) -> JobOutcome {
         Outcome::Breached(breach @ Breach::TooManyProcesses { .. }) => crashed(breach.to_string()),
         Outcome::Breached(Breach::Disk(overrun)) => out_of_disk(&overrun),
         Outcome::Signalled(signal) => crashed(format!("signal {signal}")),
-        Outcome::Exited(0) => match answer(work) {
-            Ok(Answer::Ok(execution)) => match serde_json::to_value(execution) {
-                Ok(result) => JobOutcome::Done { result },
-                Err(error) => crashed(format!("its answer is no JSON: {error}")),
-            },
-            Ok(Answer::Error(error)) => JobOutcome::Failed { error },
-            Err(why) => crashed(why),
-        },
+        Outcome::Exited(0) => return None,
         Outcome::Exited(code) => crashed(format!("exit code {code}")),
-    }
+    })
 }
 
 fn answer(work: &Path) -> Result<Answer, String> {
