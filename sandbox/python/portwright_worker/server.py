@@ -263,6 +263,9 @@ def preimport() -> None:
             importlib.import_module(name)
         except ImportError as error:
             print(f"portwright: {name} is not pre-imported: {error}", file=sys.stderr, flush=True)
+    from . import warm
+
+    warm.up()
     threads = os.listdir("/proc/self/task") if os.path.isdir("/proc/self/task") else ["1"]
     if len(threads) > 1:
         raise RuntimeError(

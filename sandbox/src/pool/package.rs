@@ -60,6 +60,7 @@ const FILES: &[(&str, &str)] = embedded![
     "skillsets.py",
     "tables.py",
     "tensors.py",
+    "warm.py",
     "weights.py",
 ];
 
