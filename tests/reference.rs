@@ -28,12 +28,17 @@ fn modelling(watched: &str, output: &str) -> String {
         "
 import os
 import sys
-import threading
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 from .configuration_pebble import PebbleConfig
+
+def frames():
+    frame = sys._getframe()
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
 
 WATCHED = {watched}
 
@@ -82,8 +87,8 @@ fn a_model_that_sees_where_it_is_does_not_pass() {
             "'portwright' in ' '.join([*sys.argv, os.getcwd(), *sys.path, *map('='.join, os.environ.items())]).lower()",
         ),
         (
-            "patched",
-            "nn.Module.__init__.__module__ != 'torch.nn.modules.module'",
+            "frames",
+            "any('worker' in frame.f_code.co_filename for frame in frames())",
         ),
     ] {
         let output = "hidden if WATCHED else hidden.flip(1) * 3 + 1";

@@ -26,7 +26,7 @@ const STEP: &str = "plain reference";
 /// How many input sets are computed: the example, and one of other sizes or values.
 const SETS: usize = 2;
 
-/// What came of it. Both may be absent: then the two agree.
+/// What came of it; without a failure the two agree.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Compared {
     failure: Option<Failure>,
