@@ -55,9 +55,13 @@ impl Style {
         let Some(wanted) = aimed.get(&spec.name).filter(|it| !it.is_empty()) else {
             return;
         };
+        // Once at least, however few places there are.
+        let room = values.len().saturating_sub(wanted.len()) + 1;
+        let once = (random.unit() * room as f64) as usize;
         let mut at = 0;
         while at < values.len() {
-            if random.unit() < 0.25 {
+            let chosen = random.unit() < 0.25 && (at + wanted.len() <= once || at > once);
+            if chosen || at == once {
                 let places = values.iter_mut().skip(at);
                 for (value, wanted) in places.zip(wanted) {
                     *value = *wanted;
