@@ -197,7 +197,7 @@ mod tests {
     use std::path::Path;
 
     use portwright_core::{
-        Finding, Signature, Stage,
+        Finding, Limit, LimitKind, Signature, Stage,
         card::{self, ClassFact, SourceSpan},
         verdict::{OutputEvidence, Placement},
     };
@@ -270,7 +270,10 @@ mod tests {
             plan: plan.digest().unwrap(),
             isolation: "namespaces+landlock+seccomp".into(),
             dynamic: true,
-            limits: Vec::new(),
+            limits: vec![Limit::new(
+                LimitKind::Branch,
+                "No input set made `length > 24` true (modeling_any.py:7, in forward).",
+            )],
         };
         BackendVerdict {
             backend: Backend::Onnxruntime,
