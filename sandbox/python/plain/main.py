@@ -1,11 +1,20 @@
 """What a user of the library does: loads a model, calls it on some inputs, and writes down what it returns."""
 
-import importlib
-import json
-import sys
+import gc
 
-import torch
-from safetensors.torch import load_file, save_file
+# The libraries make many objects when they are imported, and leave few behind: looking for those takes half a second.
+gc.disable()
+
+import importlib  # noqa: E402
+import json  # noqa: E402
+import sys  # noqa: E402
+
+import torch  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
+from transformers import modeling_layers  # noqa: E402, F401
+from transformers.exporters.utils import get_leaf_tensors  # noqa: E402
+
+gc.enable()
 
 
 def classes(task):
@@ -64,8 +73,6 @@ def call(model, task, given):
 
 def tensors(value):
     """Every tensor by its dotted path, dense and in float32 where it has real numbers."""
-    from transformers.exporters.utils import get_leaf_tensors
-
     found = {}
     for name, tensor in get_leaf_tensors(value).items():
         tensor = tensor.detach()
