@@ -13,7 +13,6 @@ from typing import NoReturn
 
 from . import PROTOCOL, cage, errors, jobs
 
-
 #: The variables that libraries find their folders by. PyTorch's compiler keeps the one that it once found.
 FOLDERS = (
     ("HOME", "home"),
@@ -74,8 +73,8 @@ def main(request: dict, pipe: int) -> NoReturn:
 def read_answer(written: bytes) -> tuple[str | None, str | None]:
     """The isolation mode and the text after it, out of what a job's process wrote; `None` for what is not there.
 
-    The text is not looked into here: a job can nest it, or write numbers and characters in it, such that a reader fails,
-    and this reader is the server, on which every other job depends.
+    The text is not looked into here: a job can nest it, or write numbers and characters in it, such that a reader
+    fails, and this reader is the server, on which every other job depends.
     """
     first, _, rest = written.partition(b"\n")
     try:

@@ -1,9 +1,9 @@
 """The reference once more with less rounding: what the judge measures the rounding of eager PyTorch by.
 
-A copy of the model computes in float64. Libraries ask for float32 by name in places, such as a norm that is computed with
-more precision than the 16-bit model around it, so every operation that is asked for a shorter float is given float64
-instead. Where that cannot be done, the model computes in float32 with every weight moved by at most its last bit: how far its
-outputs move tells how far rounding goes in it.
+A copy of the model computes in float64. Libraries ask for float32 by name in places, such as a norm that is computed
+with more precision than the 16-bit model around it, so every operation that is asked for a shorter float is given
+float64 instead. Where that cannot be done, the model computes in float32 with every weight moved by at most its last
+bit: how far its outputs move tells how far rounding goes in it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def run(
 ) -> str | None:
     """Writes the outputs on each input file; answers how they were computed, or nothing where neither way works.
 
-    `twin` is a model that has not run yet, and `make` makes another one. `example` is what the model returns in float32 on the
-    first of the files: the other way of computing must return the same outputs.
+    `twin` is a model that has not run yet, and `make` makes another one. `example` is what the model returns in float32
+    on the first of the files: the other way of computing must return the same outputs.
     """
     ways = ((DOUBLE, lambda: twin.double(), _Doubled()), (PERTURBED, lambda: _perturbed(make()), torch.no_grad()))
     for way, prepare, inside in ways:

@@ -1,7 +1,7 @@
-"""How large the tables are that the ids of an input look up: how far ids may reach in the configuration that is judged.
+"""How large the tables are that the ids of an input look up: how far ids may reach in the judged configuration.
 
-What a plan says of its ids was found for a small model. A checkpoint has a vocabulary of its own, and what goes wrong for large
-ids alone, such as a product that leaves 32 bits, is seen by nobody who draws small ones.
+What a plan says of its ids was found for a small model. A checkpoint has a vocabulary of its own, and what goes wrong
+for large ids alone, such as a product that leaves 32 bits, is seen by nobody who draws small ones.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-#: The share of the values of an input that a lookup must have for the input to be what is looked up: placeholders may have
-#: been replaced in it.
+#: The share of the values of an input that a lookup must have for the input to be what is looked up: placeholders may
+#: have been replaced in it.
 LIKE = 0.5
 
 
 class Lookups:
-    """Watches the tables of a model; `sizes` holds the smallest that an input's values looked up, by the input's name."""
+    """Watches the tables of a model; `sizes` holds the smallest that an input's values looked up, by its name."""
 
     def __init__(self, model: Any) -> None:
         self.sizes: dict[str, int] = {}

@@ -70,9 +70,7 @@ def set_name(input_file: str) -> str:
     return os.path.splitext(os.path.basename(input_file))[0]
 
 
-def write(
-    work: str, input_file: str, tensors: Mapping[str, torch.Tensor | np.ndarray], folder: str = OUTPUTS
-) -> str:
+def write(work: str, input_file: str, tensors: Mapping[str, torch.Tensor | np.ndarray], folder: str = OUTPUTS) -> str:
     """Writes outputs under the input file's name below a folder; returns the path relative to the work folder."""
     relative = os.path.join(folder, os.path.basename(input_file))
     os.makedirs(os.path.join(work, folder), exist_ok=True)

@@ -1,8 +1,9 @@
 """What an input's ids look up."""
 
 import torch
-from portwright_worker import tables
 from torch import nn
+
+from portwright_worker import tables
 
 
 class Model(nn.Module):

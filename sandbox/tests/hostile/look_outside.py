@@ -1,5 +1,6 @@
-"""Looks at what it may not open: argv is a mode, a folder with a file `secret` and a link `link`, and the pid of a process.
+"""Looks at what it may not open.
 
+argv is a mode, a folder with a file `secret` and a link `link`, and the pid of a process.
 `strong` tries what only a root of the job's own can hide; both modes try the rest."""
 
 import ctypes
@@ -30,7 +31,7 @@ def attribute():
     try:
         os.getxattr(secret, "user.note")
     except OSError as error:
-        raise PermissionError(1, "refused") if error.errno == 95 else error
+        raise (PermissionError(1, "refused") if error.errno == 95 else error) from None
 
 
 attempt("watch", watch)

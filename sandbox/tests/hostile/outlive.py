@@ -28,10 +28,14 @@ attempt("System V memory", lambda: call(library.shmget, key, ctypes.c_size_t(409
 attempt("POSIX queue", lambda: call(library.mq_open, path, flags, 0o600, None))
 attempt("POSIX semaphore", lambda: call(library.sem_open, path, flags, 0o600, 1))
 attempt("POSIX memory", lambda: call(library.shm_open, path, flags, 0o600))
-attempt("key", lambda: call(library.syscall, 248 if os.uname().machine == "x86_64" else 217, b"user", path, b"x", 1, -5))
+attempt(
+    "key", lambda: call(library.syscall, 248 if os.uname().machine == "x86_64" else 217, b"user", path, b"x", 1, -5)
+)
 # The life of a file in the program's own folder, and its attributes.
 own = os.open(sys.argv[0], os.O_RDONLY)
 attempt("hint on a file", lambda: call(library.fcntl, own, 1036, ctypes.byref(ctypes.c_uint64(2))))
 attempt("lease on a file", lambda: call(library.fcntl, own, 1024, 0))
-attempt("flags of a file", lambda: call(library.ioctl, own, ctypes.c_ulong(0x40086602), ctypes.byref(ctypes.c_long(0x40))))
+attempt(
+    "flags of a file", lambda: call(library.ioctl, own, ctypes.c_ulong(0x40086602), ctypes.byref(ctypes.c_long(0x40)))
+)
 attempt("attribute of a file", lambda: os.setxattr(sys.argv[0], "user.note", b"1"))

@@ -27,9 +27,7 @@ def product(a, b):
 
 
 say("torch", product(torch.from_numpy(left), torch.from_numpy(right)).numpy())
-exported = torch.export.export(
-    torch.nn.Linear(256, 256, bias=False), (torch.from_numpy(left),)
-).module()
+exported = torch.export.export(torch.nn.Linear(256, 256, bias=False), (torch.from_numpy(left),)).module()
 exported.load_state_dict({"weight": torch.from_numpy(right.T.copy())})
 say("torch exported", exported(torch.from_numpy(left)).detach().numpy())
 compiled = torch.compile(product, backend="aot_eager")
