@@ -43,14 +43,14 @@ fn links_in_a_circle_and_paths_that_lead_nowhere_are_errors() {
 fn what_lies_in_another_place_is_mounted_only_if_it_can_be_written() {
     let folder = tempfile::tempdir().unwrap();
     let top = canonical(&folder);
-    fs::create_dir_all(top.join("read/work/input")).unwrap();
+    fs::create_dir_all(top.join("read/job/input")).unwrap();
     fs::create_dir_all(top.join("read/more")).unwrap();
     let policy = Policy::new()
         .read(top.join("read/more"))
-        .read(top.join("read/work/input"))
+        .read(top.join("read/job/input"))
         .read(top.join("read"))
         .read("/proc")
-        .write(top.join("read/work"));
+        .write(top.join("read/job"));
     let plan = Plan::new(&policy).unwrap();
     let own: Vec<&Place> = plan
         .places
@@ -62,7 +62,7 @@ fn what_lies_in_another_place_is_mounted_only_if_it_can_be_written() {
         [
             &Place::read_only(top.join("read")),
             &Place {
-                path: top.join("read/work"),
+                path: top.join("read/job"),
                 writable: true
             }
         ]
