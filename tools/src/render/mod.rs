@@ -84,6 +84,7 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "weights.py.j2",
     "export.py.j2",
     "tables.py.j2",
+    "openvino.py.j2",
     "proof.py.j2",
     "resizes.py.j2",
     "patch.py.j2",
