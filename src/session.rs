@@ -106,6 +106,7 @@ pub async fn open<P: Progress + 'static>(
     });
     Ok(Session {
         workers,
+        elsewhere: Arc::default(),
         launcher: std::env::current_exe().map_err(CliError::internal)?,
         walls,
         environment,

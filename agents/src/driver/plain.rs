@@ -1,12 +1,14 @@
 //! The reference once more, by plain Python and the library, before anything that was compared with it counts.
 
+use std::sync::Arc;
+
 use portwright_core::{
     Backend, Finding, PortPlan, Signature, Stage, Verdict,
     job::{JobOutcome, JobReport},
     verdict::BackendVerdict,
 };
 use portwright_sandbox::{
-    elsewhere::{self, Place, Task},
+    elsewhere::{Place, Task},
     judge::{Outputs, plain as judge},
 };
 use serde::{Deserialize, Serialize};
@@ -136,7 +138,8 @@ async fn compare(
         launcher: session.launcher.clone(),
         walls: session.walls,
     };
-    let done = tokio::task::spawn_blocking(move || elsewhere::run(&place, &task)).await??;
+    let elsewhere = Arc::clone(&session.elsewhere);
+    let done = tokio::task::spawn_blocking(move || elsewhere.run(&place, &task)).await??;
     steps.spent_on(STEP.to_owned(), &done.report);
     had_space(&done.report, &ground.input_folder, session.ledger.folder())?;
     let outputs = match done.outputs {

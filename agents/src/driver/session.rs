@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use portwright_core::{Digest, RunId};
 use portwright_ledger::Ledger;
 use portwright_sandbox::{
+    elsewhere::Warm,
     environment::Environment,
     judge::Tolerances,
     pool::{Limits, Walls, Workers},
@@ -17,6 +18,8 @@ use crate::llm::Model;
 pub struct Session {
     pub environment: Environment,
     pub workers: Workers,
+    /// Where the reference is computed once more.
+    pub elsewhere: Arc<Warm>,
     /// The program whose hidden subcommands run caged workers: this one.
     pub launcher: PathBuf,
     pub walls: Walls,

@@ -21,6 +21,7 @@ pub struct CagedCommand {
     args: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     folder: PathBuf,
+    stdin: Option<Stdio>,
     stdout: Option<Stdio>,
     stderr: Option<Stdio>,
     policy: Policy,
@@ -100,6 +101,7 @@ impl CagedCommand {
             args: Vec::new(),
             environment: Vec::new(),
             folder: folder.into(),
+            stdin: None,
             stdout: None,
             stderr: None,
             policy,
@@ -117,6 +119,12 @@ impl CagedCommand {
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.environment
             .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Where its input comes from, `/dev/null` unless set.
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.stdin = Some(stdin.into());
         self
     }
 
@@ -189,7 +197,7 @@ impl CagedCommand {
             .env_clear()
             .envs(self.environment)
             .current_dir(&self.folder)
-            .stdin(Stdio::null());
+            .stdin(self.stdin.unwrap_or_else(Stdio::null));
         command
             .stdout(self.stdout.unwrap_or_else(Stdio::null))
             .stderr(self.stderr.unwrap_or_else(Stdio::null));

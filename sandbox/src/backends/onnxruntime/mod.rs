@@ -245,7 +245,7 @@ fn answer(work: &Path) -> Result<Answer, String> {
 }
 
 /// The end of a log; a log that cannot be read says so in its own place.
-fn tail(log: &Path) -> String {
+pub(crate) fn tail(log: &Path) -> String {
     let read = || -> std::io::Result<String> {
         let mut file = File::open(log)?;
         let length = file.metadata()?.len();

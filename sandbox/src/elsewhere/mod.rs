@@ -6,13 +6,18 @@
 //! files, the modelling code, and the checkpoint where it is not the user's own. Nothing in its arguments, environment or
 //! folders has the program's name, and nothing is on its module path but the environment's packages.
 //!
+//! Importing the libraries is most of what it costs. So a process that has done that, and nothing else, is kept for the types
+//! of the library, and computes each in a copy of itself ([`Warm`]). Code of a folder gets an interpreter of its own.
+//!
 //! It stands in the cage all the same. So code can still see that it may not reach the network or the files of others,
 //! and it can follow the link to the environment, which lies in a cache folder of this program's name.
+
+mod lay;
+mod warm;
 
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
@@ -21,21 +26,24 @@ use portwright_core::{
     PortPlan,
     job::{JobOutcome, JobReport},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     backends::{BackendError, onnxruntime},
     environment::Environment,
     isolation::{Policy, default_read_paths},
-    judge::{InputSet, OUTPUTS_FOLDER, OutputError, Outputs},
+    judge::{InputSet, OutputError, Outputs},
     pool::{Limits, Walls},
     process::{self, CagedCommand},
 };
 
-const SCRIPT: &str = include_str!("../python/plain/main.py");
+use lay::lay;
+pub use warm::Warm;
 
-/// Where the script's task is put.
-const PLACE_OF_TASK: &str = "json.loads(TASK))  # noqa: F821";
+const SCRIPT: &str = include_str!("../../python/plain/main.py");
+
+/// The script's last line, with the place of its task.
+const LAST_LINE: &str = "main(json.loads(TASK))  # noqa: F821";
 
 /// The folder that the first inputs' second outputs lie in, below the work folder.
 const AGAIN: &str = "again";
@@ -73,7 +81,7 @@ pub struct Plain {
     /// The outputs on each set; nothing where the process did not end well.
     pub outputs: Option<Result<Written, OutputError>>,
     /// Holds the files of the outputs.
-    _folder: tempfile::TempDir,
+    _files: Box<dyn std::fmt::Debug + Send>,
 }
 
 /// Outputs that a process wrote.
@@ -93,8 +101,18 @@ pub fn run(host: &Place, task: &Task) -> Result<Plain, BackendError> {
     })?;
     // The walls are built on real paths.
     let root = folder.path().canonicalize();
-    let laid = root.and_then(|root| Ok((lay(&root, host, task)?, root)));
-    let ((script, work, log), root) = laid.map_err(|source| BackendError::Prepare {
+    let laid = root.and_then(|root| {
+        symlink(&host.environment.root, root.join("venv"))?;
+        let (work, log) = (root.join("work"), root.join("log"));
+        let told = lay(&root, &work, task)?;
+        // A JSON text twice over is a string of Python as well.
+        let text = serde_json::to_string(&told.to_string())?;
+        let script = root.join("main.py");
+        let last = format!("main(json.loads({text}))");
+        fs::write(&script, SCRIPT.replace(LAST_LINE, &last))?;
+        Ok((root, script, work, log))
+    });
+    let (root, script, work, log) = laid.map_err(|source| BackendError::Prepare {
         path: folder.path().to_owned(),
         source,
     })?;
@@ -109,24 +127,9 @@ pub fn run(host: &Place, task: &Task) -> Result<Plain, BackendError> {
         path: log.clone(),
         source,
     })?;
-    let mut policy = Policy::new().read(&root).write(&work);
-    policy
-        .read
-        .extend(default_read_paths(&host.environment.readable));
+    let mut policy = policy(host, &root, &work, task.limits);
     policy.read.extend(task.weights.iter().cloned());
-    policy.cpu_seconds = Some(task.limits.cpu.as_secs() + 1);
-    policy.file_bytes = Some(task.limits.disk_bytes);
-    policy.forbid_namespaces = host.walls == Walls::WithoutNamespaces;
-    policy.allow_unprotected = host.walls == Walls::Optional;
-    let finished = CagedCommand::new(&host.launcher, root.join("venv/bin/python"), &work, policy)
-        .arg("-I")
-        .arg(&script)
-        .env("PATH", "/usr/bin:/bin")
-        .env("LANG", "C.UTF-8")
-        .env("USER", "user")
-        .env("HOME", &work)
-        .env("TMPDIR", &work)
-        .env("OMP_NUM_THREADS", task.threads.max(1).to_string())
+    let finished = command(host, &root, &script, &work, policy, task.threads)
         .stdout(output)
         .stderr(errors)
         .limits(process::Limits {
@@ -138,12 +141,7 @@ pub fn run(host: &Place, task: &Task) -> Result<Plain, BackendError> {
         })
         .run()?;
     let broken = onnxruntime::broken(&finished, &log);
-    let outputs = broken.is_none().then(|| {
-        Ok(Written {
-            outputs: Outputs::open(&work, &task.sets)?,
-            again: Outputs::open(&work.join(AGAIN), &task.sets[..task.sets.len().min(1)])?,
-        })
-    });
+    let outputs = broken.is_none().then(|| written(&work, task));
     Ok(Plain {
         report: JobReport {
             outcome: broken.unwrap_or(JobOutcome::Done {
@@ -155,85 +153,49 @@ pub fn run(host: &Place, task: &Task) -> Result<Plain, BackendError> {
             isolation: finished.mode.name().to_owned(),
         },
         outputs,
-        _folder: folder,
+        _files: Box::new(folder),
     })
 }
 
-/// Puts everything in its place below `root`; answers with the script, the work folder and the log.
-fn lay(root: &Path, host: &Place, task: &Task) -> io::Result<(PathBuf, PathBuf, PathBuf)> {
-    symlink(&host.environment.root, root.join("venv"))?;
-    let work = root.join("work");
-    fs::create_dir_all(work.join(OUTPUTS_FOLDER))?;
-    fs::create_dir_all(work.join(AGAIN).join(OUTPUTS_FOLDER))?;
-    let checkpoint = place(&task.checkpoint, &root.join("model"), &task.weights)?;
-    let code = task.code.as_ref().map(|_| root.join("code"));
-    if let (Some(folder), Some(files)) = (&code, &task.code) {
-        fs::create_dir_all(folder)?;
-        for (name, text) in files {
-            fs::write(folder.join(name), text)?;
-        }
-    }
-    let inputs = root.join("inputs");
-    fs::create_dir_all(&inputs)?;
-    let mut files = Vec::new();
-    for set in &task.sets {
-        let name = set.file_name();
-        put(&task.inputs.join(&name), &inputs.join(&name))?;
-        files.push((inputs.join(&name), work.join(OUTPUTS_FOLDER).join(&name)));
-    }
-    let again = files.first().and_then(|(_, written)| written.file_name());
-    let again = again.map(|name| work.join(AGAIN).join(OUTPUTS_FOLDER).join(name));
-    let plan = &task.plan;
-    let told = json!({
-        "module": plan.module,
-        "class": plan.class,
-        "config_class": plan.config_class,
-        "config_module": plan.config_module,
-        "methods": plan.methods,
-        "session": plan.session,
-        "call": plan.call,
-        "seed": plan.weights.seed,
-        "threads": task.threads.max(1),
-        "checkpoint": checkpoint,
-        "code": code,
-        "files": files,
-        "again": again,
-    });
-    // A JSON text twice over is a string of Python as well.
-    let text = serde_json::to_string(&told.to_string())?;
-    let script = root.join("main.py");
-    fs::write(
-        &script,
-        SCRIPT.replace(PLACE_OF_TASK, &format!("json.loads({text}))")),
-    )?;
-    Ok((script, work, root.join("log")))
+/// What the process may read and write, but for the files of the user.
+fn policy(host: &Place, root: &Path, work: &Path, limits: Limits) -> Policy {
+    let mut policy = Policy::new().read(root).write(work);
+    policy
+        .read
+        .extend(default_read_paths(&host.environment.readable));
+    policy.cpu_seconds = Some(limits.cpu.as_secs() + 1);
+    policy.file_bytes = Some(limits.disk_bytes);
+    policy.forbid_namespaces = host.walls == Walls::WithoutNamespaces;
+    policy.allow_unprotected = host.walls == Walls::Optional;
+    policy
 }
 
-/// A checkpoint's plain files in another folder, and links to the user's own weights: their place has no telling name.
-fn place(from: &Path, to: &Path, weights: &[PathBuf]) -> io::Result<PathBuf> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let kind = entry.file_type()?;
-        if kind.is_file() {
-            put(&entry.path(), &to.join(&name))?;
-        } else if kind.is_symlink() {
-            let leads_to = fs::read_link(entry.path())?;
-            if weights.contains(&leads_to) {
-                symlink(leads_to, to.join(&name))?;
-            }
-        }
-    }
-    Ok(to.to_owned())
+/// A fresh interpreter that runs a script, in surroundings that say nothing of this program.
+fn command(
+    host: &Place,
+    root: &Path,
+    script: &Path,
+    work: &Path,
+    policy: Policy,
+    threads: usize,
+) -> CagedCommand {
+    CagedCommand::new(&host.launcher, root.join("venv/bin/python"), work, policy)
+        .arg("-I")
+        .arg(script)
+        .env("PATH", "/usr/bin:/bin")
+        .env("LANG", "C.UTF-8")
+        .env("USER", "user")
+        .env("HOME", work)
+        .env("TMPDIR", work)
+        .env("OMP_NUM_THREADS", threads.max(1).to_string())
 }
 
-/// A file under another path: the same one where that can be, or else a copy.
-fn put(from: &Path, to: &Path) -> io::Result<()> {
-    if fs::hard_link(from, to).is_err() {
-        fs::copy(from, to)?;
-    }
-    Ok(())
+/// The outputs in a work folder.
+fn written(work: &Path, task: &Task) -> Result<Written, OutputError> {
+    Ok(Written {
+        outputs: Outputs::open(work, &task.sets)?,
+        again: Outputs::open(&work.join(AGAIN), &task.sets[..task.sets.len().min(1)])?,
+    })
 }
 
 #[cfg(test)]
@@ -242,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_script_has_one_place_for_its_task_and_nothing_of_this_program() {
-        assert_eq!(SCRIPT.matches(PLACE_OF_TASK).count(), 1);
+        assert_eq!(SCRIPT.matches(LAST_LINE).count(), 1);
         assert_eq!(SCRIPT.matches("TASK").count(), 1);
         assert!(!SCRIPT.to_lowercase().contains("portwright"));
     }
