@@ -1,14 +1,15 @@
 //! The pool against the real Python environment.
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, path::Path, sync::OnceLock, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, sync::OnceLock, time::Duration};
 
 use portwright_core::{
     Backend, ModelType,
     job::{Job, JobOutcome, JobReport, ModelSource, OUT_OF_DISK},
 };
+use portwright_sandbox::elsewhere::{Place, Task, Warm};
 use portwright_sandbox::environment::Environment;
-use portwright_sandbox::judge::branches;
+use portwright_sandbox::judge::{InputSet, branches, plain::agree};
 use portwright_sandbox::pool::{JobRequest, Limits, Walls, WorkerError, Workers, WorkersConfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -144,6 +145,55 @@ fn a_plan_becomes_a_checkpoint_and_a_reference() {
         outputs.tensor("last_hidden_state").unwrap().shape(),
         [2, 4, 16]
     );
+}
+
+#[test]
+fn a_kept_process_of_plain_python_outlives_a_task_that_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let work = folder.path().join("materialise");
+    let job = Job::Materialise {
+        plan: plan(),
+        source: ModelSource::Library,
+    };
+    let report = run(&request(job, &work)).unwrap();
+    let checkpoint = work.join(done(report)["checkpoint"].as_str().unwrap());
+    let set = InputSet {
+        name: "example".to_owned(),
+        sizes: BTreeMap::new(),
+        seed: 0,
+        probe: None,
+        corner: false,
+        tensors: BTreeMap::new(),
+    };
+    write_ids(&folder.path().join(set.file_name()));
+    let place = Place {
+        environment: Environment::locked().unwrap(),
+        launcher: env!("CARGO_BIN_EXE_portwright-caged").into(),
+        walls: Walls::Required,
+    };
+    let good = Task {
+        plan: *plan(),
+        code: None,
+        checkpoint,
+        weights: Vec::new(),
+        inputs: folder.path().to_owned(),
+        sets: vec![set],
+        threads: 1,
+        limits: Limits::default(),
+    };
+    let mut wrong = good.clone();
+    wrong.plan.class = "NoSuchModel".to_owned();
+    let warm = Warm::default();
+    let outputs = |task: &Task| warm.run(&place, task).unwrap().outputs.map(Result::unwrap);
+    let first = outputs(&good).unwrap();
+    assert_eq!(first.outputs.0[0]["last_hidden_state"].shape, [2, 4, 16]);
+    assert!(agree(&first.outputs, &first.again).is_ok());
+    match warm.run(&place, &wrong).unwrap().report.outcome {
+        JobOutcome::Crashed { log, .. } => assert!(log.contains("NoSuchModel"), "{log}"),
+        other => panic!("there is no such class: {other:?}"),
+    }
+    let later = warm.run(&place, &good).unwrap();
+    assert!(matches!(later.report.outcome, JobOutcome::Done { .. }));
 }
 
 #[test]
