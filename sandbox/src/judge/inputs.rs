@@ -262,19 +262,19 @@ fn draw_input(
         Values::Integer { low, high } => {
             let (low, high) = style.ids(spec, *low, *high);
             let mut values: Vec<i64> = (0..count).map(|_| random.integer(low, high)).collect();
-            style.place(spec, &mut values, &mut random);
+            style.place(spec, (low, high), &mut values, &mut random);
             return Ok(whole(spec.dtype, shape, values));
         }
         Values::Tokens { low, high, runs } => {
             let (from, to) = style.ids(spec, *low, *high);
-            let mut values: Vec<i64> = (0..count)
-                .map(|_| match random.integer(from, to) {
-                    // A placeholder stands for a feature of another input, and only where the plan puts it.
-                    id if runs.iter().any(|run| run.id == id) => *low,
-                    id => id,
-                })
-                .collect();
-            style.place(spec, &mut values, &mut random);
+            let mut values: Vec<i64> = (0..count).map(|_| random.integer(from, to)).collect();
+            style.place(spec, (from, to), &mut values, &mut random);
+            // A placeholder stands for a feature of another input, and only where the plan puts it.
+            for value in &mut values {
+                if runs.iter().any(|run| run.id == *value) {
+                    *value = *low;
+                }
+            }
             place(runs, &mut values, shape.last().copied().unwrap_or(1));
             return Ok(whole(spec.dtype, shape, values));
         }

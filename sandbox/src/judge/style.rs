@@ -47,8 +47,22 @@ impl Style {
         }
     }
 
-    /// Puts the numbers that are aimed at into an input's values.
-    pub(super) fn place(&self, spec: &InputSpec, values: &mut [i64], random: &mut Random) {
+    /// Puts numbers into the drawn ids of an input that must not be missing by chance: those that are aimed at, or the first
+    /// ones and the last of the range, where special ids are.
+    pub(super) fn place(
+        &self,
+        spec: &InputSpec,
+        range: (i64, i64),
+        values: &mut [i64],
+        random: &mut Random,
+    ) {
+        if let (Style::WholeRange { .. }, true) = (self, spec.modality == "text") {
+            let first = values.len() / 3;
+            let ids = (range.0..range.1).take(first).chain([range.1 - 1]);
+            for (value, id) in values.iter_mut().zip(ids) {
+                *value = id;
+            }
+        }
         let Style::Aimed { values: aimed } = self else {
             return;
         };
