@@ -1,7 +1,7 @@
-"""Makes the artefacts of the mutated model for every backend: `make.py INPUTS OUT ALL`.
+"""Makes the artefacts of the mutated model for every backend: `make.py INPUTS OUT WHICH`.
 
 Below OUT: `faults.json` with what is planted, and a folder for each fault with `model.onnx`, `model.xml` and the package
-`skillset/`. With an ALL of `no` only the short form is made.
+`skillset/`. WHICH is `short`, `all`, or a part of the names of those that are made.
 """
 
 import json
@@ -29,7 +29,7 @@ class Listed(torch.nn.Module):
         self.inner = inner
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        found = self.inner(*inputs)
+        found = {name: it for name, it in self.inner(*inputs).items() if isinstance(it, torch.Tensor)}
         self.names = list(found)
         return tuple(found.values())
 
@@ -79,11 +79,15 @@ def make(fault: faults.Fault, folder: str) -> None:
             openvino.save_model(openvino.convert_model(path), path.replace(".onnx", ".xml"), compress_to_fp16=False)
 
 
-def main(_: str, out: str, everything: str) -> None:
+def is_asked(fault: faults.Fault, which: str) -> bool:
+    return fault.short if which == "short" else which == "all" or which in fault.name
+
+
+def main(_: str, out: str, which: str) -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
-    planted = [fault for fault in faults.FAULTS if fault.short or everything != "no"]
+    planted = [fault for fault in faults.FAULTS if is_asked(fault, which)]
     for fault in planted:
         make(fault, os.path.join(out, fault.name))
     told = ("kind", "name", "expected", "limit", "why", "backends", "short")

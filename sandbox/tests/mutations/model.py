@@ -79,6 +79,23 @@ class Model(nn.Module):
         bent = self.at("bend", functional.gelu, c)(layer.up(x))
         return layer.second(x + self.at("down", layer.down(bent), c)), probabilities
 
+    def branch(self, x, length, c):
+        """Three ways that hardly any input takes: a pair of ids, a length, and loud features."""
+        pair = self.at("on values", ((c.ids[:, :-1] == 6) & (c.ids[:, 1:] == 8)).any(), c)
+        loud = self.at("on floats", (c.features > 50).any(), c)
+        if torch.jit.is_tracing():
+            # As an honest repair writes it: a tracer would keep one side alone.
+            for taken, factor in ((pair, 1.5), (loud, 0.8), (self.at("on sizes", c.length > 40, c), 0.5)):
+                x = torch.where(taken, x * factor, x)
+            return x
+        if pair:
+            x = x * 1.5
+        if loud:
+            x = x * 0.8
+        if self.at("on sizes", length > 40, c):
+            x = x * 0.5
+        return x
+
     def forward(self, input_ids, attention_mask, boxes, features):
         c = SimpleNamespace(model=self, ids=input_ids, mask=attention_mask, boxes=boxes, features=features)
         # As tensors, so that an exporter keeps what follows from them.
@@ -90,11 +107,7 @@ class Model(nn.Module):
         words = self.at("words", self.words(c.ids), c)
         x = words + self.places(c.places) + self.layout(c.boxes) + self.feature(c.features)
         x = self.at("embedded", self.norm(x), c)
-        # The two branches of the model: a pair of ids, and a length that no set has.
-        if self.at("on values", bool(((c.ids[:, :-1] == 6) & (c.ids[:, 1:] == 8)).any()), c):
-            x = x * 1.5
-        if self.at("on sizes", input_ids.shape[1] > 40, c):
-            x = x * 0.5
+        x = self.branch(x, input_ids.shape[1], c)
         c.first, _ = self.layer(0, x, c)
         c.last, attention = self.layer(1, c.first, c)
         c.last = self.at("state", c.last, c)
@@ -119,8 +132,10 @@ class Model(nn.Module):
             "biased": rank + padded.to(rank.dtype) * -10000.0,
             "labels": logits.argmax(-1),
             "cells": (c.boxes * 4).floor().long(),
-            "kept": (rank > 0) & ~padded,
+            "kept": (rank > 3.5) & ~padded,
             "count": c.mask.sum(1),
             # No features are ever so large.
             "alarms": (c.features > 1000).any(-1),
+            # No tensor: a port of tensors leaves it out.
+            "scale": PIXELS,
         }

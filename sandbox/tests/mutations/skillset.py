@@ -26,7 +26,7 @@ class Skillset:
             found = self.module(**{name: torch.from_numpy(array) for name, array in inputs.items()})
         if "run" in self.fault:
             found = self.fault["run"](found, LOADS, self.calls)
-        return {name: tensor.numpy() for name, tensor in found.items()}
+        return {name: it.numpy() for name, it in found.items() if isinstance(it, torch.Tensor)}
 
     def unload(self) -> None:
         self.module = None
