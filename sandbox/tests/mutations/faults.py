@@ -460,7 +460,7 @@ fault("filler", "one-place-late", output("ranks", lambda x, c: torch.cat((x[:, -
 fault("filler", "where-a-value-belongs", output("ranks", lambda x, c: torch.where(is_place(c, 0), LEAST, x)))
 fault("filler", "value-where-it-belongs", {"outputs": lambda o, c: {**o, "ranks": torch.where(c.mask == 0, 0.0, o["ranks"])}})
 fault("filler", "added-one-less", output("biased", lambda x, c: torch.where(x < -5000.0, x + 1.0, x)))
-fault("filler", "values-beside-it-moved", output("biased", lambda x, c: x + at_first(x, 3e-3)))
+fault("filler", "values-beside-it-moved", output("biased", lambda x, c: x + at_first(x, 6e-4)))
 fault("filler", "values-beside-it-scaled", output("biased", lambda x, c: torch.where(x > -5000.0, x * 1.002, x)))
 fault("filler", "gone-where-nothing-else", {"outputs": lambda o, c: {**o, "ranks": torch.where((c.mask.sum(1) == 1)[:, None], o["biased"], o["ranks"])}})
 
