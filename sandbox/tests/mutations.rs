@@ -61,9 +61,7 @@ impl Fault {
         let (Verdict::Pass, Some(evidence)) = (verdict.verdict, &verdict.evidence) else {
             return Word::Caught;
         };
-        let told = |limit: &portwright_core::Limit| {
-            matches!(&self.limit[..], [kind, part] if limit.kind.as_str() == kind && limit.sentence.contains(part))
-        };
+        let told = |limit: &portwright_core::Limit| matches!(&self.limit[..], [kind, part] if limit.kind.as_str() == kind && limit.sentence.contains(part));
         match self.expected {
             Word::Right => Word::Right,
             _ if evidence.limits.iter().any(told) => Word::Stated,

@@ -1,11 +1,12 @@
 """The planted faults, each written once: a kind, a name, and what it changes at which places of the model.
 
-A place of the model (`model.py`) is changed by a function of the value there and of what the forward knows. Beside these there
-are `weights` (the model that was just made), `onnx` (the graph that was exported), `file` (the path of the file it was saved
-in) and `run` (what one call answers, how often the process has loaded the model, and how often this one was called).
+A place of the model (`model.py`) is changed by a function of the value there and of what the forward knows. Beside these
+there are `weights` (the model that was just made), `onnx` (the graph that was exported), `file` (the path of the file it
+was saved in) and `run` (what one call answers, how often the process has loaded the model, and how often this one was
+called).
 
-A fault is expected to be `caught`; to be `stated`, by a limit of a kind whose sentence has a word; or it is `missed`: it passes
-unseen, and why is said with it. What is `right` is no fault and must pass: it computes the same in another way.
+A fault is expected to be `caught`; to be `stated`, by a limit of a kind whose sentence has a word; or it is `missed`: it
+passes unseen, and why is said with it. What is `right` is no fault and must pass: it computes the same in another way.
 """
 
 from __future__ import annotations
@@ -152,9 +153,7 @@ fault(
 
 FLOOR = "a millionth of the largest box is allowed for a score"
 
-fault(
-    "channel", "one-scaled", output("last_hidden_state", lambda x, c: x * one_of(3, HIDDEN, 1.01, 1.0)), short=True
-)
+fault("channel", "one-scaled", output("last_hidden_state", lambda x, c: x * one_of(3, HIDDEN, 1.01, 1.0)), short=True)
 fault("channel", "one-scaled-a-little", output("last_hidden_state", lambda x, c: x * one_of(3, HIDDEN, 1.0005, 1.0)))
 fault("channel", "bias-of-one-dropped", weight(lambda m: m.layers[1].down.bias[7].zero_()))
 fault("channel", "gain-of-one", weight(lambda m: m.layers[1].second.weight[9].mul_(1.002)))
@@ -216,7 +215,7 @@ def pair(c):
     return ((c.ids[:, :-1] == 7) & (c.ids[:, 1:] == 9)).any(1)
 
 
-fault("rare value", "every-special-id", of_id(0, 1, 2, 3, 4), short=True, expected="missed", why=RARE)
+fault("rare value", "every-special-id", of_id(0, 1, 2, 3, 4), expected="missed", why=RARE)
 fault("rare value", "padding-id", of_id(0), expected="missed", why=RARE)
 fault("rare value", "a-special-id", of_id(3), expected="missed", why=RARE)
 fault("rare value", "last-id", of_id(VOCABULARY - 1), expected="missed", why=RARE)
@@ -227,8 +226,14 @@ fault(
     weight(lambda m: m.words.weight.copy_(m.words.weight[swapped(VOCABULARY, 17, 18)])),
 )
 fault("rare value", "ids-cut-to-five-bits", {"ids": lambda x, c: x % 32})
-fault("rare value", "two-ids-beside-each-other", when(pair), expected="missed", why="no set holds the pair, and no branch shows it")
-fault("rare value", "features-clipped", {"features": lambda x, c: x.clamp(-2.5, 2.5)})
+fault(
+    "rare value",
+    "two-ids-beside-each-other",
+    when(pair),
+    expected="missed",
+    why="no set holds the pair, and no branch shows it",
+)
+fault("rare value", "features-clipped", {"features": lambda x, c: x.clamp(-2.5, 2.5)}, short=True)
 fault("rare value", "features-clipped-at-one-side", {"features": lambda x, c: x.clamp(min=-2.9)})
 fault(
     "rare value",
@@ -250,7 +255,11 @@ fault("rare value", "one-place-of-attention-moved", output("attention", lambda x
 # Masks.
 
 fault("mask", "ignored-by-attention", {"closed": lambda x, c: torch.zeros_like(x)}, short=True)
-fault("mask", "inverted-in-the-second-row", {"closed": lambda x, c: x ^ (is_row(c, 1)[:, None, None, None] & x.any(-1, keepdim=True))})
+fault(
+    "mask",
+    "inverted-in-the-second-row",
+    {"closed": lambda x, c: x ^ (is_row(c, 1)[:, None, None, None] & x.any(-1, keepdim=True))},
+)
 fault(
     "mask",
     "padding-taken-to-be-at-the-right",
@@ -261,7 +270,11 @@ fault("mask", "of-the-first-row", {"closed": lambda x, c: first_row(x)})
 fault("mask", "as-positions", {"places": lambda x, c: (c.mask.cumsum(1) - 1).clamp(min=0)})
 fault("mask", "padding-at-the-left", when(lambda c: c.mask[:, 0] == 0))
 fault("mask", "padding-at-the-right", when(lambda c: c.mask[:, -1] == 0))
-fault("mask", "holes", when(lambda c: ((c.mask.cumsum(1) < c.mask.sum(1, keepdim=True)) & (c.mask == 0) & (c.mask.cumsum(1) > 0)).any(1)))
+fault(
+    "mask",
+    "holes",
+    when(lambda c: ((c.mask.cumsum(1) < c.mask.sum(1, keepdim=True)) & (c.mask == 0) & (c.mask.cumsum(1) > 0)).any(1)),
+)
 fault("mask", "a-single-token", when(lambda c: c.mask.sum(1) == 1), short=True)
 fault("mask", "nothing-masked", when(lambda c: c.mask.min() == 1))
 fault("mask", "another-in-each-row", when(lambda c: (c.mask.sum(1) != c.mask[:1].sum()).any()))
@@ -285,7 +298,11 @@ fault("length", "odd", when(lambda c: c.length % 2 == 1))
 fault("length", "places-beyond-twenty", {"places": lambda x, c: x.clamp(max=20)})
 fault("length", "off-by-one", {"places": lambda x, c: x + 1})
 fault("length", "last-place", when(lambda c: torch.ones_like(c.ids).cumsum(1) == c.length))
-fault("length", "local-attention", {"probabilities1": lambda x, c: torch.where((c.places[:, :, None] - c.places[:, None] > 16)[:, None], 0.0, x)})
+fault(
+    "length",
+    "local-attention",
+    {"probabilities1": lambda x, c: torch.where((c.places[:, :, None] - c.places[:, None] > 16)[:, None], 0.0, x)},
+)
 fault(
     "length",
     "beyond-the-longest",
@@ -300,8 +317,12 @@ fault("length", "of-three", when(lambda c: c.length == 3), expected="missed", wh
 fault("batch", "of-one", when(lambda c: c.rows == 1), short=True)
 fault("batch", "of-more-than-two", when(lambda c: c.rows > 2))
 fault("batch", "of-two", when(lambda c: c.rows == 2))
-fault("batch", "rows-in-another-order-where-three", output("pooled", lambda x, c: torch.where(c.rows > 2, x.flip(0), x)))
-fault("batch", "of-more-than-three", when(lambda c: c.rows > 3), expected="missed", why="no set has more than three rows")
+fault(
+    "batch", "rows-in-another-order-where-three", output("pooled", lambda x, c: torch.where(c.rows > 2, x.flip(0), x))
+)
+fault(
+    "batch", "of-more-than-three", when(lambda c: c.rows > 3), expected="missed", why="no set has more than three rows"
+)
 fault(
     "batch",
     "one-row-with-padding",
@@ -326,7 +347,12 @@ fault(
 
 # Order.
 
-fault("order", "two-outputs-swapped", {"outputs": lambda o, c: {**o, "hidden": o["last_hidden_state"], "last_hidden_state": o["hidden"]}}, short=True)
+fault(
+    "order",
+    "two-outputs-swapped",
+    {"outputs": lambda o, c: {**o, "hidden": o["last_hidden_state"], "last_hidden_state": o["hidden"]}},
+    short=True,
+)
 fault("order", "square-attention-transposed", output("attention", lambda x, c: x.transpose(-1, -2)))
 fault("order", "places-reversed", output("last_hidden_state", lambda x, c: x.flip(1)))
 fault("order", "logits-one-place-late", output("logits", lambda x, c: torch.cat((x[:, :1], x[:, :-1]), 1)))
@@ -363,7 +389,9 @@ WHOLE = "of whole outputs the values are compared, and not the type"
 # OpenVINO leaves out a cast to a shorter type and back, so that nothing is wrong there.
 KEEPS_CASTS = ("torch-cpu", "onnxruntime")
 
-fault("type", "state-through-float16", output("hidden", lambda x, c: x.half().float()), backends=KEEPS_CASTS, short=True)
+fault(
+    "type", "state-through-float16", output("hidden", lambda x, c: x.half().float()), backends=KEEPS_CASTS, short=True
+)
 fault("type", "logits-through-bfloat16", {"logits": lambda x, c: x.bfloat16().float()}, backends=KEEPS_CASTS)
 fault("type", "features-through-float16", {"features": lambda x, c: x.half().float()}, backends=KEEPS_CASTS)
 fault("type", "count-is-floating", output("count", lambda x, c: x.float()))
@@ -412,7 +440,11 @@ fault(
     expected="missed",
     why="no score lies between the two thresholds",
 )
-fault("whole output", "kept-without-mask", {"outputs": lambda o, c: {**o, "kept": o["biased"] + (c.mask == 0) * 10000.0 > 3.5}})
+fault(
+    "whole output",
+    "kept-without-mask",
+    {"outputs": lambda o, c: {**o, "kept": o["biased"] + (c.mask == 0) * 10000.0 > 3.5}},
+)
 fault("whole output", "count-is-the-examples", output("count", lambda x, c: x * 0 + 7))
 fault("whole output", "count-is-the-length", output("count", lambda x, c: x * 0 + c.length))
 fault(
@@ -458,11 +490,19 @@ fault("filler", "of-the-other-sign", output("ranks", lambda x, c: torch.where(x 
 fault("filler", "infinite", output("ranks", lambda x, c: torch.where(x < -1e30, -math.inf, x)))
 fault("filler", "one-place-late", output("ranks", lambda x, c: torch.cat((x[:, -1:], x[:, :-1]), 1)))
 fault("filler", "where-a-value-belongs", output("ranks", lambda x, c: torch.where(is_place(c, 0), LEAST, x)))
-fault("filler", "value-where-it-belongs", {"outputs": lambda o, c: {**o, "ranks": torch.where(c.mask == 0, 0.0, o["ranks"])}})
+fault(
+    "filler",
+    "value-where-it-belongs",
+    {"outputs": lambda o, c: {**o, "ranks": torch.where(c.mask == 0, 0.0, o["ranks"])}},
+)
 fault("filler", "added-one-less", output("biased", lambda x, c: torch.where(x < -5000.0, x + 1.0, x)))
 fault("filler", "values-beside-it-moved", output("biased", lambda x, c: x + at_first(x, 6e-4)))
 fault("filler", "values-beside-it-scaled", output("biased", lambda x, c: torch.where(x > -5000.0, x * 1.002, x)))
-fault("filler", "gone-where-nothing-else", {"outputs": lambda o, c: {**o, "ranks": torch.where((c.mask.sum(1) == 1)[:, None], o["biased"], o["ranks"])}})
+fault(
+    "filler",
+    "gone-where-nothing-else",
+    {"outputs": lambda o, c: {**o, "ranks": torch.where((c.mask.sum(1) == 1)[:, None], o["biased"], o["ranks"])}},
+)
 
 # What is computed.
 
@@ -495,7 +535,9 @@ def noise(x, c):
     return torch.where(torch.rand_like(x) < 0.05, 0.0, x / 0.95)
 
 
-fault("computation", "gelu-by-tanh", {"bend": lambda f, c: lambda x: functional.gelu(x, approximate="tanh")}, short=True)
+fault(
+    "computation", "gelu-by-tanh", {"bend": lambda f, c: lambda x: functional.gelu(x, approximate="tanh")}, short=True
+)
 fault("computation", "relu-for-gelu", {"bend": lambda f, c: functional.relu})
 fault("computation", "another-epsilon", norms(lambda norm: Exact(norm, 1e-5, True)))
 fault("computation", "norm-not-centred", norms(lambda norm: Exact(norm, 1e-12, False)))
@@ -635,8 +677,15 @@ AGAIN = "what a model answers when it is loaded or called again is not compared"
 
 fault("second load", "second-call-on", in_run(lambda loads, calls: calls > 1), backends=TORCH, short=True)
 fault("second load", "every-other-call", in_run(lambda loads, calls: calls % 2 == 0), backends=TORCH)
-fault("second load", "drifts", {"run": lambda o, loads, calls: {**o, "pooled": o["pooled"] + 1e-4 * calls}}, backends=TORCH)
-fault("second load", "loaded-again", in_run(lambda loads, calls: loads > 1), backends=TORCH, expected="missed", why=AGAIN)
+fault(
+    "second load",
+    "drifts",
+    {"run": lambda o, loads, calls: {**o, "pooled": o["pooled"] + 1e-4 * calls}},
+    backends=TORCH,
+)
+fault(
+    "second load", "loaded-again", in_run(lambda loads, calls: loads > 1), backends=TORCH, expected="missed", why=AGAIN
+)
 fault(
     "second load",
     "not-a-number-when-loaded-again",
@@ -645,7 +694,14 @@ fault(
     expected="missed",
     why=AGAIN,
 )
-fault("second load", "after-twenty-calls", in_run(lambda loads, calls: calls > 20), backends=TORCH, expected="missed", why=AGAIN)
+fault(
+    "second load",
+    "after-twenty-calls",
+    in_run(lambda loads, calls: calls > 20),
+    backends=TORCH,
+    expected="missed",
+    why=AGAIN,
+)
 
 # What is right, computed in another way.
 
@@ -683,4 +739,9 @@ fault(
     expected="right",
 )
 fault("right", "scaled-in-two-steps", {"scores": lambda x, c: x * 3.0 / 3.0}, expected="right")
-fault("right", "tiny-numbers-flushed", {"outputs": lambda o, c: {**o, "attention": torch.where(o["attention"] < 1e-30, 0.0, o["attention"])}}, expected="right")
+fault(
+    "right",
+    "tiny-numbers-flushed",
+    {"outputs": lambda o, c: {**o, "attention": torch.where(o["attention"] < 1e-30, 0.0, o["attention"])}},
+    expected="right",
+)

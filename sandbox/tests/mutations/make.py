@@ -1,7 +1,7 @@
 """Makes the artefacts of the mutated model for every backend: `make.py INPUTS OUT WHICH`.
 
-Below OUT: `faults.json` with what is planted, and a folder for each fault with `model.onnx`, `model.xml` and the package
-`skillset/`. WHICH is `short`, `all`, or a part of the names of those that are made.
+Below OUT: `faults.json` with what is planted, and a folder for each fault with `model.onnx`, `model.xml` and the
+package `skillset/`. WHICH is `short`, `all`, or a part of the names of those that are made.
 """
 
 import json

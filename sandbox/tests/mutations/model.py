@@ -1,9 +1,11 @@
 """A small model of every part that a port gets wrong, with the places at which a fault changes it.
 
-Two layers of attention over ids, boxes and features, under a mask. Its outputs are of every kind that the judge compares:
-states, square attention, boxes in pixels beside scores, a vector for each row, scores with fillers, whole numbers, booleans.
+Two layers of attention over ids, boxes and features, under a mask. Its outputs are of every kind that the judge
+compares: states, square attention, boxes in pixels beside scores, a vector for each row, scores with fillers, whole
+numbers, booleans.
 
-`at` is a place by its name: what a fault has under that name changes the value there. The right model has nothing anywhere.
+`at` is a place by its name: what a fault has under that name changes the value there. The right model has nothing
+anywhere.
 """
 
 from types import SimpleNamespace

@@ -1,7 +1,7 @@
 """Runs the job of the reference on the mutated model as it is when nothing is planted: `refer.py INPUTS OUT`.
 
-Below OUT: `reference/` with what the job leaves, and `ran.json` with what it answers. OUT holds `sets.json`, which names the
-input files.
+Below OUT: `reference/` with what the job leaves, and `ran.json` with what it answers. OUT holds `sets.json`, which
+names the input files.
 """
 
 import json
@@ -13,6 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), os.path.join(HERE, "..", "..", "python")]
 
 from mutations import model  # noqa: E402
+
 from portwright_worker import models  # noqa: E402
 from portwright_worker.jobs import reference  # noqa: E402
 
