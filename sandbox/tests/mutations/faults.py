@@ -1,12 +1,12 @@
 """The planted faults, each written once: a kind, a name, and what it changes at which places of the model.
 
-A place of the model (`model.py`) is changed by a function of the value there and of what the forward knows. Beside these
-there are `weights` (the model that was just made), `onnx` (the graph that was exported), `file` (the path of the file it
-was saved in) and `run` (what one call answers, how often the process has loaded the model, and how often this one was
+A place of the model (`model.py`) is changed by a function of the value there and of what the forward knows. Beside
+these there are `weights` (the model that was just made), `onnx` (the graph that was exported), `file` (the path of the
+file it was saved in) and `run` (what one call answers, how often the process has loaded the model, and how often this one was
 called).
 
-A fault is expected to be `caught`; to be `stated`, by a limit of a kind whose sentence has a word; or it is `missed`: it
-passes unseen, and why is said with it. What is `right` is no fault and must pass: it computes the same in another way.
+A fault is expected to be `caught`; to be `stated`, by a limit of a kind whose sentence has a word; or it is `missed`:
+it passes unseen, and why is said with it. What is `right` is no fault and must pass: it computes the same in another way.
 """
 
 from __future__ import annotations
@@ -432,18 +432,18 @@ fault("whole output", "second-best-where-near", output("labels", lambda x, c: se
 
 fault("whole output", "rounded-down-at-ties", output("cells", lambda x, c: ((c.boxes * 4).ceil() - 1).long()))
 fault("whole output", "inverted", output("kept", lambda x, c: ~x))
-fault("whole output", "threshold-moved", {"outputs": lambda o, c: {**o, "kept": o["ranks"] > 3.7}})
+fault("whole output", "threshold-moved", {"outputs": lambda o, c: {**o, "kept": o["ranks"] > 5.1}})
 fault(
     "whole output",
     "threshold-moved-a-little",
-    {"outputs": lambda o, c: {**o, "kept": o["ranks"] > 3.502}},
+    {"outputs": lambda o, c: {**o, "kept": o["ranks"] > 5.0004}},
     expected="missed",
     why="no score lies between the two thresholds",
 )
 fault(
     "whole output",
     "kept-without-mask",
-    {"outputs": lambda o, c: {**o, "kept": o["biased"] + (c.mask == 0) * 10000.0 > 3.5}},
+    {"outputs": lambda o, c: {**o, "kept": o["biased"] + (c.mask == 0) * 10000.0 > 5.0}},
 )
 fault("whole output", "count-is-the-examples", output("count", lambda x, c: x * 0 + 7))
 fault("whole output", "count-is-the-length", output("count", lambda x, c: x * 0 + c.length))

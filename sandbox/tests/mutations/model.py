@@ -134,7 +134,7 @@ class Model(nn.Module):
             "biased": rank + padded.to(rank.dtype) * -10000.0,
             "labels": logits.argmax(-1),
             "cells": (c.boxes * 4).floor().long(),
-            "kept": (rank > 3.5) & ~padded,
+            "kept": (rank > 5.0) & ~padded,
             "count": c.mask.sum(1),
             # No features are ever so large.
             "alarms": (c.features > 1000).any(-1),
