@@ -6,11 +6,55 @@
 #[path = "toy/harness.rs"]
 mod harness;
 
-use std::{fs, time::Duration};
+use std::{fs, sync::OnceLock, time::Duration};
 
-use harness::{limits, toy};
+use harness::{Making, Toy, limits, made, tests};
 use portwright_core::{Backend, Stage, Verdict, verdict::BackendVerdict};
 use portwright_sandbox::{judge::Expected, pool::Limits};
+
+const PLAN: &str = r#"
+schema = 1
+model_type = "toy"
+family = "encoder-only"
+library_version = "any"
+class = "Toy"
+module = "toy"
+config_class = "ToyConfig"
+task = "base"
+weights = { seed = 0, gain = 1.0 }
+
+[dims]
+batch = { example = 2, other = 3 }
+sequence = { example = 8, other = 12 }
+
+[[inputs]]
+name = "x"
+dtype = "float32"
+shape = ["batch", "sequence"]
+modality = "time-series"
+values = { kind = "normal", mean = 0.0, std = 1.0 }
+
+[[inputs]]
+name = "mask"
+dtype = "int64"
+shape = ["batch", "sequence"]
+modality = "control"
+values = { kind = "mask" }
+"#;
+
+/// The toy of all tests here.
+fn toy() -> &'static Toy {
+    static TOY: OnceLock<Toy> = OnceLock::new();
+    TOY.get_or_init(|| {
+        made(&Making {
+            name: "negative-controls",
+            plan: PLAN,
+            script: "toy/make.py",
+            arguments: &[tests().join("toy/model.py").as_os_str()],
+            refer: None,
+        })
+    })
+}
 
 /// Runs each control on every backend, as a test of its own.
 macro_rules! on_every_backend {

@@ -1,10 +1,10 @@
 //! A toy model whose artefacts are built and executed for real on every backend, and judged.
 
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
     time::Duration,
 };
 
@@ -17,46 +17,16 @@ use portwright_sandbox::{
     backends::{self, Attempt, Form, Host, onnxruntime::Tuning},
     environment::Environment,
     judge::{
-        Case, Expected, InputSet, Ran, Reference, Tolerances,
+        Case, Expected, InputSet, Ran, Reference, Tolerances, branches,
         corners::{self, Further},
         inputs, judge,
     },
     pool::{JobRequest, Limits, Walls, Workers, WorkersConfig},
 };
 
-const PLAN: &str = r#"
-schema = 1
-model_type = "toy"
-family = "encoder-only"
-library_version = "any"
-class = "Toy"
-module = "toy"
-config_class = "ToyConfig"
-task = "base"
-weights = { seed = 0, gain = 1.0 }
-
-[dims]
-batch = { example = 2, other = 3 }
-sequence = { example = 8, other = 12 }
-
-[[inputs]]
-name = "x"
-dtype = "float32"
-shape = ["batch", "sequence"]
-modality = "time-series"
-values = { kind = "normal", mean = 0.0, std = 1.0 }
-
-[[inputs]]
-name = "mask"
-dtype = "int64"
-shape = ["batch", "sequence"]
-modality = "control"
-values = { kind = "mask" }
-"#;
-
-/// What all tests of this binary share: it is made once.
+/// What all tests of a binary share: it is made once.
 pub struct Toy {
-    folder: PathBuf,
+    pub folder: PathBuf,
     environment: Environment,
     workers: Workers,
     runtime: tokio::runtime::Runtime,
@@ -64,60 +34,102 @@ pub struct Toy {
     corners: Vec<PathBuf>,
     reference: Reference,
     tolerances: Tolerances,
+    plan: Digest,
 }
 
-/// The toy, with its artefacts built by the environment's Python.
-pub fn toy() -> &'static Toy {
-    static TOY: OnceLock<Toy> = OnceLock::new();
-    TOY.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("negative-controls");
-        if folder.exists() {
-            fs::remove_dir_all(&folder).unwrap();
-        }
-        let drawn = folder.join("inputs");
-        fs::create_dir_all(&drawn).unwrap();
-        let plan = PortPlan::from_toml(PLAN).unwrap();
-        let sets = inputs::draw(&plan, true, 20261122).unwrap();
-        let inputs = inputs::write(&sets, &drawn).unwrap();
-        let beyond =
-            corners::draw_into(&plan, true, &Further::default(), 20261122, &drawn).unwrap();
-        let corners = files(&beyond, &drawn);
-        let environment = Environment::locked().unwrap();
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/toy");
+/// What makes a toy.
+pub struct Making<'a> {
+    /// The folder that it is made in.
+    pub name: &'a str,
+    pub plan: &'a str,
+    /// Below `tests`: writes the artefacts of every variant. Each script is given the folder of the drawn inputs and the one to
+    /// write into, before other arguments.
+    pub script: &'a str,
+    pub arguments: &'a [&'a OsStr],
+    /// Below `tests`: runs the job of the reference and leaves its answer in `ran.json`. Without it `script` writes the
+    /// reference's outputs, and nothing else is known of it.
+    pub refer: Option<&'a str>,
+}
+
+/// A toy, with its artefacts built by the environment's Python.
+pub fn made(making: &Making<'_>) -> Toy {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(making.name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    let drawn = folder.join("inputs");
+    fs::create_dir_all(&drawn).unwrap();
+    let plan = PortPlan::from_toml(making.plan).unwrap();
+    let sets = inputs::draw(&plan, true, SEED).unwrap();
+    let inputs = inputs::write(&sets, &drawn).unwrap();
+    let environment = Environment::locked().unwrap();
+    let run = |script: &str, arguments: &[&OsStr]| {
         let status = Command::new(&environment.python)
             .args(["-I", "-B"])
-            .arg(sources.join("make.py"))
-            .args([&sources.join("model.py"), &drawn, &folder])
+            .arg(tests().join(script))
+            .args([&drawn, &folder])
+            .args(arguments)
             .env("CI", "true")
+            .env("OMP_NUM_THREADS", "1")
             .status()
             .unwrap();
-        assert!(status.success(), "the toy cannot be made: {status}");
-        let tolerances = Tolerances::embedded().unwrap();
-        let reference = Reference::read(
-            &folder.join("reference"),
-            [sets, beyond].concat(),
-            &Ran::default(),
-        )
-        .unwrap();
-        let workers = Workers::new(WorkersConfig {
-            python: environment.python.clone(),
-            readable: environment.readable.clone(),
-            cache: folder.join("cache"),
-            logs: folder.join("logs"),
-            threads: 1,
-            walls: Walls::Required,
-        });
-        Toy {
-            environment,
-            workers,
-            runtime: tokio::runtime::Runtime::new().unwrap(),
-            inputs,
-            corners,
-            reference,
-            tolerances,
-            folder,
-        }
-    })
+        assert!(status.success(), "{script} fails: {status}");
+    };
+    let draw = |further: &Further| {
+        let beyond = corners::draw_into(&plan, true, further, SEED, &drawn).unwrap();
+        let corners = files(&beyond, &drawn);
+        let told = serde_json::json!({"inputs": &inputs, "corners": &corners});
+        fs::write(folder.join("sets.json"), told.to_string()).unwrap();
+        (beyond, corners)
+    };
+    let (mut beyond, mut corners) = draw(&Further::default());
+    let (mut ran, mut limits) = (Ran::default(), Vec::new());
+    if let Some(refer) = making.refer {
+        let answered = || {
+            run(refer, &[]);
+            let text = fs::read(folder.join("ran.json")).unwrap();
+            let told: serde_json::Value = serde_json::from_slice(&text).unwrap();
+            let ran: Ran = serde_json::from_value(told.clone()).unwrap();
+            (ran, branches::read(&told["branches"]).unwrap())
+        };
+        // As the driver does it: what no set took is aimed at once, and what is still open then is a limit.
+        let (first, open) = answered();
+        let further = Further::of(&plan, true, &open, &first.tables);
+        (beyond, corners) = draw(&further);
+        let (again, open) = answered();
+        (ran, limits) = (again, branches::limits(&open));
+    }
+    run(making.script, making.arguments);
+    let sets = [sets, beyond].concat();
+    let mut reference = Reference::read(&folder.join("reference"), sets, &ran).unwrap();
+    reference.limits.extend(limits);
+    let workers = Workers::new(WorkersConfig {
+        python: environment.python.clone(),
+        readable: environment.readable.clone(),
+        cache: folder.join("cache"),
+        logs: folder.join("logs"),
+        threads: 1,
+        walls: Walls::Required,
+    });
+    Toy {
+        environment,
+        workers,
+        runtime: tokio::runtime::Runtime::new().unwrap(),
+        inputs,
+        corners,
+        reference,
+        tolerances: Tolerances::embedded().unwrap(),
+        plan: Digest::of(making.plan),
+        folder,
+    }
+}
+
+/// The seed of all inputs.
+const SEED: u64 = 20261122;
+
+/// The folder of the tests.
+pub fn tests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
 }
 
 fn files(sets: &[InputSet], folder: &Path) -> Vec<PathBuf> {
@@ -203,7 +215,7 @@ impl Executed<'_> {
             work: self.work.path(),
             artefact: &Digest::of("artefact"),
             artefact_bytes: 8,
-            plan: &Digest::of(PLAN),
+            plan: &self.toy.plan,
             dynamic: true,
             artefact_has_sizes: self.backend != Backend::TorchCpu,
             made: &[],

@@ -1,4 +1,4 @@
-"""Makes the toy's artefacts for every backend, and its reference: `make.py MODEL INPUTS OUT`.
+"""Makes the toy's artefacts for every backend, and its reference: `make.py INPUTS OUT MODEL`.
 
 Below OUT: `reference/outputs/` with what eager PyTorch computes on each file of INPUTS, and a folder for each
 variant with `model.onnx`, `model.xml` and the package `skillset/`.
@@ -122,7 +122,7 @@ def graph(toy, variant: str) -> onnx.ModelProto:
     return model
 
 
-def main(model: str, inputs: str, out: str) -> None:
+def main(inputs: str, out: str, model: str) -> None:
     spec = importlib.util.spec_from_file_location("toy", model)
     toy = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(toy)
