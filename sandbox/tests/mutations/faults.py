@@ -2,11 +2,11 @@
 
 A place of the model (`model.py`) is changed by a function of the value there and of what the forward knows. Beside
 these there are `weights` (the model that was just made), `onnx` (the graph that was exported), `file` (the path of the
-file it was saved in) and `run` (what one call answers, how often the process has loaded the model, and how often this one was
-called).
+file it was saved in) and `run` (what one call answers, how often the process has loaded the model, and how often this
+one was called).
 
 A fault is expected to be `caught`; to be `stated`, by a limit of a kind whose sentence has a word; or it is `missed`:
-it passes unseen, and why is said with it. What is `right` is no fault and must pass: it computes the same in another way.
+it passes unseen, and why is said with it. What is `right` is no fault and must pass: it computes the same otherwise.
 """
 
 from __future__ import annotations
@@ -151,8 +151,6 @@ fault(
 
 # One channel.
 
-FLOOR = "a millionth of the largest box is allowed for a score"
-
 fault("channel", "one-scaled", output("last_hidden_state", lambda x, c: x * one_of(3, HIDDEN, 1.01, 1.0)), short=True)
 fault("channel", "one-scaled-a-little", output("last_hidden_state", lambda x, c: x * one_of(3, HIDDEN, 1.0005, 1.0)))
 fault("channel", "bias-of-one-dropped", weight(lambda m: m.layers[1].down.bias[7].zero_()))
@@ -165,15 +163,11 @@ fault(
     "channel",
     "scores-beside-large-boxes-a-little",
     output("detections", lambda x, c: x * one_of(5, 6, 1.003, 1.0)),
-    expected="missed",
-    why=FLOOR,
 )
 fault(
     "channel",
     "scores-beside-large-boxes-rounded",
     output("detections", lambda x, c: torch.cat((x[..., :4], (x[..., 4:] * 256).round() / 256), -1)),
-    expected="missed",
-    why=FLOOR,
 )
 fault("channel", "one-is-zero", output("hidden", lambda x, c: x * one_of(0, HIDDEN, 0.0, 1.0)))
 fault("channel", "one-logit-moved", output("logits", lambda x, c: x + one_of(63, VOCABULARY, 1e-2, 0.0)))
@@ -205,7 +199,8 @@ RARE = "ids are drawn by chance, and no set happens to hold this one"
 def of_id(*ids: int) -> dict:
     def change(x, c):
         hit = sum((c.ids == id).to(x.dtype) for id in ids)
-        return x + 0.01 * hit[..., None]
+        # A shift of all channels alike would be lost in the norm that follows.
+        return x * (1 + 0.05 * hit[..., None])
 
     return {"words": change}
 
@@ -215,10 +210,10 @@ def pair(c):
     return ((c.ids[:, :-1] == 7) & (c.ids[:, 1:] == 9)).any(1)
 
 
-fault("rare value", "every-special-id", of_id(0, 1, 2, 3, 4))
+fault("rare value", "every-special-id", of_id(0, 1, 2, 3, 4), short=True)
 fault("rare value", "padding-id", of_id(0))
 fault("rare value", "a-special-id", of_id(3))
-fault("rare value", "last-id", of_id(VOCABULARY - 1))
+fault("rare value", "last-id", of_id(VOCABULARY - 1), short=True)
 fault("rare value", "an-id", of_id(40), expected="missed", why=RARE)
 fault(
     "rare value",
