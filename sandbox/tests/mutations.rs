@@ -1,7 +1,7 @@
 //! The judge's mutation suite: faults planted in a small model, its weights and its files, built and executed for real on
 //! every backend. Each must be caught, or stated by a limit of the pass.
 //!
-//! `mutations/faults.py` holds the faults with what is expected of each, `mutations/model.py` the model. By default a short
+//! `mutations/faults.py` and `faults_of_form.py` hold the faults with what is expected of each, `model.py` the model. By default a short
 //! form is run, with faults of every kind. All of them, with the score as the table that `docs/benchmarks.md` shows (or, with
 //! a part of their names in the place of `all`, some of them):
 //!

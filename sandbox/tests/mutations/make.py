@@ -67,7 +67,7 @@ def make(fault: faults.Fault, folder: str) -> None:
     if faults.TORCH[0] in fault.backends:
         package = os.path.join(folder, "skillset")
         os.makedirs(package)
-        for name in ("model.py", "faults.py"):
+        for name in ("model.py", "planted.py", "faults.py", "faults_of_form.py"):
             shutil.copy(os.path.join(HERE, name), package)
         shutil.copy(os.path.join(HERE, "skillset.py"), os.path.join(package, "__init__.py"))
         with open(os.path.join(package, "fault.txt"), "w", encoding="utf-8") as file:
