@@ -125,7 +125,7 @@ impl Reference {
         sets: Vec<InputSet>,
         untouched: &[String],
     ) -> Result<Self, Box<Finding>> {
-        let (outputs, precise, sets) = sound(outputs, precise, sets)?;
+        let (outputs, precise, sets, unsound) = sound(outputs, precise, sets)?;
         let floating = floating(&outputs, precise.as_ref(), &sets)?;
         finite(&outputs, &sets, &floating)?;
         hollow(&floating)?;
@@ -135,7 +135,8 @@ impl Reference {
         let untouched: BTreeSet<String> =
             untouched.iter().filter(|it| still(it)).cloned().collect();
         moving(&moves, &floating, &untouched)?;
-        let limits = constant(&outputs, &sets)?;
+        let mut limits = constant(&outputs, &sets)?;
+        limits.extend(unsound);
         Ok(Reference {
             sets,
             outputs,
@@ -185,10 +186,21 @@ fn sound(
     outputs: Outputs,
     precise: Option<Outputs>,
     sets: Vec<InputSet>,
-) -> Result<(Outputs, Option<Outputs>, Vec<InputSet>), Box<Finding>> {
+) -> Result<(Outputs, Option<Outputs>, Vec<InputSet>, Vec<Limit>), Box<Finding>> {
     let mut kept = Vec::with_capacity(sets.len());
+    let mut limits = Vec::new();
     for (index, set) in sets.iter().enumerate() {
-        kept.push(!set.corner || answers(&outputs, index)?);
+        let sound = !set.corner || answers(&outputs, index)?;
+        if !sound {
+            limits.push(Limit::new(
+                LimitKind::NotChecked,
+                format!(
+                    "PyTorch's own outputs on the set `{}` are not finite or other ones than on the example, so nothing was compared there",
+                    set.name
+                ),
+            ));
+        }
+        kept.push(sound);
     }
     let of = |outputs: Outputs| {
         let both = outputs.0.into_iter().zip(&kept);
@@ -196,7 +208,7 @@ fn sound(
     };
     let sets = sets.into_iter().zip(&kept);
     let sets = sets.filter_map(|(set, kept)| kept.then_some(set)).collect();
-    Ok((of(outputs), precise.map(of), sets))
+    Ok((of(outputs), precise.map(of), sets, limits))
 }
 
 /// Whether the outputs of a set are those of the example, and finite.

@@ -224,6 +224,8 @@ fn a_corner_that_the_model_does_not_answer_soundly_is_left_out() {
     assert!(!left.contains(&"one-row") && !left.contains(&"long"));
     assert_eq!(left.len(), sets.len() - 2);
     assert_eq!(reference.outputs.0.len(), left.len());
+    let told: Vec<LimitKind> = reference.limits.iter().map(|limit| limit.kind).collect();
+    assert_eq!(told, [LimitKind::NotChecked; 2]);
 }
 
 #[test]

@@ -15,6 +15,9 @@ use crate::tensor::{Data, TensorError};
 /// The fewest values that make a line.
 const FEW: usize = 16;
 
+/// The distance of two neighbouring float32 numbers in proportion to them.
+const LAST_BIT: f64 = 1.0 / (1 << 23) as f64;
+
 /// The most lines of one axis; of a longer axis neighbours share one.
 const MOST: usize = 4096;
 
@@ -39,7 +42,8 @@ impl Line {
             return;
         }
         self.spread.note(value);
-        self.noise = self.noise.max(noise);
+        // Its own last bit is allowed to each value by itself: a mask of -10,000 says nothing of how the others round.
+        self.noise = self.noise.max(noise - LAST_BIT * value.abs());
         self.count += 1;
     }
 
