@@ -125,7 +125,12 @@ impl Reference {
         sets: Vec<InputSet>,
         untouched: &[String],
     ) -> Result<Self, Box<Finding>> {
-        let (outputs, precise, sets, unsound) = sound(outputs, precise, sets)?;
+        let Sound {
+            outputs,
+            precise,
+            sets,
+            limits: unsound,
+        } = sound(outputs, precise, sets)?;
         let floating = floating(&outputs, precise.as_ref(), &sets)?;
         finite(&outputs, &sets, &floating)?;
         hollow(&floating)?;
@@ -180,13 +185,21 @@ fn retain<T>(of: &mut Vec<T>, keep: impl Fn(&usize) -> bool) {
 /// The most names in one list of limits.
 const MOST_NAMED: usize = 20;
 
+/// What is left of outputs without the corners that have no sound answer, and what that leaves open.
+struct Sound {
+    outputs: Outputs,
+    precise: Option<Outputs>,
+    sets: Vec<InputSet>,
+    limits: Vec<Limit>,
+}
+
 /// The outputs without the corners on which the model does not answer as it does on the example: with other outputs, or with
 /// values that are not finite.
 fn sound(
     outputs: Outputs,
     precise: Option<Outputs>,
     sets: Vec<InputSet>,
-) -> Result<(Outputs, Option<Outputs>, Vec<InputSet>, Vec<Limit>), Box<Finding>> {
+) -> Result<Sound, Box<Finding>> {
     let mut kept = Vec::with_capacity(sets.len());
     let mut limits = Vec::new();
     for (index, set) in sets.iter().enumerate() {
@@ -208,7 +221,12 @@ fn sound(
     };
     let sets = sets.into_iter().zip(&kept);
     let sets = sets.filter_map(|(set, kept)| kept.then_some(set)).collect();
-    Ok((of(outputs), precise.map(of), sets, limits))
+    Ok(Sound {
+        outputs: of(outputs),
+        precise: precise.map(of),
+        sets,
+        limits,
+    })
 }
 
 /// Whether the outputs of a set are those of the example, and finite.
