@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use portwright_core::{Finding, Signature, Stage};
+use portwright_core::Finding;
 
-use super::outputs::{Output, Outputs, difference, role, unequal};
+use super::{
+    outputs::{Output, Outputs, difference, role, unequal},
+    reference::finding,
+};
 use crate::tensor::TensorError;
 
 /// What may lie between the two in proportion to the largest value: the same operations, perhaps in another order.
@@ -18,7 +21,7 @@ pub fn agree(reference: &Outputs, plain: &Outputs) -> Result<(), Box<Finding>> {
     match apart(reference, plain) {
         None => Ok(()),
         Some((name, why)) => Err(finding(
-            &format!(
+            format!(
                 "the reference differs from a plain process: output {}",
                 role(&name)
             ),
@@ -55,6 +58,14 @@ pub fn unsteady(random: bool, outputs: &str) -> Box<Finding> {
 
 /// The first output in which two computations differ, and how.
 fn apart(one: &Outputs, other: &Outputs) -> Option<(String, String)> {
+    if one.0.len() != other.0.len() {
+        let why = format!(
+            "was computed on {} sets and on {}",
+            one.0.len(),
+            other.0.len()
+        );
+        return Some(("*".to_owned(), why));
+    }
     one.0.iter().zip(&other.0).find_map(|(one, other)| {
         let differing = one.iter().find_map(|(name, output)| {
             let why = match other.get(name) {
@@ -90,17 +101,6 @@ fn differs(one: &Output, other: &Output) -> Result<Option<String>, TensorError> 
     Ok((found > allowed).then(|| format!("differs by {found:.3e}, and {allowed:.3e} is allowed")))
 }
 
-fn finding(phrase: &str, message: String, hint: &str) -> Box<Finding> {
-    Box::new(Finding {
-        stage: Stage::Reference,
-        backend: None,
-        signature: Signature::phrase(phrase),
-        message,
-        error: None,
-        hint: Some(hint.to_owned()),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::{super::toy, *};
@@ -116,6 +116,13 @@ mod tests {
             Ok(()) => String::new(),
             Err(finding) => finding.signature.to_string(),
         }
+    }
+
+    #[test]
+    fn a_set_that_was_not_computed_is_no_agreement() {
+        let nothing = Outputs(Vec::new());
+        assert!(agree(&outputs(&[1.0]), &nothing).is_err());
+        assert!(steady(&outputs(&[1.0]), &nothing).is_err());
     }
 
     #[test]
