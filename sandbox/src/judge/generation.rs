@@ -8,14 +8,14 @@
 use std::{path::Path, sync::Arc};
 
 use portwright_core::{
-    Finding, Signature, Stage,
+    Finding,
     plan::{Feed, GenerationPlan, step_name},
 };
 
 use super::{
     inputs::{self, InputError, InputSet},
     outputs::{Outputs, PRECISE_FOLDER},
-    reference::{self, Reference},
+    reference::{self, Reference, finding},
 };
 use crate::tensor::{
     SharedTensors,
@@ -176,17 +176,6 @@ pub fn cut(
         cut.push((0..=decodes).map(of_step).collect());
     }
     Ok(Outputs(cut))
-}
-
-fn finding(phrase: &str, message: String, hint: &str) -> Box<Finding> {
-    Box::new(Finding {
-        stage: Stage::Reference,
-        backend: None,
-        signature: Signature::phrase(phrase),
-        message,
-        error: None,
-        hint: Some(hint.to_owned()),
-    })
 }
 
 #[cfg(test)]
