@@ -69,7 +69,10 @@ impl Warm {
                 Ok(plain)
             }
             // The process is gone or does not answer: it ends with its pipes, and the task has one of its own.
-            None => run(host, task),
+            None => {
+                tracing::warn!("the kept process of plain Python is gone; a fresh one is started");
+                run(host, task)
+            }
         }
     }
 }
