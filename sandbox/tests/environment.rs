@@ -202,19 +202,15 @@ fn without_uv_and_without_the_venv_module_the_error_names_the_cure() {
     let cache = tempfile::tempdir().unwrap();
     let mut options = options(cache.path());
     let python = Interpreter::find(&options).unwrap();
-    let (bin, modules) = (cache.path().join("bin"), cache.path().join("modules"));
+    let bin = cache.path().join("bin");
     // A real Python whose `ensurepip` is missing, as on a Debian without python3-venv.
-    fs::create_dir_all(&modules).unwrap();
-    fs::write(
-        modules.join("venv.py"),
-        "raise SystemExit('The virtual environment was not created successfully because ensurepip is not available.')",
-    )
-    .unwrap();
     script(
         &bin.join("python3"),
         &format!(
-            "PYTHONPATH={} exec {} \"$@\"",
-            modules.display(),
+            "case \" $* \" in *' -m venv '*)\n\
+             echo 'The virtual environment was not created successfully because ensurepip is not available.'; exit 1;;\n\
+             esac\n\
+             exec {} \"$@\"",
             python.executable.display()
         ),
     );
