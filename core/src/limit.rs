@@ -40,6 +40,8 @@ pub enum LimitKind {
     ConstantOutput,
     /// An input whose values were never drawn anew.
     UnexercisedInput,
+    /// An output whose type has more or fewer bits than PyTorch's.
+    OtherType,
     /// Something the model returns that is no tensor.
     NotPortedOutput,
     /// The artefact takes the example's sizes alone.
@@ -51,12 +53,13 @@ pub enum LimitKind {
 }
 
 impl LimitKind {
-    pub const ALL: [LimitKind; 9] = [
+    pub const ALL: [LimitKind; 10] = [
         LimitKind::Sizes,
         LimitKind::Branch,
         LimitKind::Specialised,
         LimitKind::ConstantOutput,
         LimitKind::UnexercisedInput,
+        LimitKind::OtherType,
         LimitKind::NotPortedOutput,
         LimitKind::FixedAxes,
         LimitKind::IllConditioned,
@@ -70,6 +73,7 @@ impl LimitKind {
             LimitKind::Specialised => "specialised",
             LimitKind::ConstantOutput => "constant-output",
             LimitKind::UnexercisedInput => "unexercised-input",
+            LimitKind::OtherType => "other-type",
             LimitKind::NotPortedOutput => "not-ported-output",
             LimitKind::FixedAxes => "fixed-axes",
             LimitKind::IllConditioned => "ill-conditioned",

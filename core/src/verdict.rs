@@ -1,6 +1,6 @@
 //! A verdict: the judge's word on an attempt, with its evidence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +118,15 @@ impl Evidence {
         self.outputs
             .iter()
             .max_by(|a, b| a.share().total_cmp(&b.share()))
+    }
+
+    /// The sizes of each dimension that an input set had. Of others the pass says nothing.
+    pub fn sizes_tried(&self) -> BTreeMap<&str, BTreeSet<u64>> {
+        let mut tried: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+        for (name, size) in self.input_sets.iter().flat_map(|set| &set.sizes) {
+            tried.entry(name).or_default().insert(*size);
+        }
+        tried
     }
 }
 

@@ -20,7 +20,7 @@ mod harness;
 use std::{collections::BTreeMap, env, ffi::OsString, fmt::Write as _, fs, sync::OnceLock};
 
 use harness::{Making, Toy, made};
-use portwright_core::{Backend, Verdict, verdict::BackendVerdict};
+use portwright_core::{Backend, Evidence, Verdict, verdict::BackendVerdict};
 use serde::Deserialize;
 
 /// The variable that asks for other faults than those of the short form.
@@ -35,7 +35,7 @@ struct Fault {
     kind: String,
     name: String,
     expected: Word,
-    /// The kind of a limit and a part of its sentence.
+    /// The kind of a limit and a part of its sentence; or `input-sets` and a size like `batch=5`, which no set of the evidence has.
     limit: Vec<String>,
     /// Why it is missed.
     why: String,
@@ -61,12 +61,24 @@ impl Fault {
         let (Verdict::Pass, Some(evidence)) = (verdict.verdict, &verdict.evidence) else {
             return Word::Caught;
         };
-        let told = |limit: &portwright_core::Limit| matches!(&self.limit[..], [kind, part] if limit.kind.as_str() == kind && limit.sentence.contains(part));
         match self.expected {
             Word::Right => Word::Right,
-            _ if evidence.limits.iter().any(told) => Word::Stated,
+            _ if self.is_told(evidence) => Word::Stated,
             _ => Word::Missed,
         }
+    }
+
+    fn is_told(&self, evidence: &Evidence) -> bool {
+        let [kind, part] = &self.limit[..] else {
+            return false;
+        };
+        if kind == "input-sets" {
+            let (name, size) = part.split_once('=').unwrap();
+            let tried = evidence.sizes_tried();
+            return !tried[name].contains(&size.parse().unwrap());
+        }
+        let mut limits = evidence.limits.iter();
+        limits.any(|limit| limit.kind.as_str() == kind && limit.sentence.contains(part))
     }
 }
 

@@ -44,12 +44,13 @@ pub fn compare(
         candidate,
     };
     case.names()?;
-    case.types()?;
+    let other_types = case.types()?;
     case.shapes()?;
     case.finite()?;
     case.varies()?;
     let sensitivity = case.sensitivity()?;
     let mut limits = case.whole()?;
+    limits.extend(other_types);
     let outputs = case.differences(&mut limits)?;
     Ok(Agreement {
         outputs,
@@ -130,22 +131,30 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    fn types(&self) -> Result<(), Box<Finding>> {
+    /// What is floating stays so. Another number of bits is told, since who reads the output meets it.
+    fn types(&self) -> Result<Vec<Limit>, Box<Finding>> {
+        let mut limits = Vec::new();
         for (set, name, expected, found) in self.pairs() {
+            let [given, due] = [found.element.name(), expected.element.name()];
             if expected.element.is_floating() != found.element.is_floating() {
                 return self.fail(
                     format!("type differs: output {}", role(name)),
                     format!(
-                        "output `{name}` is {} for set `{}`; the reference's is {}",
-                        found.element.name(),
+                        "output `{name}` is {given} for set `{}`; the reference's is {due}",
                         set.name,
-                        expected.element.name()
                     ),
                     "keep the types of the outputs in the export",
                 );
             }
+            if given != due {
+                limits.push(Limit::new(
+                    LimitKind::OtherType,
+                    format!("the output `{name}` is {given}; PyTorch's is {due}"),
+                ));
+            }
         }
-        Ok(())
+        limits.dedup();
+        Ok(limits)
     }
 
     fn shapes(&self) -> Result<(), Box<Finding>> {

@@ -447,3 +447,20 @@ fn a_decision_that_hangs_on_rounding_in_pytorch_itself_is_no_difference_but_a_li
         "whole values differ: output above"
     );
 }
+
+#[test]
+fn the_same_values_in_another_type_are_a_limit_that_names_both() {
+    let agreement = judged(true, |_, tensors| {
+        if let Some(above) = tensors.get_mut("above") {
+            above.element = ElementType::Int32;
+        }
+    });
+    let limits = agreement.unwrap().limits;
+    assert!(limits.iter().all(|it| it.kind == LimitKind::OtherType));
+    let limit = &limits[0];
+    assert!(
+        limit.sentence.contains("`above` is int32"),
+        "{}",
+        limit.sentence
+    );
+}

@@ -8,11 +8,14 @@
 //! | set | sizes | values |
 //! |---|---|---|
 //! | `one-row` | a batch of one | no padding |
+//! | `one-row-padded` | a batch of one | padding at the right |
 //! | `one-place` | one of everything that is free but the batch | no padding |
-//! | `long` | four times everything that is free but the batch, or twice, where that would be too much | as usual |
+//! | `one-row-of-one-place` | one of everything that is free | no padding |
+//! | `long` | a batch of four, and four times everything else that is free, or twice, where that would be too much | padding at the left and at the right |
 //! | `unpadded`, `left-padded`, `holes`, `one-token` | those of the example | the masks of that name |
 //! | `mixed-rows` | a batch of three | another mask in each row |
 //! | `whole-range` | those of the example | ids of the whole vocabulary, and the ends of every range |
+//! | `many-ids` | those of the long set | ids of the whole vocabulary |
 //!
 //! An artefact of fixed axes takes the sets of the example's sizes alone.
 //!
@@ -33,6 +36,9 @@ use crate::tensor::{self, SharedTensors};
 
 /// The dimension that counts the rows of a batch.
 const BATCH: &str = "batch";
+
+/// The rows of the long set: more than any other has.
+const MANY_ROWS: u64 = 4;
 
 /// The largest growth of the number of drawn values in the long set.
 const MOST_GROWTH: u64 = 8;
@@ -151,8 +157,8 @@ fn wanted(plan: &PortPlan, dynamic: bool, further: &Further) -> Vec<Corner> {
         }
         sizes
     };
-    let scaled = |scale: &dyn Fn(u64) -> u64| {
-        let mut sizes = example.clone();
+    let scaled = |rows: u64, scale: &dyn Fn(u64) -> u64| {
+        let mut sizes = batch(rows);
         for (name, size) in &mut sizes {
             if name != BATCH && free(name) {
                 *size = scale(*size);
@@ -165,21 +171,34 @@ fn wanted(plan: &PortPlan, dynamic: bool, further: &Further) -> Vec<Corner> {
         let name = name.to_owned();
         corners.push(Corner { name, sizes, style });
     };
+    let masked = plan.inputs.iter().any(|spec| spec.values == Values::Mask);
+    let rows = example.get(BATCH).copied().unwrap_or(1);
+    let one = scaled(rows, &|_| 1);
     if free(BATCH) {
         add("one-row", batch(1), Style::Unpadded);
     }
-    let one = scaled(&|_| 1);
+    if free(BATCH) && masked {
+        add("one-row-padded", batch(1), Style::Probe);
+    }
     if one != example {
         add("one-place", one, Style::Unpadded);
-        let four = scaled(&|size| size.saturating_mul(4));
-        let long = if values(plan, &four) <= MOST_GROWTH.saturating_mul(values(plan, &example)) {
-            four
-        } else {
-            scaled(&|size| size.saturating_mul(2))
+        if free(BATCH) {
+            add("one-row-of-one-place", scaled(1, &|_| 1), Style::Unpadded);
+        }
+        // The most that is not too much; what has many free axes is no longer than twice, and in no more rows.
+        let long = [(MANY_ROWS, 4), (MANY_ROWS, 2), (rows, 2)]
+            .map(|(rows, times)| scaled(rows, &|size| size.saturating_mul(times)));
+        let fits = |sizes: &&BTreeMap<String, u64>| {
+            values(plan, sizes) <= MOST_GROWTH.saturating_mul(values(plan, &example))
         };
-        add("long", long, Style::Usual);
+        let long = long.iter().find(fits).unwrap_or(&long[2]).clone();
+        add("long", long.clone(), Style::Sides);
+        if plan.inputs.iter().any(has_ids) {
+            let tables = BTreeMap::new();
+            add("many-ids", long, Style::WholeRange { tables });
+        }
     }
-    if plan.inputs.iter().any(|spec| spec.values == Values::Mask) {
+    if masked {
         add("unpadded", example.clone(), Style::Unpadded);
         add("left-padded", example.clone(), Style::Left);
         add("holes", example.clone(), Style::Holes);
@@ -209,11 +228,13 @@ fn wanted(plan: &PortPlan, dynamic: bool, further: &Further) -> Vec<Corner> {
 
 /// Whether an input's values are drawn from a range that has ends.
 fn has_range(spec: &InputSpec) -> bool {
-    match spec.values {
-        Values::Integer { .. } | Values::Tokens { .. } => spec.modality == "text",
-        Values::Normal { .. } | Values::Uniform { .. } => true,
-        _ => false,
-    }
+    has_ids(spec) || matches!(spec.values, Values::Normal { .. } | Values::Uniform { .. })
+}
+
+/// Whether an input's values are ids of a vocabulary.
+fn has_ids(spec: &InputSpec) -> bool {
+    let drawn = matches!(spec.values, Values::Integer { .. } | Values::Tokens { .. });
+    drawn && spec.modality == "text"
 }
 
 /// How many values a set of these sizes has.
@@ -245,7 +266,9 @@ mod tests {
             names(true),
             [
                 "one-row",
+                "one-row-padded",
                 "one-place",
+                "one-row-of-one-place",
                 "long",
                 "unpadded",
                 "left-padded",
@@ -256,11 +279,15 @@ mod tests {
             ]
         );
         let sets = outlines(&toy::plan(), true, &Further::default(), 1).unwrap();
-        let size = |set: usize, name: &str| sets[set].sizes[name];
-        assert_eq!((size(0, "batch"), size(0, "sequence")), (1, 8));
-        assert_eq!((size(1, "batch"), size(1, "sequence")), (2, 1));
-        assert_eq!((size(2, "batch"), size(2, "sequence")), (2, 32));
-        assert_eq!(size(7, "batch"), 3);
+        let sizes = |name: &str| {
+            let set = sets.iter().find(|set| set.name == name).unwrap();
+            (set.sizes["batch"], set.sizes["sequence"])
+        };
+        assert_eq!(sizes("one-row"), (1, 8));
+        assert_eq!(sizes("one-place"), (2, 1));
+        assert_eq!(sizes("one-row-of-one-place"), (1, 1));
+        assert_eq!(sizes("long"), (4, 32));
+        assert_eq!(sizes("mixed-rows"), (3, 8));
         assert!(sets.iter().all(|set| set.corner && set.probe.is_none()));
     }
 
@@ -335,6 +362,31 @@ mod tests {
             panic!("ids are whole");
         };
         assert!(ids.windows(2).any(|pair| pair == [46, 9]), "{ids:?}");
+    }
+
+    #[test]
+    fn every_part_of_a_vocabulary_has_an_id_in_the_long_set() {
+        let mut plan = toy::plan();
+        plan.inputs[1].values = Values::Integer {
+            low: 0,
+            high: 1_000,
+        };
+        plan.inputs[1].modality = "text".into();
+        let folder = tempfile::tempdir().unwrap();
+        draw_into(&plan, true, &Further::default(), 1, folder.path()).unwrap();
+        let text = std::fs::read(folder.path().join("many-ids.safetensors")).unwrap();
+        let drawn = tensor::parse(&text, Path::new("many-ids")).unwrap();
+        let tensor::Data::Whole(ids) = &drawn["mask"].data else {
+            panic!("ids are whole");
+        };
+        assert!(ids.iter().all(|id| (0..1_000).contains(id)));
+        for part in 0..40 {
+            let (from, to) = (part * 25, part * 25 + 25);
+            assert!(
+                ids.iter().any(|id| (from..to).contains(id)),
+                "{from} to {to}: {ids:?}"
+            );
+        }
     }
 
     #[test]

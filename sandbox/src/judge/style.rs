@@ -24,6 +24,8 @@ pub enum Style {
     Holes,
     /// One token that counts in every row, at another place in each.
     OneToken,
+    /// No padding, padding at the left, and padding at the right, in turn.
+    Sides,
     /// Another pattern in each row: no padding, padding at the left, padding at the right with a hole.
     Mixed,
     /// Ids of the whole vocabulary, special ones included, and the ends of the range of everything that is drawn from one.
@@ -48,7 +50,8 @@ impl Style {
     }
 
     /// Puts numbers into the drawn ids of an input that must not be missing by chance: those that are aimed at, or the first
-    /// ones and the last of the range, where special ids are.
+    /// ones and the last of the range, where special ids are, and one of each of as many equal parts of the range as there are
+    /// places left.
     pub(super) fn place(
         &self,
         spec: &InputSpec,
@@ -57,10 +60,16 @@ impl Style {
         random: &mut Random,
     ) {
         if let (Style::WholeRange { .. }, true) = (self, spec.modality == "text") {
+            let (low, high) = range;
             let first = values.len() / 3;
-            let ids = (range.0..range.1).take(first).chain([range.1 - 1]);
-            for (value, id) in values.iter_mut().zip(ids) {
-                *value = id;
+            let ids = (low..high).take(first).chain([high - 1]);
+            let parts = values.len().saturating_sub(ids.clone().count()) as f64;
+            let span = high.saturating_sub(low) as f64;
+            let spread = (0..).map(|part| {
+                low.saturating_add(((f64::from(part) + random.unit()) / parts * span) as i64)
+            });
+            for (value, id) in values.iter_mut().zip(ids.chain(spread)) {
+                *value = id.min(high - 1);
             }
         }
         let Style::Aimed { values: aimed } = self else {
@@ -120,6 +129,11 @@ impl Style {
             Style::Left => at >= quarter + row % quarter.max(2),
             Style::Holes => (at + row) % 3 != 1,
             Style::OneToken => at == (row + 1) * length / 3 % length.max(1),
+            Style::Sides => match row % 3 {
+                0 => true,
+                1 => at >= quarter,
+                _ => at < length.saturating_sub(quarter),
+            },
             Style::Mixed => match row % 3 {
                 0 => true,
                 1 => at >= quarter,
@@ -156,6 +170,7 @@ mod tests {
             rows(&Style::OneToken, 8),
             ["..1.....", ".....1..", "1......."]
         );
+        assert_eq!(rows(&Style::Sides, 8), ["11111111", "..111111", "111111.."]);
         assert_eq!(rows(&Style::Mixed, 8), ["11111111", "..111111", "1111.1.."]);
     }
 
@@ -167,6 +182,7 @@ mod tests {
             Style::Left,
             Style::Holes,
             Style::OneToken,
+            Style::Sides,
             Style::Mixed,
         ];
         for style in styles {

@@ -109,6 +109,7 @@ fn readme(
         verdicts => verdicts.iter().map(verdict_row).collect::<Vec<_>>(),
         measured => verdicts.iter().filter_map(|verdict| Some(measured_row(verdict, verdict.evidence.as_ref()?))).collect::<Vec<_>>(),
         isolation => isolation(verdicts),
+        tried => tried(verdicts),
         limits => limits(verdicts).into_iter().map(|(limit, backends)| context! {
             kind => limit.kind.as_str(),
             backends => backends.iter().map(|backend| backend.as_str()).collect::<Vec<_>>().join(", "),
@@ -123,6 +124,26 @@ fn readme(
         }).collect::<Vec<_>>(),
         facts => facts(plan, card),
     }
+}
+
+/// The sizes of each dimension that every pass was judged on.
+fn tried(verdicts: &[BackendVerdict]) -> Vec<Value> {
+    let mut passes = verdicts.iter().filter_map(|it| it.evidence.as_ref());
+    let Some(first) = passes.next() else {
+        return Vec::new();
+    };
+    let mut tried = first.sizes_tried();
+    for evidence in passes {
+        let other = evidence.sizes_tried();
+        for (name, sizes) in &mut tried {
+            sizes.retain(|size| other.get(name).is_some_and(|other| other.contains(size)));
+        }
+    }
+    let shown = tried.into_iter().map(|(name, sizes)| {
+        let sizes: Vec<String> = sizes.iter().map(u64::to_string).collect();
+        context! { name => plain(name), sizes => sizes.join(", ") }
+    });
+    shown.collect()
 }
 
 /// The walls behind which the verdicts were reached, each named once.
@@ -199,7 +220,7 @@ mod tests {
     use portwright_core::{
         Finding, Limit, LimitKind, Signature, Stage,
         card::{self, ClassFact, SourceSpan},
-        verdict::{OutputEvidence, Placement},
+        verdict::{InputSetEvidence, OutputEvidence, Placement},
     };
 
     use super::*;
@@ -258,7 +279,11 @@ mod tests {
                 allowed: 4e-3,
                 untouched: false,
             }],
-            input_sets: Vec::new(),
+            input_sets: vec![InputSetEvidence {
+                name: "example".into(),
+                sizes: BTreeMap::from([("batch".to_owned(), 2), ("sequence".to_owned(), 8)]),
+                seed: 1,
+            }],
             sensitivity: Vec::new(),
             load_seconds: 0.25,
             latency_p50_seconds: 0.0012,
