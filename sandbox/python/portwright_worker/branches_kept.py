@@ -30,12 +30,22 @@ EXPORTERS = tuple(os.path.join(site, "transformers", "exporters") + os.sep for s
 
 
 class Kept:
-    """The places, each with what was first said of it."""
+    """The places, each with what was first said of it.
 
-    def __init__(self) -> None:
+    `written` is the folder of generated code. What stands in for a function of the model's is called by the model, and
+    the line that calls it is the place: a person knows no other.
+    """
+
+    def __init__(self, written: str) -> None:
+        self.written = os.path.join(os.path.normpath(written), "")
         self.places: dict[tuple[str, int], str] = {}
 
-    def note(self, file: str, line: int, why: str) -> None:
+    def note(self, file: str, line: int, why: str, frame: FrameType | None) -> None:
+        while file.startswith(self.written) and frame is not None:
+            code = frame.f_code.co_filename
+            if is_model(code) and not code.startswith(self.written):
+                file, line = code, frame.f_lineno
+            frame = frame.f_back
         # What torch does within itself has no place in the model; sets of other sizes are compared for it.
         if is_model(file) and not file.startswith(EXPORTERS) and len(self.places) < MOST:
             text = " ".join(why.split())
@@ -47,20 +57,20 @@ class Kept:
 
 
 @contextlib.contextmanager
-def noted() -> Iterator[Kept]:
-    """Notes what the conversions inside keep."""
-    kept = Kept()
+def noted(written: str) -> Iterator[Kept]:
+    """Notes what the conversions inside keep; `written` is the folder of the skillset that converts."""
+    kept = Kept(written)
     show, log = warnings.showwarning, symbolic_shapes.ShapeEnv._log_guard
 
     def showed(message: Any, category: type, filename: str, lineno: int, *rest: Any) -> None:
         if issubclass(category, torch.jit.TracerWarning):
-            kept.note(filename, lineno, str(message).partition(". ")[0])
+            kept.note(filename, lineno, str(message).partition(". ")[0], sys._getframe(1))
         show(message, category, filename, lineno, *rest)
 
     def logged(env: Any, prefix: str, guard: Any, *args: Any, **kwargs: Any) -> Any:
         frame, asked = _model(sys._getframe(1))
         if frame is not None and prefix == "eval" and (asked or _is_fixed(guard)):
-            kept.note(frame.f_code.co_filename, frame.f_lineno, f"the export holds for `{guard}`")
+            kept.note(frame.f_code.co_filename, frame.f_lineno, f"the export holds for `{guard}`", frame.f_back)
         return log(env, prefix, guard, *args, **kwargs)
 
     with warnings.catch_warnings():

@@ -20,7 +20,7 @@ def run(job: dict, work: str) -> dict:
     os.makedirs(out_dir, exist_ok=True)
     errors.now("export")
     began = time.perf_counter()
-    with branches_kept.noted() as kept:
+    with branches_kept.noted(job["skillset"]) as kept:
         made = skillset.build(job["backend"], out_dir, checkpoint=job["checkpoint"], **optional(job, "onnx"))
     seconds = time.perf_counter() - began
     errors.now("check artefact")
