@@ -96,7 +96,15 @@ fn what_is_right_passes_with_its_evidence(backend: Backend) {
         evidence.placement.nodes_on_provider
     );
     assert_eq!(evidence.outputs.len(), 3);
-    assert_eq!(evidence.input_sets.len(), 4);
+    let sets: Vec<&str> = (evidence.input_sets.iter())
+        .map(|set| set.name.as_str())
+        .collect();
+    assert_eq!(sets[..4], ["example", "other", "probe-x", "probe-mask"]);
+    // The corners follow.
+    assert!(
+        sets.contains(&"one-row") && sets.contains(&"long"),
+        "{sets:?}"
+    );
     assert_eq!(evidence.sensitivity.len(), 2);
     assert!(evidence.memory_slope_bytes.is_some());
     assert!(evidence.peak_resident_bytes > 0 && !evidence.versions.is_empty());
