@@ -9,7 +9,17 @@ use std::process::{Command, exit};
 use sha2::{Digest as _, Sha256};
 
 /// What can change a measurement or a judgement.
-const CODE: [&str; 4] = ["cage", "python/plain", "python/portwright_worker", "src"];
+const CODE: [&str; 6] = [
+    "cage",
+    "components",
+    "python/plain",
+    "python/portwright_worker",
+    "src",
+    "web",
+];
+
+/// What a source file's name ends with.
+const SOURCES: [&str; 5] = ["json", "mjs", "py", "rs", "toml"];
 
 fn main() {
     for folder in CODE {
@@ -17,6 +27,8 @@ fn main() {
     }
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-env=PORTWRIGHT_SANDBOX_CODE={}", code_digest());
+    embed("python/portwright_worker", "py", "worker_files.rs");
+    embed("web", "mjs", "web_files.rs");
     let source = PathBuf::from(variable("CARGO_MANIFEST_DIR"))
         .join("cage")
         .join("cage.rs");
@@ -67,21 +79,10 @@ fn compile(source: &Path, library: &Path) {
 
 /// The digest of every source file below the folders, with its path.
 fn code_digest() -> String {
-    let mut files: Vec<PathBuf> = Vec::new();
-    let mut folders: Vec<PathBuf> = CODE.iter().map(PathBuf::from).collect();
-    while let Some(folder) = folders.pop() {
-        let entries = std::fs::read_dir(&folder)
-            .unwrap_or_else(|error| fail(&format!("cannot list {}: {error}", folder.display())));
-        for entry in entries.flatten() {
-            let path = entry.path();
-            let source = |end: &str| path.extension().is_some_and(|found| found == end);
-            if path.is_dir() {
-                folders.push(path);
-            } else if source("rs") || source("py") || source("toml") {
-                files.push(path);
-            }
-        }
-    }
+    let mut files: Vec<PathBuf> = CODE
+        .iter()
+        .flat_map(|folder| files(folder, &SOURCES))
+        .collect();
     files.sort();
     let mut hash = Sha256::new();
     for path in files {
@@ -97,6 +98,48 @@ fn code_digest() -> String {
         let _ = write!(digest, "{byte:02x}");
     }
     digest
+}
+
+/// The files below a folder whose names end so, in order.
+fn files(folder: &str, ends: &[&str]) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![PathBuf::from(folder)];
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(&folder)
+            .unwrap_or_else(|error| fail(&format!("cannot list {}: {error}", folder.display())));
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if ends
+                .iter()
+                .any(|end| path.extension().is_some_and(|found| found == *end))
+            {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Writes a Rust list of a folder's files, each with its path below the folder and its text, for the crate to include.
+fn embed(folder: &str, end: &str, to: &str) {
+    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
+    let mut list = String::from("&[\n");
+    for file in files(folder, &[end]) {
+        let name = file.strip_prefix(folder).unwrap_or(&file).to_string_lossy();
+        let _ = writeln!(
+            list,
+            "    ({name:?}, include_str!({:?})),",
+            root.join(&file)
+        );
+    }
+    list.push(']');
+    let to = PathBuf::from(variable("OUT_DIR")).join(to);
+    if let Err(error) = std::fs::write(&to, list) {
+        fail(&format!("cannot write {}: {error}", to.display()));
+    }
 }
 
 fn variable(name: &str) -> String {

@@ -53,7 +53,7 @@ pub enum Color {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Port one model type to every backend, judge it, and commit what passes.
+    /// Port one model type to backends, judge it, and commit what passes.
     Run(commands::run::Args),
     /// Port every model type of the release, and keep the coverage matrix.
     Sweep(commands::sweep::Args),
@@ -61,6 +61,8 @@ pub enum Command {
     Catalogue(commands::catalogue::Args),
     /// List tools, backends and devices, with the reason for each that is absent.
     Doctor(commands::doctor::Args),
+    /// Fetch what some backends need beside the Python environment, or list it.
+    Setup(commands::setup::Args),
     /// Show the settings in force, or the commented defaults.
     Config(commands::config::Args),
     /// List runs, or show what happened in one.

@@ -32,7 +32,7 @@ mod tests {
 
     fn outcome(verdicts: &[Verdict]) -> Outcome {
         let verdict = |verdict| BackendVerdict {
-            backend: Backend::TorchCpu,
+            backend: Backend::TORCH_CPU,
             verdict,
             evidence: None,
             finding: None,

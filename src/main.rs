@@ -1,6 +1,7 @@
 //! The command line of Portwright.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod backends;
 mod cli;
 mod commands;
 mod error;
@@ -74,6 +75,7 @@ fn dispatch(cli: &Cli) -> Result<u8, CliError> {
         Command::Sweep(args) => commands::sweep::run(args, settings, colour),
         Command::Catalogue(args) => commands::catalogue::run(args, settings),
         Command::Doctor(args) => commands::doctor::run(args, settings),
+        Command::Setup(args) => commands::setup::run(args, settings),
         Command::Config(args) => commands::config::run(args, &loaded),
         Command::Runs(args) => commands::runs::run(args, settings),
         Command::Clean(args) => commands::clean::run(args, settings),

@@ -99,7 +99,7 @@ pub async fn open<P: Progress + 'static>(
     let workers = Workers::new(WorkersConfig {
         python: environment.python.clone(),
         readable: environment.readable.clone(),
-        cache: options.cache_dir,
+        cache: options.cache_dir.clone(),
         logs: ledger.folder().join("logs"),
         threads,
         walls,
@@ -112,6 +112,7 @@ pub async fn open<P: Progress + 'static>(
         environment,
         ledger,
         knowledge,
+        cache: options.cache_dir,
         limits,
         tolerances: Tolerances::embedded().map_err(CliError::internal)?,
         identity,

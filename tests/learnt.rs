@@ -103,7 +103,7 @@ fn a_repair_keeps_only_the_changes_that_it_needs() {
     let lesson = Lesson {
         repair: Repair {
             stage: Stage::Compare,
-            backend: Some(Backend::Onnxruntime),
+            backend: Some(Backend::ONNXRUNTIME),
             signature: Signature(finding["signature"].as_str().unwrap().to_owned()),
             changes: vec![
                 Change::Strategy {
@@ -125,18 +125,12 @@ fn a_repair_keeps_only_the_changes_that_it_needs() {
     ledger(&place).record_lesson(&run, &lesson).unwrap();
     let run = assert_passes(port(&place, "elm", &[]));
     let said = decisions(&place, &run).join("\n");
+    assert!(said.contains("without export.onnx.strategy"), "{said}");
     assert!(
-        said.contains("without export.onnxruntime.strategy"),
+        said.contains("without export.onnx.runtime_optimization"),
         "{said}"
     );
-    assert!(
-        said.contains("without export.onnxruntime.runtime_optimization"),
-        "{said}"
-    );
-    assert!(
-        !said.contains("without export.onnxruntime.dynamic"),
-        "{said}"
-    );
+    assert!(!said.contains("without export.onnx.dynamic"), "{said}");
     // What is learnt of it is the part that was needed.
     let found = rules(&place);
     let found = found.as_array().unwrap();

@@ -169,7 +169,7 @@ fn a_run_is_answered_from_a_recording_of_the_local_model() {
     let asked = &events[events.len() - 2];
     assert_eq!(asked["model"], "qwen2.5-coder-1.5b-instruct-q4_k_m");
     assert_eq!(asked["what"], "calls give_up");
-    assert_eq!(asked["tokens"], 1989);
+    assert_eq!(asked["tokens"], 2015);
     let end = events.last().unwrap()["what"].as_str().unwrap();
     assert!(
         end.contains("gives up: The failure is met when the exporter cannot express the free axes"),
@@ -198,9 +198,9 @@ fn a_failure_is_reduced_for_a_model_and_for_nobody_else() {
         [
             "the failure is met without inputs.attention_mask, inputs.token_type_ids",
             "the failure is met without call.use_cache",
-            "the failure is not met without export.onnxruntime.dynamic, export.onnxruntime.optimize, export.onnxruntime.opset",
-            "the failure is met without export.onnxruntime.dynamic",
-            "the failure is met without export.onnxruntime.optimize",
+            "the failure is not met without export.onnx.dynamic, export.onnx.optimize, export.onnx.opset",
+            "the failure is met without export.onnx.dynamic",
+            "the failure is met without export.onnx.optimize",
         ]
     );
     // Smaller plans have no verdicts: these are of the given plan and of its one repair.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use support::{Place, source};
 
 const PLAN: &str = r#"
-schema = 1
+schema = 2
 model_type = "elm"
 family = "encoder-only"
 library_version = "VERSION"
@@ -17,6 +17,7 @@ class = "ElmModel"
 module = "modeling_elm"
 config_class = "ElmConfig"
 task = "base"
+backends = ["torch-cpu", "onnxruntime"]
 config = { vocab_size = 64, hidden_size = 32 }
 weights = { seed = 0, gain = 1.0 }
 
@@ -38,7 +39,7 @@ shape = ["batch", "sequence"]
 values = { kind = "mask" }
 modality = "control"
 
-[export.onnxruntime]
+[export.onnx]
 strategy = "transformers"
 dynamic = true
 optimize = true

@@ -88,8 +88,8 @@ fn row(name: &str, onnx: BackendVerdict) -> Row {
         through: None,
         run: RunId::new(format!("{name}-run")),
         class: Some("Model".into()),
-        verdicts: vec![pass(Backend::TorchCpu), onnx],
-        generation: vec![pass(Backend::TorchCpu)],
+        verdicts: vec![pass(Backend::TORCH_CPU), onnx],
+        generation: vec![pass(Backend::TORCH_CPU)],
         reused: false,
         seconds: 3.0,
         cpu_seconds: BTreeMap::from([("introspect".into(), 1.5)]),
@@ -122,12 +122,12 @@ fn record(place: &Place, names: &[&str], rows: &[Row], finished: bool) -> SweepI
 fn with_a_regression() -> (Place, SweepId, SweepId) {
     let place = Place::new();
     let names = ["bert", "gpt2"];
-    let good = |name| row(name, pass(Backend::Onnxruntime));
+    let good = |name| row(name, pass(Backend::ONNXRUNTIME));
     let first = record(&place, &names, &[good("bert"), good("gpt2")], true);
     let broken = row(
         "gpt2",
         not_passed(
-            Backend::Onnxruntime,
+            Backend::ONNXRUNTIME,
             Verdict::Fail,
             "no ops | ]]> \u{1b}[1m here",
         ),
@@ -187,7 +187,7 @@ fn an_older_sweep_can_be_reported_on_and_has_nothing_to_compare_with() {
 #[test]
 fn an_unfinished_sweep_says_how_many_names_are_missing() {
     let (place, first, second) = with_a_regression();
-    let rows = [row("bert", pass(Backend::Onnxruntime))];
+    let rows = [row("bert", pass(Backend::ONNXRUNTIME))];
     record(&place, &["bert", "gpt2", "t5"], &rows, false);
     let page = report(&place, &[]);
     assert!(
@@ -261,7 +261,7 @@ fn what_is_no_pass_raises_no_pass_count() {
         // A planted row: the verdict carries the evidence of a pass.
         let hollow = BackendVerdict {
             verdict,
-            ..pass(Backend::Onnxruntime)
+            ..pass(Backend::ONNXRUNTIME)
         };
         record(&place, &["bert"], &[row("bert", hollow)], true);
         let document = document(&place, &[]);

@@ -1,6 +1,6 @@
 //! The porter: one attempt of a plan on one backend, from the artefact to the judge's verdict.
 
-use portwright_core::{Backend, Finding, PortPlan, Verdict, verdict::BackendVerdict};
+use portwright_core::{Backend, Finding, Verdict, verdict::BackendVerdict};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Action, Agent, Observation, unexpected};
@@ -9,16 +9,11 @@ use crate::protocol::{Action, Agent, Observation, unexpected};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Porter {
     backend: Backend,
-    /// Whether the backend executes an artefact of its own; `torch-cpu` runs the module itself.
-    needs_artefact: bool,
 }
 
 impl Porter {
-    pub fn new(backend: Backend, plan: &PortPlan) -> Self {
-        Self {
-            backend,
-            needs_artefact: plan.export.contains_key(&backend),
-        }
+    pub fn new(backend: Backend) -> Self {
+        Self { backend }
     }
 
     fn not_passed(&self, verdict: Verdict, finding: Finding) -> Box<BackendVerdict> {
@@ -38,11 +33,12 @@ impl Agent for Porter {
     fn step(&mut self, observation: Observation) -> Action<Self::Finished> {
         let backend = self.backend;
         match observation {
-            Observation::Begin if self.needs_artefact => Action::Build { backend },
-            Observation::Begin => Action::Execute {
+            // What runs the module itself has no artefact.
+            Observation::Begin if backend.runs_module() => Action::Execute {
                 backend,
                 artefact: None,
             },
+            Observation::Begin => Action::Build { backend },
             Observation::Built { artefact } => Action::Execute {
                 backend,
                 artefact: Some(artefact),
@@ -66,7 +62,7 @@ mod tests {
     fn finding() -> Box<Finding> {
         Box::new(Finding {
             stage: Stage::Export,
-            backend: Some(Backend::Onnxruntime),
+            backend: Some(Backend::ONNXRUNTIME),
             signature: Signature::phrase("x"),
             message: "x".into(),
             error: None,
@@ -76,20 +72,14 @@ mod tests {
 
     #[test]
     fn a_backend_without_an_artefact_is_executed_at_once() {
-        let mut porter = Porter {
-            backend: Backend::TorchCpu,
-            needs_artefact: false,
-        };
+        let mut porter = Porter::new(Backend::TORCH_CPU);
         let action = porter.step(Observation::Begin);
         assert!(matches!(action, Action::Execute { artefact: None, .. }));
     }
 
     #[test]
     fn a_failed_build_is_a_verdict_with_its_finding() {
-        let mut porter = Porter {
-            backend: Backend::Onnxruntime,
-            needs_artefact: true,
-        };
+        let mut porter = Porter::new(Backend::ONNXRUNTIME);
         assert!(matches!(
             porter.step(Observation::Begin),
             Action::Build { .. }
@@ -107,10 +97,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_was_not_asked_for_is_never_a_pass() {
-        let mut porter = Porter {
-            backend: Backend::Onnxruntime,
-            needs_artefact: true,
-        };
+        let mut porter = Porter::new(Backend::ONNXRUNTIME);
         let Action::Finish(verdict) = porter.step(Observation::Sound {
             exercised: Vec::new(),
             mixes_rows: false,

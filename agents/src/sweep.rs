@@ -165,7 +165,7 @@ fn generated(item: &Item, outcome: &Outcome) -> Vec<BackendVerdict> {
     outcome
         .verdicts
         .iter()
-        .filter(|verdict| driver::GENERATES.contains(&verdict.backend))
+        .filter(|verdict| verdict.backend.spec().generates)
         .cloned()
         .collect()
 }

@@ -135,7 +135,7 @@ impl Job {
             Job::Introspect { .. } => "introspect".to_owned(),
             Job::Materialise { .. } => "materialise".to_owned(),
             Job::Reference { .. } => "reference".to_owned(),
-            Job::Build { backend, .. } => format!("build {backend}"),
+            Job::Build { backend, .. } => format!("build {}", backend.reads()),
             Job::Execute { backend, .. } => format!("run {backend}"),
             Job::Diverge { .. } => "diverge".to_owned(),
             Job::Pytest { .. } => "test".to_owned(),

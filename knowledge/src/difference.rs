@@ -16,7 +16,7 @@ pub enum Difference {
 }
 
 impl Difference {
-    /// The change in a few words, e.g. `export.onnxruntime.dynamic`.
+    /// The change in a few words, e.g. `export.onnx.dynamic`.
     pub fn shown(&self) -> String {
         match self {
             Difference::Value { path, .. } => path.join("."),
@@ -135,7 +135,7 @@ fn set(values: &mut Value, path: &[String], to: Option<Value>) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use portwright_core::{
-        Backend,
+        Format,
         plan::{Adaptation, Provenance, Source, Strategy},
     };
 
@@ -159,11 +159,11 @@ mod tests {
 
     fn changed() -> PortPlan {
         let mut plan = plan();
-        let export = plan.export.get_mut(&Backend::Onnxruntime).unwrap();
+        let export = plan.export.get_mut(&Format::Onnx).unwrap();
         export.optimize = false;
         export.strategy = Strategy::TorchScript;
         plan.config.insert("is_decoder".into(), true.into());
-        let key = "export.onnxruntime.optimize".into();
+        let key = "export.onnx.optimize".into();
         plan.adaptations = vec![
             adaptation(AdaptationKind::Setting { key }),
             adaptation(AdaptationKind::ExpertsImplementation { name: "e".into() }),
@@ -181,8 +181,8 @@ mod tests {
             shown,
             [
                 "config.is_decoder",
-                "export.onnxruntime.strategy",
-                "export.onnxruntime.optimize",
+                "export.onnx.strategy",
+                "export.onnx.optimize",
                 "experts implementation e"
             ]
         );
@@ -206,12 +206,12 @@ mod tests {
     #[test]
     fn a_change_whose_loss_leaves_a_contradiction_is_not_taken_back() {
         let mut before = plan();
-        before.export.remove(&Backend::Onnxruntime);
-        before.export.remove(&Backend::Openvino);
+        before.export.remove(&Format::Onnx);
+        before.export.remove(&Format::OpenvinoIr);
         let after = plan();
         let onnx = between(&before, &after)
             .into_iter()
-            .find(|change| change.shown() == "export.onnxruntime")
+            .find(|change| change.shown() == "export.onnx")
             .unwrap();
         // OpenVINO reads the ONNX file.
         assert_eq!(without(&before, &after, &onnx), None);

@@ -132,10 +132,10 @@ mod tests {
         let ledger = Ledger::open(folder.path()).unwrap();
         let run = begin(&ledger);
         let words = [
-            (Backend::Openvino, "a", false),
-            (Backend::TorchCpu, "b", true),
-            (Backend::TorchCpu, "c", false),
-            (Backend::Openvino, "d", false),
+            (Backend::OPENVINO, "a", false),
+            (Backend::TORCH_CPU, "b", true),
+            (Backend::TORCH_CPU, "c", false),
+            (Backend::OPENVINO, "d", false),
         ];
         for (backend, message, fresh) in words {
             ledger

@@ -18,13 +18,10 @@ use portwright_core::{
     verdict::BackendVerdict,
 };
 use portwright_sandbox::{
-    backends::{
-        self, Attempt,
-        onnxruntime::{self, Tuning},
-    },
+    backends::{Attempt, Tuning, onnxruntime},
     environment::Environment,
     judge::{
-        Case, Reference, Tolerances,
+        Case, Expected, Reference, Tolerances,
         generation::{decodes, draw, reference, steps},
         inputs, judge,
     },
@@ -32,7 +29,7 @@ use portwright_sandbox::{
 };
 
 const PLAN: &str = r#"
-schema = 1
+schema = 2
 model_type = "toy"
 family = "decoder-only"
 library_version = "any"
@@ -40,6 +37,7 @@ class = "ToyForCausalLM"
 module = "toy"
 config_class = "ToyConfig"
 task = "causal-lm"
+backends = ["torch-cpu"]
 weights = { seed = 0, gain = 1.0 }
 
 [dims]
@@ -114,7 +112,7 @@ fn verdict(prefill: &str, decode: &str) -> BackendVerdict {
     let attempt = Attempt {
         request: JobRequest {
             job: Job::Generate {
-                backend: Backend::Onnxruntime,
+                backend: Backend::ONNXRUNTIME,
                 plan: Box::new(toy.plan.plan.clone()),
                 source: ModelSource::Library,
                 checkpoint: text(&toy.folder),
@@ -140,8 +138,8 @@ fn verdict(prefill: &str, decode: &str) -> BackendVerdict {
     let launcher = Path::new(env!("CARGO_BIN_EXE_portwright-caged"));
     let report = onnxruntime::execute(launcher, Walls::Required, &toy.library, &attempt).unwrap();
     judge(&Case {
-        backend: Backend::Onnxruntime,
-        expected: backends::of(Backend::Onnxruntime).expected(),
+        backend: Backend::ONNXRUNTIME,
+        expected: Expected::of(Backend::ONNXRUNTIME),
         tolerances: &toy.tolerances,
         reference: &toy.reference,
         report: &report,

@@ -13,7 +13,7 @@ use portwright_core::{Backend, Stage, Verdict, verdict::BackendVerdict};
 use portwright_sandbox::{judge::Expected, pool::Limits};
 
 const PLAN: &str = r#"
-schema = 1
+schema = 2
 model_type = "toy"
 family = "encoder-only"
 library_version = "any"
@@ -21,6 +21,7 @@ class = "Toy"
 module = "toy"
 config_class = "ToyConfig"
 task = "base"
+backends = ["torch-cpu"]
 weights = { seed = 0, gain = 1.0 }
 
 [dims]
@@ -56,12 +57,17 @@ fn toy() -> &'static Toy {
     })
 }
 
-/// Runs each control on every backend, as a test of its own.
+/// Runs each control on every backend that can run here.
 macro_rules! on_every_backend {
     ($($control:ident)*) => {
-        mod torch_cpu { $(#[test] fn $control() { super::$control(super::Backend::TorchCpu); })* }
-        mod onnxruntime { $(#[test] fn $control() { super::$control(super::Backend::Onnxruntime); })* }
-        mod openvino { $(#[test] fn $control() { super::$control(super::Backend::Openvino); })* }
+        mod on_every_backend {
+            $(#[test] fn $control() {
+                for backend in super::toy().backends() {
+                    println!("{backend}");
+                    super::$control(backend);
+                }
+            })*
+        }
     };
 }
 
@@ -193,7 +199,7 @@ fn a_graph_that_eats_memory_is_out_of_memory() {
         memory_bytes: 500 << 20,
         ..limits()
     };
-    let executed = toy().execute(Backend::Onnxruntime, "memory", small);
+    let executed = toy().execute(Backend::ONNXRUNTIME, "memory", small);
     assert_eq!(executed.judge().verdict, Verdict::OutOfMemory);
 }
 
@@ -203,6 +209,6 @@ fn a_graph_that_never_ends_is_timed_out() {
         wall: Duration::from_secs(3),
         ..limits()
     };
-    let executed = toy().execute(Backend::Onnxruntime, "endless", short);
+    let executed = toy().execute(Backend::ONNXRUNTIME, "endless", short);
     assert_eq!(executed.judge().verdict, Verdict::TimedOut);
 }

@@ -70,7 +70,7 @@ fn hostile(folder: &Path, code: &str) -> Job {
     fs::write(skillset.join("__init__.py"), code).unwrap();
     Job::Build {
         skillset: skillset.display().to_string(),
-        backend: Backend::Onnxruntime,
+        backend: Backend::ONNXRUNTIME,
         checkpoint: skillset.display().to_string(),
         onnx: None,
     }

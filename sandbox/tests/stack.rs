@@ -1,11 +1,11 @@
-//! PyTorch, ONNX Runtime and OpenVINO run behind the walls, in both modes, with threads of their own choosing: a table of
+//! PyTorch, ONNX Runtime, OpenVINO and Node run behind the walls, with threads of their own choosing: a table of
 //! system calls that left one of theirs out would show here.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
 use std::{fs::File, io::Read as _, path::Path, time::Duration};
 
-use portwright_sandbox::environment::Environment;
+use portwright_sandbox::environment::{Asked, Component, Environment, EnvironmentError, Options};
 use portwright_sandbox::isolation::{Mode, Policy, default_read_paths, probe};
 use portwright_sandbox::process::{CagedCommand, Limits, Outcome};
 
@@ -70,4 +70,52 @@ fn with_namespaces() {
 #[test]
 fn without_namespaces() {
     the_stack_runs(Mode::LandlockSeccomp);
+}
+
+/// Node runs the web's runtime: it compiles code of its own, and asks for threads and much address space.
+#[test]
+fn node_runs_a_graph_without_namespaces() {
+    let options = Options::new(Asked::default()).unwrap();
+    let web = Component::named("web").unwrap();
+    let installed = match web.install(&options, &mut |_| {}) {
+        Ok(installed) => installed,
+        Err(error @ EnvironmentError::NoNode { .. }) => {
+            println!("{error}: nothing to try");
+            return;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stack/stack.mjs");
+    let work = tempfile::tempdir().unwrap();
+    let mut policy = Policy::new().read(&script).write(work.path());
+    policy.read.extend(default_read_paths(&[] as &[&Path]));
+    policy
+        .read
+        .extend([installed.root.clone(), installed.program.clone()]);
+    policy.forbid_namespaces = true;
+    let output = work.path().join("output");
+    let file = File::create(&output).unwrap();
+    let finished = CagedCommand::new(
+        env!("CARGO_BIN_EXE_portwright-caged"),
+        &installed.program,
+        work.path(),
+        policy,
+    )
+    .arg(&script)
+    .arg(
+        installed
+            .root
+            .join("node_modules/onnxruntime-web/dist/ort.node.min.mjs"),
+    )
+    .stdout(file.try_clone().unwrap())
+    .stderr(file)
+    .run()
+    .unwrap();
+    let said = std::fs::read_to_string(&output).unwrap();
+    assert_eq!(
+        (finished.outcome, finished.mode),
+        (Outcome::Exited(0), Mode::LandlockSeccomp),
+        "{said}"
+    );
+    assert!(said.contains("onnxruntime-web: right"), "{said}");
 }

@@ -9,5 +9,6 @@ pub mod report;
 pub mod rules;
 pub mod run;
 pub mod runs;
+pub mod setup;
 pub mod suite;
 pub mod sweep;

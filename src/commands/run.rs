@@ -9,10 +9,11 @@ use std::{
 
 use clap::Args as ClapArgs;
 use portwright_agents::driver::{self, Effort, Outcome, Request};
-use portwright_core::{Backend, ModelType, PortPlan, text};
+use portwright_core::{ModelType, PortPlan, text};
 use portwright_knowledge::propose::ProposeOptions;
 
 use crate::{
+    backends::BackendArgs,
     error::CliError,
     exit, output,
     report::{
@@ -32,9 +33,8 @@ pub struct Args {
     /// modelling code.
     #[arg(value_name = "TYPE|FOLDER")]
     pub target: String,
-    /// A backend to port to; repeat for several. All by default.
-    #[arg(short, long = "backend", value_name = "BACKEND")]
-    pub backends: Vec<Backend>,
+    #[command(flatten)]
+    pub backends: BackendArgs,
     /// The task whose class is ported, e.g. `base` or `causal-lm`; chosen by architecture family without it.
     #[arg(long)]
     pub task: Option<String>,
@@ -112,11 +112,6 @@ async fn launch(
     if let Some(plan) = &plan {
         check_plan(plan, &resolved.target.model_type)?;
     }
-    let backends = if args.backends.is_empty() {
-        settings.run.backends.clone()
-    } else {
-        args.backends.clone()
-    };
     let checkpoint = args
         .checkpoint
         .as_deref()
@@ -131,7 +126,7 @@ async fn launch(
         .unzip();
     let request = Request {
         target: resolved.target,
-        backends: ordered(backends),
+        backends: args.backends.chosen(&settings.run.backends),
         propose: ProposeOptions {
             task: args.task.clone(),
             variant: resolved.overrides,
@@ -168,13 +163,6 @@ fn check_plan(plan: &PortPlan, asked: &ModelType) -> Result<(), CliError> {
             plan.model_type
         ),
     ))
-}
-
-/// Backends once each, in the order in which they are built: a conversion comes after what it converts.
-pub fn ordered(mut backends: Vec<Backend>) -> Vec<Backend> {
-    backends.sort_unstable();
-    backends.dedup();
-    backends
 }
 
 fn repository(args: &Args, settings: &Settings) -> Result<PathBuf, CliError> {

@@ -17,7 +17,8 @@ use serde_json::json;
 use choice::Wishes;
 
 use crate::{
-    commands::{catalogue, run::ordered},
+    backends::BackendArgs,
+    commands::catalogue,
     error::CliError,
     exit, output,
     report::gauge::Gauge,
@@ -37,9 +38,8 @@ pub struct Args {
     /// Sweep one kind of type: `base`, `task` or `part`; repeat for several.
     #[arg(long = "kind", value_name = "KIND")]
     pub kinds: Vec<Kind>,
-    /// A backend to port to; repeat for several. All by default.
-    #[arg(short, long = "backend", value_name = "BACKEND")]
-    pub backends: Vec<Backend>,
+    #[command(flatten)]
+    pub backends: BackendArgs,
     /// Sweep so many only, spread evenly over the families.
     #[arg(long, value_name = "COUNT")]
     pub sample: Option<usize>,
@@ -124,11 +124,7 @@ async fn launch(
     session.model = session::model(&args.model, settings, &session, gauge.clone()).await?;
     let cache = settings.environment_options()?.cache_dir;
     let catalogue = session::catalogue(&session, &cache).await?;
-    let backends = ordered(if args.backends.is_empty() {
-        settings.run.backends.clone()
-    } else {
-        args.backends.clone()
-    });
+    let backends = args.backends.chosen(&settings.run.backends);
     let fresh = args.fresh.then(session::nonce);
     let all = choice::all(&catalogue, &session::models(&session), &mut |line| {
         gauge.line(&line)
@@ -217,7 +213,7 @@ fn report(args: &Args, session: &Session, sweep: &SweepId, seconds: f64) -> Resu
         output::json(&json!({ "schema": 1, "sweep": sweep, "rows": rows, "seconds": seconds }))?;
     } else {
         output::line(&format!("{sweep} · {} types · {seconds:.0} s", rows.len()))?;
-        for backend in Backend::ALL {
+        for backend in Backend::all() {
             if rows.iter().any(|row| row.verdict(backend).is_some()) {
                 output::line(&format!("  {backend:<13} {:>4} pass", passes(backend)))?;
             }

@@ -202,9 +202,9 @@ mod tests {
     fn what_passed_before_a_sweep_goes_on_is_counted() {
         let gauge = Gauge::new(false, true);
         let mut passes = samples::row("bert");
-        passes.verdicts = vec![samples::pass(Backend::TorchCpu)];
+        passes.verdicts = vec![samples::pass(Backend::TORCH_CPU)];
         let mut fails = samples::row("vit");
-        fails.verdicts = vec![samples::failed(Backend::TorchCpu, "x", None)];
+        fails.verdicts = vec![samples::failed(Backend::TORCH_CPU, "x", None)];
         gauge.began(&SweepId::new("sweep"), &[passes, fails], 5);
         assert_eq!(gauge.state().passed, 1);
     }

@@ -84,7 +84,7 @@ impl Live {
     }
 }
 
-/// The backend that a step such as `build openvino` is for.
+/// The backend that a step such as `run openvino` is for; an artefact, as in `build onnx`, is for every backend that reads it.
 fn backend_of(step: &str) -> Option<(&str, Backend)> {
     let (doing, backend) = step.split_once(' ')?;
     Some((doing, backend.parse().ok()?))
@@ -193,13 +193,11 @@ mod tests {
 
     #[test]
     fn a_step_of_a_backend_is_shown_in_its_row() {
-        assert_eq!(
-            backend_of("build openvino"),
-            Some(("build", Backend::Openvino))
-        );
+        assert_eq!(backend_of("run openvino"), Some(("run", Backend::OPENVINO)));
+        assert_eq!(backend_of("build onnx"), None);
         assert_eq!(
             backend_of("run torch-cpu"),
-            Some(("run", Backend::TorchCpu))
+            Some(("run", Backend::TORCH_CPU))
         );
         assert_eq!(backend_of("test the skillset"), None);
         assert_eq!(backend_of("commit"), None);

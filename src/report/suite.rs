@@ -269,7 +269,7 @@ mod tests {
             name: name.to_owned(),
             split,
             target: name.to_owned(),
-            backend: Backend::Onnxruntime,
+            backend: Backend::ONNXRUNTIME,
             stage: Stage::Export,
             cause: "ValueError: a | b @ `forward`".to_owned(),
             climb: Climb {

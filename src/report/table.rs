@@ -143,7 +143,7 @@ mod tests {
 
     fn passed() -> BackendVerdict {
         BackendVerdict {
-            backend: Backend::Onnxruntime,
+            backend: Backend::ONNXRUNTIME,
             verdict: Verdict::Pass,
             evidence: Some(Evidence {
                 judge_version: 1,
@@ -186,12 +186,12 @@ mod tests {
 
     fn failed() -> BackendVerdict {
         BackendVerdict {
-            backend: Backend::Openvino,
+            backend: Backend::OPENVINO,
             verdict: Verdict::Fail,
             evidence: None,
             finding: Some(Finding {
                 stage: Stage::Export,
-                backend: Some(Backend::Openvino),
+                backend: Some(Backend::OPENVINO),
                 signature: Signature::phrase("x"),
                 message: "no conversion for aten::foo".into(),
                 error: None,

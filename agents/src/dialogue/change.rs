@@ -2,7 +2,7 @@
 //! not among them, and neither is leaving an input out or taking it away from the judge's probes.
 
 use portwright_core::{
-    Backend, InterfaceCard, PortPlan,
+    Format, InterfaceCard, PortPlan,
     plan::{
         Adaptation, AdaptationKind, Axis, Dim, Dtype, InputSpec, Provenance, Source, Strategy,
         TorchPatch, Values,
@@ -39,20 +39,17 @@ pub enum Change {
     },
     /// Another class of the same task.
     Class { name: String },
-    /// The attention under which a backend's model is traced: `eager` or `sdpa`.
+    /// The attention under which the model of an artefact is traced: `eager` or `sdpa`.
     Attention {
-        backend: Backend,
+        format: Format,
         implementation: String,
     },
-    /// Who makes a backend's artefact.
-    Exporter {
-        backend: Backend,
-        strategy: Strategy,
-    },
-    /// Whether the axes of a backend's artefact stay free.
-    FreeAxes { backend: Backend, free: bool },
+    /// Who makes an artefact.
+    Exporter { format: Format, strategy: Strategy },
+    /// Whether the axes of an artefact stay free.
+    FreeAxes { format: Format, free: bool },
     /// Whether the exporter's own graph optimiser runs.
-    GraphOptimizer { backend: Backend, on: bool },
+    GraphOptimizer { format: Format, on: bool },
     /// The opset of the ONNX file.
     Opset { version: u32 },
     /// ONNX Runtime's graph optimisation level: `disable`, `basic`, `extended` or `all`.
@@ -194,31 +191,31 @@ fn make(
             "class".to_owned()
         }
         Change::Attention {
-            backend,
+            format,
             implementation,
         } => {
-            export(plan, *backend)?.attention = implementation.clone();
-            format!("export.{backend}.attention")
+            export(plan, *format)?.attention = implementation.clone();
+            format!("export.{format}.attention")
         }
-        Change::Exporter { backend, strategy } => {
-            export(plan, *backend)?.strategy = *strategy;
-            format!("export.{backend}.strategy")
+        Change::Exporter { format, strategy } => {
+            export(plan, *format)?.strategy = *strategy;
+            format!("export.{format}.strategy")
         }
-        Change::FreeAxes { backend, free } => {
-            export(plan, *backend)?.dynamic = *free;
-            format!("export.{backend}.dynamic")
+        Change::FreeAxes { format, free } => {
+            export(plan, *format)?.dynamic = *free;
+            format!("export.{format}.dynamic")
         }
-        Change::GraphOptimizer { backend, on } => {
-            export(plan, *backend)?.optimize = *on;
-            format!("export.{backend}.optimize")
+        Change::GraphOptimizer { format, on } => {
+            export(plan, *format)?.optimize = *on;
+            format!("export.{format}.optimize")
         }
         Change::Opset { version } => {
-            export(plan, Backend::Onnxruntime)?.opset = Some(*version);
-            "export.onnxruntime.opset".to_owned()
+            export(plan, Format::Onnx)?.opset = Some(*version);
+            "export.onnx.opset".to_owned()
         }
         Change::RuntimeOptimization { level } => {
-            export(plan, Backend::Onnxruntime)?.runtime_optimization = Some(level.clone());
-            "export.onnxruntime.runtime_optimization".to_owned()
+            export(plan, Format::Onnx)?.runtime_optimization = Some(level.clone());
+            "export.onnx.runtime_optimization".to_owned()
         }
         Change::Experts { implementation } => {
             if !EXPERTS.contains(&implementation.as_str()) {
@@ -241,11 +238,11 @@ fn make(
 
 fn export(
     plan: &mut PortPlan,
-    backend: Backend,
+    format: Format,
 ) -> Result<&mut portwright_core::plan::Export, Refused> {
-    match plan.export.get_mut(&backend) {
+    match plan.export.get_mut(&format) {
         Some(export) => Ok(export),
-        None => refuse(format!("the plan makes no artefact for `{backend}`")),
+        None => refuse(format!("the plan makes no artefact of the format {format}")),
     }
 }
 
@@ -369,7 +366,11 @@ pub fn schema() -> Value {
     let flag = || json!({ "type": "boolean" });
     let whole = || json!({ "type": "integer", "minimum": 1 });
     let one_of = |values: &[&str]| json!({ "type": "string", "enum": values });
-    let backend = || one_of(&["onnxruntime", "openvino"]);
+    let made: Vec<&str> = (Format::ALL.iter())
+        .filter(|format| !format.makers().is_empty())
+        .map(|format| format.as_str())
+        .collect();
+    let format = || one_of(&made);
     let scalar = json!({ "anyOf": [
         { "type": "integer" }, { "type": "number" }, { "type": "boolean" }, { "type": "string" },
         { "type": "array", "items": { "type": "integer" } },
@@ -394,13 +395,13 @@ pub fn schema() -> Value {
             ("values", kinds),
         ]),
         change("class", &[("name", text())]),
-        change("attention", &[("backend", backend()), ("implementation", one_of(&["eager", "sdpa"]))]),
+        change("attention", &[("format", format()), ("implementation", one_of(&["eager", "sdpa"]))]),
         change("exporter", &[
-            ("backend", backend()),
+            ("format", format()),
             ("strategy", one_of(&["transformers", "torch-dynamo", "torch-script", "from-onnx"])),
         ]),
-        change("free-axes", &[("backend", backend()), ("free", flag())]),
-        change("graph-optimizer", &[("backend", backend()), ("on", flag())]),
+        change("free-axes", &[("format", format()), ("free", flag())]),
+        change("graph-optimizer", &[("format", format()), ("on", flag())]),
         change("opset", &[("version", whole())]),
         change("runtime-optimization", &[("level", one_of(&["disable", "basic", "extended", "all"]))]),
         change("experts", &[("implementation", one_of(&EXPERTS))]),

@@ -1,6 +1,6 @@
 mod planted;
 
-use portwright_core::{Backend, Stage, job::JobError};
+use portwright_core::{Backend, Format, Stage, job::JobError};
 use portwright_knowledge::propose::{ProposeOptions, propose};
 use serde_json::json;
 
@@ -21,11 +21,11 @@ fn dialogue(looks: bool) -> Dialogue {
         plan: Box::new(plan()),
         finding: finding(
             Stage::Export,
-            Some(Backend::Onnxruntime),
+            Some(Backend::ONNXRUNTIME),
             "no overload matches",
         ),
         needless: vec!["inputs.attention_mask".into()],
-        needed: vec!["export.onnxruntime.opset".into()],
+        needed: vec!["export.onnx.opset".into()],
         tried: Vec::new(),
         failed: Vec::new(),
     };
@@ -74,7 +74,7 @@ fn a_proposal_is_a_checked_plan_with_the_models_name_on_it() {
     let Next::Propose(proposal) = it.consulted(&card(), opset(18)) else {
         panic!("no proposal");
     };
-    assert_eq!(proposal.plan.export[&Backend::Onnxruntime].opset, Some(18));
+    assert_eq!(proposal.plan.export[&Format::Onnx].opset, Some(18));
     assert_eq!(proposal.adaptation.provenance.source, Source::Model);
     assert_eq!(proposal.adaptation.provenance.name, "m");
     assert_eq!(
@@ -111,9 +111,8 @@ fn the_source_around_the_error_is_part_of_the_question() {
 fn an_unchanged_answer_is_refused_and_told_so() {
     let mut it = dialogue(false);
     it.begin(&card());
-    let attention = &plan().export[&Backend::Onnxruntime].attention;
-    let change =
-        json!({ "change": "attention", "backend": "onnxruntime", "implementation": attention });
+    let attention = &plan().export[&Format::Onnx].attention;
+    let change = json!({ "change": "attention", "format": "onnx", "implementation": attention });
     let same = call("propose", json!({ "hypothesis": "x", "changes": [change] }));
     let question = asks(it.consulted(&card(), same.clone()));
     assert!(text(&question).contains("not taken: the proposal leaves the plan as it was"));
@@ -130,7 +129,7 @@ fn a_plan_that_failed_is_not_proposed_again() {
     };
     let met = finding(
         Stage::Load,
-        Some(Backend::Onnxruntime),
+        Some(Backend::ONNXRUNTIME),
         "opset 18 is not known",
     );
     let tried = Tried {
@@ -166,7 +165,7 @@ fn the_question_tells_what_the_failure_needs_and_what_it_does_not() {
     let question = text(&asks(it.begin(&card())));
     assert!(question.contains("does not need"));
     assert!(question.contains("inputs.attention_mask"));
-    assert!(question.contains("export.onnxruntime.opset"));
+    assert!(question.contains("export.onnx.opset"));
     // What a proposal changes is the whole plan.
     let Next::Propose(proposal) = it.consulted(&card(), opset(18)) else {
         panic!("no proposal");
@@ -218,7 +217,7 @@ fn a_patch_that_failed_is_not_proposed_again_for_another_reason() {
         panic!("no proposal");
     };
     assert_eq!(proposal.adaptation.provenance.reason, "the norm");
-    let met = finding(Stage::Export, Some(Backend::Onnxruntime), "no overload");
+    let met = finding(Stage::Export, Some(Backend::ONNXRUNTIME), "no overload");
     let tried = Tried {
         change: "a patch".into(),
         outcome: outcome(&met),

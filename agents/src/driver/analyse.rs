@@ -30,9 +30,14 @@ pub async fn analyse(
     request: &Request,
     consultant: &Consultant<'_>,
 ) -> Result<Result<Analysis, Failure>, DriverError> {
+    // A plan that a person gave may be asked for on a backend that it does not name.
+    let given = request.plan.clone().map(|mut plan| {
+        plan.add_backends(&request.backends);
+        plan
+    });
     let mut analyst = Analyst::new(
         request.propose.clone(),
-        request.plan.clone(),
+        given,
         request.analyst_budget,
         consultant.advisor(),
     );

@@ -4,14 +4,12 @@ use std::path::{Path, PathBuf};
 
 use portwright_core::{
     Backend, Digest, Finding, PortPlan, Signature, Stage, Verdict,
-    job::{Artefact, Job, JobReport, OUT_OF_DISK, Specialised},
-    plan::Strategy,
+    job::{Job, JobReport, OUT_OF_DISK},
     verdict::BackendVerdict,
 };
 use portwright_sandbox::{
-    backends::{self, Host, onnxruntime::Tuning},
-    judge::{self, Case, branches},
-    pool::JobRequest,
+    backends::{self, Tuning},
+    judge::{self, Case, Expected, branches},
 };
 use serde_json::json;
 
@@ -22,11 +20,12 @@ use crate::{
 
 use super::{
     DriverError, Request,
-    analyse::{answer, code, failed, generate},
-    artefact::{self, Built, malformed},
-    ground::{Failure, Ground, Phase, job_in, path_text, prepare},
-    space::had_space,
-    steps::{Steps, subfolder},
+    analyse::{code, failed, generate},
+    artefact,
+    execution::execute,
+    ground::{Failure, Ground, Phase, path_text, prepare},
+    made::{Artefacts, Made},
+    steps::Steps,
 };
 
 /// An attempt's verdicts, in the order of the requested backends, and the skillset's folder where there is one.
@@ -88,7 +87,7 @@ pub async fn judged(
         plan,
         phase,
         skillset,
-        onnx: None,
+        artefacts: Artefacts::new(steps, request, plan, phase),
     };
     let mut verdicts = Vec::with_capacity(backends.len());
     for &backend in backends {
@@ -102,16 +101,11 @@ pub async fn judged(
             // A verdict of which no artefact was kept is no answer to one who wants to keep it.
             request.effort.keep_artefacts
         ]);
-        let verdict = match without_file(plan, backend, &verdicts) {
-            Some(verdict) => verdict,
-            None => {
-                steps
-                    .remembered(&format!("judge {backend}"), &key, lasting, async || {
-                        attempt.port(backend).await
-                    })
-                    .await?
-            }
-        };
+        let verdict = steps
+            .remembered(&format!("judge {backend}"), &key, lasting, async || {
+                attempt.port(backend).await
+            })
+            .await?;
         told(&verdict)?;
         verdicts.push(verdict);
     }
@@ -139,39 +133,13 @@ pub async fn artefact(
         plan,
         phase,
         skillset,
-        onnx: None,
+        artefacts: Artefacts::new(steps, request, plan, phase),
     };
     let Ok(mut port) = attempt.begun(backend).await? else {
         return Ok(None);
     };
     attempt.build(&mut port).await?;
-    Ok(port
-        .build
-        .map(|(folder, artefact, _)| (port.ground, folder.join(artefact.main))))
-}
-
-/// The verdict on a backend that reads an ONNX file which this attempt could not make: making it once more would end
-/// the same way, and is the dearest step there is.
-fn without_file(
-    plan: &PortPlan,
-    backend: Backend,
-    verdicts: &[BackendVerdict],
-) -> Option<BackendVerdict> {
-    let export = plan.export.get(&backend)?;
-    let onnx = verdicts
-        .iter()
-        .find(|verdict| verdict.backend == Backend::Onnxruntime)?;
-    let finding = onnx
-        .finding
-        .as_ref()
-        .filter(|finding| finding.stage == Stage::Export)?;
-    (export.strategy == Strategy::FromOnnx).then(|| {
-        let failure = Failure {
-            verdict: onnx.verdict,
-            finding: Box::new(finding.clone()),
-        };
-        not_passed(backend, &failure)
-    })
+    Ok(port.made.map(|made| (port.ground, made.main())))
 }
 
 /// Whether a verdict stays true: a limit of time may have been met because the machine was busy, and an absent backend
@@ -191,14 +159,7 @@ struct Attempt<'a> {
     phase: Phase,
     /// The rendered skillset's folder.
     skillset: PathBuf,
-    /// The ONNX file that this attempt has made, for backends that convert it.
-    onnx: Option<Onnx>,
-}
-
-/// An ONNX file that was made, and what its making kept of the model's branches.
-struct Onnx {
-    file: PathBuf,
-    specialised: Vec<Specialised>,
+    artefacts: Artefacts<'a>,
 }
 
 /// What one backend's porter has so far.
@@ -207,10 +168,8 @@ struct Port {
     /// Whether axes stay free; a backend that runs the module itself takes every size that the model takes.
     dynamic: bool,
     ground: Ground,
-    /// The work folder of the job that built, and what it built.
-    build: Option<(PathBuf, Artefact, Built)>,
-    /// What the making of the artefact kept of the model's branches.
-    specialised: Vec<Specialised>,
+    /// The artefact, where the backend reads one.
+    made: Option<Made>,
     /// The work folder of the job that executed.
     work: PathBuf,
 }
@@ -218,14 +177,14 @@ struct Port {
 impl Attempt<'_> {
     /// Drives the porter of one backend.
     async fn port(&mut self, backend: Backend) -> Result<BackendVerdict, DriverError> {
-        if let Err(absent) = backends::of(backend).probe(&self.steps.session.environment) {
+        if let Err(absent) = backends::of(backend).probe(backend, self.steps.session.places()) {
             return Ok(unavailable(backend, absent.to_string(), absent.hint));
         }
         let mut port = match self.begun(backend).await? {
             Ok(port) => port,
             Err(failure) => return Ok(not_passed(backend, &failure)),
         };
-        let mut porter = Porter::new(backend, self.plan);
+        let mut porter = Porter::new(backend);
         let mut action = porter.step(Observation::Begin);
         loop {
             let observation = match action {
@@ -247,7 +206,7 @@ impl Attempt<'_> {
 
     /// A backend's port with the ground that it is judged on, and nothing built yet.
     async fn begun(&self, backend: Backend) -> Result<Result<Port, Failure>, DriverError> {
-        let export = self.plan.export.get(&backend);
+        let export = self.plan.export_for(backend);
         let dynamic = export.is_none_or(|export| export.dynamic);
         let checkpoint = self.request.checkpoint.as_deref();
         let ground = prepare(
@@ -263,68 +222,28 @@ impl Attempt<'_> {
             backend,
             dynamic,
             ground,
-            build: None,
-            specialised: Vec::new(),
+            made: None,
             work: PathBuf::new(),
         }))
     }
 
     async fn build(&mut self, port: &mut Port) -> Result<Observation, DriverError> {
-        let backend = port.backend;
-        let converts = self
-            .plan
-            .export
-            .get(&backend)
-            .is_some_and(|export| export.strategy == Strategy::FromOnnx);
-        let made = self.onnx.as_ref().filter(|_| converts);
-        let onnx = made.map(|made| path_text(&made.file));
-        let inherited = made.map_or_else(Vec::new, |made| made.specialised.clone());
-        let key = json!([self.phase, backend, self.plan, port.ground.checkpoint, onnx]);
-        let step = self
-            .steps
-            .step(&format!("build {backend}"), &key, async |folder| {
-                let job = Job::Build {
-                    skillset: path_text(&self.skillset),
-                    backend,
-                    checkpoint: path_text(&port.ground.checkpoint),
-                    onnx,
-                };
-                job_in(self.steps, self.request, job, folder, Vec::new()).await
-            })
-            .await?;
-        if let Some(failure) = Failure::of_report(Stage::Export, &step.value) {
-            return Ok(failed(on(backend, failure)));
-        }
-        let artefact: Artefact = match answer(&step.value) {
-            Ok(artefact) => artefact,
-            Err(error) => return Ok(failed(malformed(backend, &error.to_string()))),
-        };
-        let mut names = artefact.files.clone();
-        names.push(artefact.main.clone());
-        let built = match artefact::read(self.steps, backend, &step.folder, names)? {
-            Ok(built) => built,
-            Err(failure) => return Ok(failed(failure)),
-        };
-        if backend == Backend::Onnxruntime {
-            self.onnx = Some(Onnx {
-                file: step.folder.join(&artefact.main),
-                specialised: artefact.specialised.clone(),
-            });
-        }
-        port.specialised = [inherited, artefact.specialised.clone()].concat();
-        port.build = Some((step.folder, artefact.clone(), built));
-        Ok(Observation::Built {
-            artefact: Box::new(artefact),
+        let (skillset, checkpoint) = (&self.skillset, &port.ground.checkpoint);
+        let made = self.artefacts.of(port.backend, skillset, checkpoint);
+        Ok(match made.await? {
+            Ok(made) => {
+                let artefact = Box::new(made.artefact.clone());
+                port.made = Some(made);
+                Observation::Built { artefact }
+            }
+            Err(failure) => failed(on(port.backend, failure)),
         })
     }
 
     async fn execute(&self, port: &mut Port) -> Result<Observation, DriverError> {
         let backend = port.backend;
         let session = self.steps.session;
-        let artefact = port
-            .build
-            .as_ref()
-            .map(|(folder, artefact, _)| folder.join(&artefact.main));
+        let artefact = port.made.as_ref().map(Made::main);
         let key = json!([
             self.phase,
             backend,
@@ -358,26 +277,8 @@ impl Attempt<'_> {
                     port.ground.input_folder.clone(),
                 ];
                 readable.extend(self.request.checkpoint_weights.iter().cloned());
-                let host = Host {
-                    environment: &session.environment,
-                    launcher: &session.launcher,
-                    walls: session.walls,
-                    workers: &session.workers,
-                };
-                let work = subfolder(folder, "job")?;
-                let attempt = backends::Attempt {
-                    request: JobRequest {
-                        job,
-                        work,
-                        readable,
-                        limits: self.steps.limits(),
-                    },
-                    tuning: Tuning::of(self.plan, session.threads),
-                };
-                let report = backends::of(backend).execute(&host, &attempt).await?;
-                self.steps.spent(&attempt.request.job, &report);
-                had_space(&report, &attempt.request.work, session.ledger.folder())?;
-                Ok(report)
+                let tuning = Tuning::of(self.plan, session.threads);
+                execute(self.steps, backend, job, folder, readable, tuning).await
             })
             .await?;
         port.work = step.folder.join("job");
@@ -392,8 +293,8 @@ impl Attempt<'_> {
         report: &JobReport,
     ) -> Result<Result<BackendVerdict, Failure>, DriverError> {
         let backend = port.backend;
-        let (folder, built) = match &port.build {
-            Some((folder, _, built)) => (folder.as_path(), built.clone()),
+        let (folder, built) = match &port.made {
+            Some(made) => (made.folder.as_path(), made.built.clone()),
             None => {
                 let names = ["skillset.py", "weights.py", "whole.py"]
                     .map(str::to_owned)
@@ -404,9 +305,10 @@ impl Attempt<'_> {
                 }
             }
         };
+        let specialised = port.made.as_ref().map_or(&[][..], |made| &made.specialised);
         let mut verdict = judge::judge(&Case {
             backend: port.backend,
-            expected: backends::of(port.backend).expected(),
+            expected: Expected::of(port.backend),
             tolerances: &self.steps.session.tolerances,
             reference: &port.ground.reference,
             report,
@@ -415,8 +317,8 @@ impl Attempt<'_> {
             artefact_bytes: built.bytes,
             plan: &self.plan.digest()?,
             dynamic: port.dynamic,
-            artefact_has_sizes: port.build.is_some(),
-            made: &branches::specialised(&port.specialised, &port.ground.branches),
+            artefact_has_sizes: port.made.is_some(),
+            made: &branches::specialised(specialised, &port.ground.branches),
         });
         // It may quote the names and types in the files of a job.
         verdict.finding = verdict.finding.map(Finding::bounded);
@@ -465,30 +367,4 @@ pub fn all(backends: &[Backend], failure: &Failure) -> Vec<BackendVerdict> {
         .iter()
         .map(|&backend| not_passed(backend, failure))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use portwright_knowledge::propose::{ProposeOptions, propose};
-
-    use super::*;
-    use crate::testing;
-
-    #[test]
-    fn a_file_that_could_not_be_made_is_not_made_again_to_be_read() {
-        let plan = propose(&testing::card(), &ProposeOptions::default()).unwrap();
-        let failed = |stage| BackendVerdict {
-            backend: Backend::Onnxruntime,
-            verdict: Verdict::TimedOut,
-            evidence: None,
-            finding: Some(*testing::finding(stage, Some(Backend::Onnxruntime), "slow")),
-        };
-        let verdict = without_file(&plan, Backend::Openvino, &[failed(Stage::Export)]).unwrap();
-        assert_eq!(verdict.backend, Backend::Openvino);
-        assert_eq!(verdict.verdict, Verdict::TimedOut);
-        assert_eq!(verdict.finding.unwrap().backend, Some(Backend::Openvino));
-        // A file that was made may read well elsewhere.
-        assert!(without_file(&plan, Backend::Openvino, &[failed(Stage::Execute)]).is_none());
-        assert!(without_file(&plan, Backend::TorchCpu, &[failed(Stage::Export)]).is_none());
-    }
 }

@@ -28,7 +28,7 @@ pub async fn explain(
 ) -> Result<bool, DriverError> {
     let backend = verdict.backend;
     let Some(finding) = verdict.finding.as_mut().filter(|finding| {
-        backend == Backend::Onnxruntime
+        backend == Backend::ONNXRUNTIME
             && finding.stage == Stage::Compare
             && finding.signature.0.starts_with("values differ")
     }) else {

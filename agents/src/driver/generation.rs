@@ -11,13 +11,12 @@ use portwright_core::{
 };
 use portwright_knowledge::propose;
 use portwright_sandbox::{
-    backends::{self, Host, onnxruntime::Tuning},
+    backends::{self, Tuning},
     judge::{
-        self, Case, InputSet, Ran, Reference,
+        self, Case, Expected, InputSet, Ran, Reference,
         generation::{decodes, draw, reference, steps as step_inputs},
         inputs,
     },
-    pool::JobRequest,
 };
 use serde_json::json;
 
@@ -26,13 +25,10 @@ use super::{
     analyse::answer,
     artefact::{self, Built, malformed},
     attempt::{self, all, not_passed, unavailable},
+    execution::execute,
     ground::{self, Failure, Phase, hidden_seed, job_in, materialise, path_text, undrawable},
-    space::had_space,
     steps::{Steps, subfolder},
 };
-
-/// The backends on which generation is judged.
-pub const GENERATES: [Backend; 2] = [Backend::TorchCpu, Backend::Onnxruntime];
 
 /// Timed repetitions of the example's chain of steps.
 const REPEATS: u32 = 5;
@@ -55,7 +51,7 @@ pub async fn generation(
     let backends: Vec<Backend> = backends
         .iter()
         .copied()
-        .filter(|backend| GENERATES.contains(backend))
+        .filter(|backend| backend.spec().generates)
         .collect();
     let recipe = match propose::generation(card, plan) {
         Ok(Some(recipe)) => recipe,
@@ -120,11 +116,11 @@ async fn follow(
     };
     let mut verdicts = Vec::with_capacity(backends.len());
     for &backend in backends {
-        let verdict = match backends::of(backend).probe(&steps.session.environment) {
+        let verdict = match backends::of(backend).probe(backend, steps.session.places()) {
             Err(absent) => unavailable(backend, absent.to_string(), absent.hint),
             // What the steps are given is settled on the first backend, and holds for the others.
-            Ok(()) if verdicts.is_empty() => generation.settle(card, backend).await?,
-            Ok(()) => generation.on(backend).await?,
+            Ok(_) if verdicts.is_empty() => generation.settle(card, backend).await?,
+            Ok(_) => generation.on(backend).await?,
         };
         steps.decided(
             "generation",
@@ -180,11 +176,11 @@ impl Generation<'_> {
 
     /// The first way of making the artefacts that passes, or the verdict of the one that came furthest.
     async fn on(&self, backend: Backend) -> Result<BackendVerdict, DriverError> {
-        if backend == Backend::TorchCpu {
+        if backend.runs_module() {
             return self.judged(backend, None).await;
         }
         let mut furthest: Option<BackendVerdict> = None;
-        for export in ways(self.recipe.plan.export.get(&backend)) {
+        for export in ways(self.recipe.plan.export_for(backend)) {
             let verdict = self.judged(backend, Some(&export)).await?;
             let stage = |of: &BackendVerdict| of.finding.as_ref().map(|finding| finding.stage);
             // What fails before the export fails in whatever way it is exported.
@@ -224,7 +220,7 @@ impl Generation<'_> {
         let (report, work) = self.execute(backend, export, artefact, &ground).await?;
         let mut verdict = judge::judge(&Case {
             backend,
-            expected: backends::of(backend).expected(),
+            expected: Expected::of(backend),
             tolerances: &self.steps.session.tolerances,
             reference: &ground.reference,
             report: &report,
@@ -350,7 +346,6 @@ impl Generation<'_> {
         artefact: Option<Cached>,
         ground: &Ground,
     ) -> Result<(JobReport, PathBuf), DriverError> {
-        let session = self.steps.session;
         let key = json!([
             self.recipe,
             export,
@@ -371,30 +366,14 @@ impl Generation<'_> {
                     inputs: ground.files.iter().map(|file| path_text(file)).collect(),
                     repeats: REPEATS,
                 };
-                let host = Host {
-                    environment: &session.environment,
-                    launcher: &session.launcher,
-                    walls: session.walls,
-                    workers: &session.workers,
-                };
                 // Never the folder of the whole inputs, and never that of the reference.
                 let mut readable = vec![ground.folder.clone()];
                 readable.extend(self.request.checkpoint_weights.iter().cloned());
-                let attempt = backends::Attempt {
-                    request: JobRequest {
-                        job,
-                        work: subfolder(folder, "job")?,
-                        readable,
-                        limits: self.steps.limits(),
-                    },
-                    tuning: Tuning {
-                        optimization: export.and_then(|e| e.runtime_optimization.clone()),
-                        threads: None,
-                    },
+                let tuning = Tuning {
+                    optimization: export.and_then(|e| e.runtime_optimization.clone()),
+                    threads: None,
                 };
-                let report = backends::of(backend).execute(&host, &attempt).await?;
-                had_space(&report, &attempt.request.work, session.ledger.folder())?;
-                Ok(report)
+                execute(self.steps, backend, job, folder, readable, tuning).await
             })
             .await?;
         Ok((step.value, step.folder.join("job")))

@@ -3,8 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use portwright_core::{
-    Backend, Digest, Finding, PortPlan, RunId, Verdict, event::Event, plan::Strategy,
-    verdict::BackendVerdict,
+    Backend, Digest, Finding, PortPlan, RunId, Verdict, event::Event, verdict::BackendVerdict,
 };
 use portwright_knowledge::rules::learnt::LearntRule;
 use portwright_ledger::{Ledger, NewRun, NewStep, Run, RunLock};
@@ -364,7 +363,9 @@ impl Row {
     fn failing(&self, given_up: &BTreeSet<Backend>) -> Option<(Backend, Finding)> {
         self.verdicts
             .iter()
-            .filter(|v| v.verdict != Verdict::Pass && !given_up.contains(&v.backend))
+            // No plan makes an absent backend come.
+            .filter(|v| !matches!(v.verdict, Verdict::Pass | Verdict::Unavailable))
+            .filter(|v| !given_up.contains(&v.backend))
             .find_map(|v| Some((v.backend, v.finding.clone()?)))
     }
 }
@@ -372,13 +373,7 @@ impl Row {
 /// The plan with only what the passing backends need, so that the skillset claims nothing else.
 fn trimmed(plan: &PortPlan, passing: &[Backend]) -> PortPlan {
     let mut plan = plan.clone();
-    let from_onnx = passing
-        .iter()
-        .filter_map(|backend| plan.export.get(backend))
-        .any(|export| export.strategy == Strategy::FromOnnx);
-    plan.export.retain(|backend, _| {
-        passing.contains(backend) || (from_onnx && *backend == Backend::Onnxruntime)
-    });
+    plan.keep_backends(passing);
     plan
 }
 

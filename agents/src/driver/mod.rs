@@ -12,11 +12,13 @@ mod consult;
 mod contained;
 mod diverge;
 mod error;
+mod execution;
 mod generation;
 mod ground;
 mod knowledge;
 mod launch;
 mod learn;
+mod made;
 mod plain;
 mod publish;
 mod reproduce;
@@ -38,7 +40,7 @@ use serde::{Deserialize, Serialize};
 use crate::llm::{Coming, Consult};
 
 pub use error::{Blame, DriverError};
-pub use generation::GENERATES;
+
 pub use generation::generation;
 pub use session::Session;
 

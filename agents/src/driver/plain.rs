@@ -65,10 +65,7 @@ async fn checked(
     phase: Phase,
     backend: Backend,
 ) -> Result<Option<Failure>, DriverError> {
-    let dynamic = plan
-        .export
-        .get(&backend)
-        .is_none_or(|export| export.dynamic);
+    let dynamic = plan.export_for(backend).is_none_or(|export| export.dynamic);
     // What the reference is computed from; how an artefact is made is no part of it.
     let key = json!([
         phase,

@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use portwright_core::{Digest, RunId};
 use portwright_ledger::Ledger;
 use portwright_sandbox::{
+    backends::Places,
     elsewhere::Warm,
     environment::Environment,
     judge::Tolerances,
@@ -24,6 +25,8 @@ pub struct Session {
     pub launcher: PathBuf,
     pub walls: Walls,
     pub ledger: Ledger,
+    /// The cache folder, with the components of backends.
+    pub cache: PathBuf,
     /// The folder of the index of the knowledge, which may not be there.
     pub knowledge: PathBuf,
     pub limits: Limits,
@@ -43,6 +46,14 @@ pub struct Session {
 }
 
 impl Session {
+    /// Where what backends need is installed.
+    pub fn places(&self) -> Places<'_> {
+        Places {
+            environment: &self.environment,
+            cache: &self.cache,
+        }
+    }
+
     /// The folder that holds the files of a run's steps.
     pub fn work_folder(&self, run: &RunId) -> PathBuf {
         self.ledger.folder().join("work").join(run.as_str())

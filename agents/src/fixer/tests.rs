@@ -1,4 +1,4 @@
-use portwright_core::{Backend, PortPlan, Stage};
+use portwright_core::{Backend, Format, PortPlan, Stage};
 use portwright_knowledge::propose::{ProposeOptions, propose};
 
 use super::*;
@@ -12,7 +12,7 @@ fn plan() -> PortPlan {
 fn attempted(plan: &PortPlan) -> Observation {
     let finding = finding(
         Stage::Export,
-        Some(Backend::Onnxruntime),
+        Some(Backend::ONNXRUNTIME),
         "GuardOnDataDependentSymNode",
     );
     Observation::Attempted {
@@ -94,7 +94,7 @@ fn the_model_is_asked_when_rules_and_search_have_no_more() {
         }),
     };
     let proposal = decision(fixer.step(Observation::Consulted { reply })).unwrap();
-    assert_eq!(proposal.plan.export[&Backend::Onnxruntime].opset, Some(17));
+    assert_eq!(proposal.plan.export[&Format::Onnx].opset, Some(17));
     // What it proposed fails too: it is told so, and asked again.
     let Action::Consult { question } = fixer.step(attempted(&proposal.plan)) else {
         panic!("no question");
@@ -142,8 +142,8 @@ fn the_failure_is_reduced_on_its_backend_before_the_model_sees_it() {
     let (mut fixer, mut action) = reducing();
     let mut tried = Vec::new();
     while let Action::Reproduce { reproduction } = action {
-        assert_eq!(reproduction.finding.backend, Some(Backend::Onnxruntime));
-        let met = reproduction.plan.export[&Backend::Onnxruntime].dynamic;
+        assert_eq!(reproduction.finding.backend, Some(Backend::ONNXRUNTIME));
+        let met = reproduction.plan.export[&Format::Onnx].dynamic;
         tried.push(reproduction);
         action = fixer.step(Observation::Reproduced { met });
     }
@@ -154,8 +154,8 @@ fn the_failure_is_reduced_on_its_backend_before_the_model_sees_it() {
     let question = format!("{question:?}");
     let (needless, needed) = question.split_once("What the failure needs").unwrap();
     assert!(needless.contains("inputs.attention_mask"));
-    assert!(!needless.contains("export.onnxruntime.dynamic"));
-    assert!(needed.contains("export.onnxruntime.dynamic"));
+    assert!(!needless.contains("export.onnx.dynamic"));
+    assert!(needed.contains("export.onnx.dynamic"));
     // The plan that is shown is the whole one.
     assert!(question.contains("attention_mask\\\"\\ndtype"));
     assert_eq!(fixer.left(), 0);

@@ -274,9 +274,9 @@ mod tests {
 
     fn case(split: Split) -> Case {
         let plan = propose(&testing::card(), &ProposeOptions::default()).unwrap();
-        let finding = testing::finding(Stage::Export, Some(Backend::Onnxruntime), "guard");
+        let finding = testing::finding(Stage::Export, Some(Backend::ONNXRUNTIME), "guard");
         let sweep = SweepId::new("sweep");
-        Case::new(split, "tiny", Backend::Onnxruntime, plan, &finding, &sweep)
+        Case::new(split, "tiny", Backend::ONNXRUNTIME, plan, &finding, &sweep)
     }
 
     #[test]

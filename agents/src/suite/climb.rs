@@ -160,12 +160,12 @@ mod tests {
 
     fn case() -> Case {
         let plan = propose(&testing::card(), &ProposeOptions::default()).unwrap();
-        let finding = testing::finding(Stage::Export, Some(Backend::Onnxruntime), MET);
+        let finding = testing::finding(Stage::Export, Some(Backend::ONNXRUNTIME), MET);
         let sweep = SweepId::new("sweep");
         Case::new(
             Split::HeldOut,
             "tiny",
-            Backend::Onnxruntime,
+            Backend::ONNXRUNTIME,
             plan,
             &finding,
             &sweep,

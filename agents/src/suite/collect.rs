@@ -35,7 +35,7 @@ pub fn collect(
             let cause = (met.finding.stage, met.finding.signature.clone());
             let split = split(&cause)?;
             // A reference is eager PyTorch's: what kept it from being sound is repaired once that backend passes.
-            let backend = met.finding.backend.unwrap_or(Backend::TorchCpu);
+            let backend = met.finding.backend.unwrap_or(Backend::TORCH_CPU);
             let cases = causes.entry(cause).or_default();
             // A file that could not be made fails every backend that reads it, which is one failure.
             if cases

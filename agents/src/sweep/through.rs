@@ -152,7 +152,7 @@ mod tests {
 
     fn verdict(verdict: Verdict) -> BackendVerdict {
         BackendVerdict {
-            backend: Backend::TorchCpu,
+            backend: Backend::TORCH_CPU,
             verdict,
             evidence: None,
             finding: finding("it raises").filter(|_| verdict != Verdict::Pass),

@@ -15,7 +15,7 @@ pub struct Adaptation {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum AdaptationKind {
-    /// A value of the plan itself, by its dotted key, e.g. `export.onnxruntime.optimize`.
+    /// A value of the plan itself, by its dotted key, e.g. `export.onnx.optimize`.
     Setting { key: String },
     /// `model.set_experts_implementation(name)` before the export of a mixture of experts.
     ExpertsImplementation { name: String },

@@ -18,10 +18,10 @@ pub use generation::{Feed, GenerationPlan, step_name};
 pub use input::{Axis, Dim, Dtype, InputSpec, Run, Values};
 pub use parse::PlanError;
 
-use crate::{backend::Backend, digest::Digest, family::Family, ids::ModelType};
+use crate::{backend::Backend, digest::Digest, family::Family, format::Format, ids::ModelType};
 
 /// The version of the plan's TOML form.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The recipe of a port.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +44,8 @@ pub struct PortPlan {
     pub config_module: Option<String>,
     /// The task of the class, e.g. `base` or `causal-lm`.
     pub task: String,
+    /// The backends that the port is for; it has an artefact of the format of each.
+    pub backends: Vec<Backend>,
     /// What is called of a class that has no `forward`, e.g. `encode` and `decode` of a vector-quantiser; empty for every
     /// other class.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -66,9 +68,9 @@ pub struct PortPlan {
     /// batch. It is measured on the reference.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mixes_rows: bool,
-    /// How each backend's artefact is made; a backend without an entry runs the module itself.
+    /// How the artefact of each format is made.
     #[serde(default)]
-    pub export: BTreeMap<Backend, Export>,
+    pub export: BTreeMap<Format, Export>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub adaptations: Vec<Adaptation>,
 }
@@ -146,7 +148,7 @@ pub enum Strategy {
     TorchDynamo,
     /// `torch.onnx.export(dynamo=False)`: the TorchScript tracer.
     TorchScript,
-    /// Read the ONNX file that the `onnxruntime` entry makes.
+    /// Read the ONNX file that the `onnx` entry makes.
     FromOnnx,
 }
 
@@ -157,6 +159,16 @@ impl Strategy {
             Strategy::TorchDynamo => "torch-dynamo",
             Strategy::TorchScript => "torch-script",
             Strategy::FromOnnx => "from-onnx",
+        }
+    }
+
+    /// What it makes an artefact from.
+    pub fn reads(self) -> Format {
+        match self {
+            Strategy::Transformers | Strategy::TorchDynamo | Strategy::TorchScript => {
+                Format::Module
+            }
+            Strategy::FromOnnx => Format::Onnx,
         }
     }
 }
@@ -182,14 +194,55 @@ impl PortPlan {
         Ok(Digest::of(self.to_toml()?))
     }
 
-    /// Fixes the axes of what is read from an ONNX file whose axes are fixed.
-    pub fn follow_onnx(&mut self) {
-        let onnx = self.export.get(&Backend::Onnxruntime);
-        if onnx.is_some_and(|export| !export.dynamic) {
-            for export in self.export.values_mut() {
-                export.dynamic &= export.strategy != Strategy::FromOnnx;
-            }
+    /// Fixes the axes of what is made from an artefact whose axes are fixed.
+    pub fn follow_sources(&mut self) {
+        let fixed: Vec<Format> = (self.export.iter())
+            .filter(|(_, export)| !export.dynamic)
+            .map(|(format, _)| *format)
+            .collect();
+        for export in self.export.values_mut() {
+            export.dynamic &= !fixed.contains(&export.strategy.reads());
         }
+    }
+
+    /// How the artefact that a backend reads is made; nothing for one that runs the module itself.
+    pub fn export_for(&self, backend: Backend) -> Option<&Export> {
+        self.export.get(&backend.reads())
+    }
+
+    /// The formats that have to be made for an artefact of one, in their order, and it at last; none for the module.
+    pub fn made_on_the_way_to(&self, format: Format) -> Vec<Format> {
+        let mut way = Vec::new();
+        let mut next = format;
+        while next != Format::Module
+            && !way.contains(&next)
+            && let Some(export) = self.export.get(&next)
+        {
+            way.push(next);
+            next = export.strategy.reads();
+        }
+        way.reverse();
+        way
+    }
+
+    /// Makes the port for these backends too, where it has an artefact of the format that they read.
+    pub fn add_backends(&mut self, backends: &[Backend]) {
+        let made = |backend: &Backend| backend.runs_module() || self.export_for(*backend).is_some();
+        let mut all: Vec<Backend> = backends.iter().copied().filter(made).collect();
+        all.append(&mut self.backends);
+        all.sort_unstable();
+        all.dedup();
+        self.backends = all;
+    }
+
+    /// Keeps these backends, and the artefacts that they need.
+    pub fn keep_backends(&mut self, backends: &[Backend]) {
+        self.backends = backends.to_vec();
+        let formats = backends.iter().map(|backend| backend.reads());
+        let needed: BTreeSet<Format> = formats
+            .flat_map(|format| self.made_on_the_way_to(format))
+            .collect();
+        self.export.retain(|format, _| needed.contains(format));
     }
 
     /// Forgets the sizes that no axis of an input has: they would count as axes that are free in the artefact.

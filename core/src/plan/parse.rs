@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{AdaptationKind, Axis, PortPlan, SCHEMA, Strategy, Values};
+use super::{AdaptationKind, Axis, Export, PortPlan, SCHEMA, Values};
 use crate::{
-    backend::Backend,
+    format::Format,
     text::{cut, is_hidden, line},
 };
 
@@ -86,44 +86,51 @@ pub(super) fn validate(plan: &PortPlan) -> Result<(), PlanError> {
     validate_methods(plan)?;
     validate_session(plan)?;
     validate_patches(plan)?;
-    for (backend, export) in &plan.export {
-        let key = |name: &str| format!("export.{backend}.{name}");
-        one_of(&key("attention"), &export.attention, &["eager", "sdpa"])?;
-        if let Some(level) = &export.runtime_optimization {
-            one_of(
-                &key("runtime_optimization"),
-                level,
-                &["disable", "basic", "extended", "all"],
-            )?;
+    for (format, export) in &plan.export {
+        validate_export(plan, *format, export)?;
+    }
+    for backend in &plan.backends {
+        let format = backend.reads();
+        if !backend.runs_module() && !plan.export.contains_key(&format) {
+            return Err(invalid(
+                "backends",
+                &format!("`{backend}` reads {format}, which has no entry in `export`"),
+            ));
         }
     }
-    if plan
-        .export
-        .get(&Backend::Onnxruntime)
-        .is_some_and(|export| export.strategy == Strategy::FromOnnx)
-    {
-        return Err(invalid(
-            "export.onnxruntime.strategy",
-            "`from-onnx` reads this very entry's file; choose another strategy",
-        ));
-    }
-    if plan
-        .export
-        .get(&Backend::Openvino)
-        .is_some_and(|export| export.strategy == Strategy::FromOnnx)
-        && !plan.export.contains_key(&Backend::Onnxruntime)
-    {
-        return Err(invalid(
-            "export.openvino.strategy",
-            "`from-onnx` needs an `export.onnxruntime` entry",
-        ));
-    }
     let mut followed = plan.clone();
-    followed.follow_onnx();
-    if followed.export != plan.export {
+    followed.follow_sources();
+    let differs = |(format, export): &(&Format, &Export)| plan.export.get(*format) != Some(*export);
+    if let Some((format, _)) = followed.export.iter().find(differs) {
         return Err(invalid(
-            "export.openvino.dynamic",
-            "the ONNX file that is read has fixed axes: say `dynamic = false`",
+            &format!("export.{format}.dynamic"),
+            "what it is made from has fixed axes: say `dynamic = false`",
+        ));
+    }
+    Ok(())
+}
+
+/// An artefact is made by somebody who can make it, from what the plan makes too.
+fn validate_export(plan: &PortPlan, format: Format, export: &Export) -> Result<(), PlanError> {
+    let key = |name: &str| format!("export.{format}.{name}");
+    one_of(&key("attention"), &export.attention, &["eager", "sdpa"])?;
+    if let Some(level) = &export.runtime_optimization {
+        one_of(
+            &key("runtime_optimization"),
+            level,
+            &["disable", "basic", "extended", "all"],
+        )?;
+    }
+    let makers: Vec<&str> = format.makers().iter().map(|it| it.as_str()).collect();
+    one_of(&key("strategy"), export.strategy.as_str(), &makers)?;
+    let source = export.strategy.reads();
+    if source != Format::Module && !plan.export.contains_key(&source) {
+        return Err(invalid(
+            &key("strategy"),
+            &format!(
+                "`{}` needs an `export.{source}` entry",
+                export.strategy.as_str()
+            ),
         ));
     }
     Ok(())
@@ -339,9 +346,10 @@ fn invalid(key: &str, why: &str) -> PlanError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{backend::Backend, plan::Strategy};
 
     const PLAN: &str = r#"
-schema = 1
+schema = 2
 model_type = "bert"
 family = "encoder-only"
 library_version = "5.20.2"
@@ -349,6 +357,7 @@ class = "BertModel"
 module = "transformers.models.bert.modeling_bert"
 config_class = "BertConfig"
 task = "base"
+backends = ["torch-cpu", "onnxruntime"]
 
 [weights]
 seed = 0
@@ -368,7 +377,7 @@ shape = ["batch", 8]
 modality = "text"
 values = { kind = "integer", low = 3, high = 99 }
 
-[export.onnxruntime]
+[export.onnx]
 strategy = "transformers"
 dynamic = true
 optimize = true
@@ -456,25 +465,71 @@ attention = "eager"
 
     #[test]
     fn free_axes_do_not_come_from_a_file_with_fixed_ones() {
-        let openvino = "[export.openvino]\nstrategy = \"from-onnx\"\ndynamic = true\noptimize = true\nattention = \"eager\"\n";
+        let openvino = "[export.openvino-ir]\nstrategy = \"from-onnx\"\ndynamic = true\noptimize = true\nattention = \"eager\"\n";
         let text = format!("{PLAN}\n{openvino}");
         let mut plan = from_toml(&text).unwrap();
         let fixed = text.replacen("dynamic = true", "dynamic = false", 1);
         let error = from_toml(&fixed).unwrap_err();
         assert!(
-            error.to_string().contains("export.openvino.dynamic"),
+            error.to_string().contains("export.openvino-ir.dynamic"),
             "{error}"
         );
         for export in plan.export.values_mut() {
             export.dynamic = export.strategy == Strategy::FromOnnx;
         }
-        plan.follow_onnx();
+        plan.follow_sources();
         assert!(validate(&plan).is_ok());
     }
 
     #[test]
+    fn an_artefact_is_made_by_who_can_make_it_from_what_the_plan_makes_too() {
+        let error = from_toml(&PLAN.replace("\"transformers\"\ndynamic", "\"from-onnx\"\ndynamic"));
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("export.onnx.strategy") && error.contains("torch-script"),
+            "{error}"
+        );
+        let alone = PLAN.replace("[export.onnx]", "[export.openvino-ir]");
+        let alone = alone.replace("\"transformers\"\ndynamic", "\"from-onnx\"\ndynamic");
+        let error = from_toml(&alone).unwrap_err().to_string();
+        assert!(error.contains("`export.onnx` entry"), "{error}");
+        let error = from_toml(&PLAN.replace("[export.onnx]", "[export.openvino-ir]"));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("`onnxruntime` reads onnx"), "{error}");
+    }
+
+    #[test]
+    fn what_backends_need_is_kept_and_what_others_need_is_not() {
+        let openvino = "[export.openvino-ir]\nstrategy = \"from-onnx\"\ndynamic = true\noptimize = true\nattention = \"eager\"\n";
+        let plan = from_toml(&format!("{PLAN}\n{openvino}")).unwrap();
+        let kept = |backends: &[Backend]| {
+            let mut plan = plan.clone();
+            plan.keep_backends(backends);
+            assert!(plan.validate().is_ok());
+            plan.export.into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(
+            kept(&[Backend::OPENVINO]),
+            [Format::Onnx, Format::OpenvinoIr]
+        );
+        assert_eq!(kept(&[Backend::ONNXRUNTIME]), [Format::Onnx]);
+        assert_eq!(kept(&[Backend::TORCH_CPU]), []);
+        let mut more = plan.clone();
+        more.keep_backends(&[Backend::ONNXRUNTIME]);
+        more.add_backends(&Backend::all().collect::<Vec<_>>());
+        assert!(!more.backends.contains(&Backend::OPENVINO));
+        assert!(
+            more.backends
+                .iter()
+                .filter(|it| it.reads() == Format::Onnx)
+                .count()
+                > 1
+        );
+    }
+
+    #[test]
     fn another_schema_is_refused() {
-        let error = from_toml(&PLAN.replace("schema = 1", "schema = 9")).unwrap_err();
+        let error = from_toml(&PLAN.replace("schema = 2", "schema = 9")).unwrap_err();
         assert!(matches!(error, PlanError::Schema { found: 9 }));
     }
 

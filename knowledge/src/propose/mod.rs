@@ -33,7 +33,7 @@ mod vocabularies;
 use std::collections::BTreeMap;
 
 use portwright_core::{
-    Backend, ModelType,
+    Backend, Format, ModelType,
     card::InterfaceCard,
     plan::{Export, PlanError, PortPlan, SCHEMA, Strategy, Weights},
 };
@@ -157,6 +157,7 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
             None => ProposeError::NoInput { class },
         });
     }
+    let exports = exports();
     let mut plan = PortPlan {
         schema: SCHEMA,
         model_type: card.model_type.clone(),
@@ -167,6 +168,9 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
         config_class: card.config_class.name.clone(),
         config_module: class::foreign_config(card, class),
         task: class.task.clone(),
+        backends: Backend::all()
+            .filter(|it| it.runs_module() || exports.contains_key(&it.reads()))
+            .collect(),
         methods: class.methods.clone(),
         session: class.session.clone(),
         call,
@@ -175,7 +179,7 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
         dims: inputs.dims,
         inputs: inputs.specs,
         mixes_rows: false,
-        export: exports(),
+        export: exports,
         adaptations: Vec::new(),
     };
     plan.forget_unused_dims();
@@ -184,7 +188,7 @@ pub fn propose(card: &InterfaceCard, options: &ProposeOptions) -> Result<PortPla
 }
 
 /// The library's own exporter with free axes, traced under the attention that the reference uses.
-fn exports() -> BTreeMap<Backend, Export> {
+fn exports() -> BTreeMap<Format, Export> {
     let export = |strategy| Export {
         strategy,
         dynamic: true,
@@ -194,8 +198,8 @@ fn exports() -> BTreeMap<Backend, Export> {
         runtime_optimization: None,
     };
     BTreeMap::from([
-        (Backend::Onnxruntime, export(Strategy::Transformers)),
-        (Backend::Openvino, export(Strategy::FromOnnx)),
+        (Format::Onnx, export(Strategy::Transformers)),
+        (Format::OpenvinoIr, export(Strategy::FromOnnx)),
     ])
 }
 

@@ -26,7 +26,7 @@ fn recipe(card: &InterfaceCard) -> GenerationPlan {
 fn finding(stage: Stage, message: &str) -> Finding {
     Finding {
         stage,
-        backend: Some(Backend::TorchCpu),
+        backend: Some(Backend::TORCH_CPU),
         signature: Signature::phrase("values differ"),
         message: message.into(),
         error: None,

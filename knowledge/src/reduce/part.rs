@@ -1,9 +1,6 @@
 //! The settings that a plan may do without.
 
-use portwright_core::{
-    Backend, Finding, InterfaceCard, PortPlan,
-    plan::{Export, Strategy},
-};
+use portwright_core::{Finding, Format, InterfaceCard, PortPlan, plan::Export};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -22,8 +19,8 @@ pub enum Part {
     Call { name: String },
     /// An override of the configuration by its dotted path, which goes back to this value, or to the library's own.
     Config { path: String, to: Option<Value> },
-    /// A setting of a backend's artefact, which goes back to the plainest.
-    Export { backend: Backend, setting: Setting },
+    /// A setting of an artefact, which goes back to the plainest.
+    Export { format: Format, setting: Setting },
 }
 
 /// A setting of an artefact. Who exports is none of them: without an exporter there is no artefact.
@@ -76,13 +73,13 @@ impl Setting {
 }
 
 impl Part {
-    /// The setting's key for people, e.g. `inputs.attention_mask` or `export.onnxruntime.dynamic`.
+    /// The setting's key for people, e.g. `inputs.attention_mask` or `export.onnx.dynamic`.
     pub fn key(&self) -> String {
         match self {
             Part::Input { name } => format!("inputs.{name}"),
             Part::Call { name } => format!("call.{name}"),
             Part::Config { path, .. } => format!("config.{path}"),
-            Part::Export { backend, setting } => format!("export.{backend}.{}", setting.name()),
+            Part::Export { format, setting } => format!("export.{format}.{}", setting.name()),
         }
     }
 
@@ -99,8 +96,8 @@ impl Part {
                 path,
                 to: Some(value),
             } => put(&mut plan.config, path, value.clone()),
-            Part::Export { backend, setting } => {
-                if let Some(export) = plan.export.get_mut(backend) {
+            Part::Export { format, setting } => {
+                if let Some(export) = plan.export.get_mut(format) {
                     setting.reset(export);
                 }
             }
@@ -148,19 +145,18 @@ fn inputs(card: &InterfaceCard, plan: &PortPlan) -> Vec<Part> {
 
 /// Settings of the artefact on whose way the failure lies; none where nothing was exported.
 fn exports(plan: &PortPlan, finding: &Finding) -> Vec<Part> {
-    let of = |backend: Backend| {
-        let export = plan.export.get(&backend);
+    let of = |format: Format| {
+        let export = plan.export.get(&format);
         let settings = Setting::ALL.into_iter();
         settings
             .filter(move |setting| export.is_some_and(|export| !setting.is_plain(export)))
-            .map(move |setting| Part::Export { backend, setting })
+            .map(move |setting| Part::Export { format, setting })
     };
     let Some(backend) = finding.backend else {
         return Vec::new();
     };
-    let converts = plan.export.get(&backend).map(|export| export.strategy);
-    let file = (converts == Some(Strategy::FromOnnx)).then_some(Backend::Onnxruntime);
-    file.into_iter().chain([backend]).flat_map(of).collect()
+    let way = plan.made_on_the_way_to(backend.reads());
+    way.into_iter().flat_map(of).collect()
 }
 
 /// Overrides that the reference has not, or has otherwise.
@@ -187,7 +183,7 @@ pub fn without(card: &InterfaceCard, plan: &PortPlan, parts: &[Part]) -> Option<
     for part in parts {
         part.take_from(&mut next);
     }
-    next.follow_onnx();
+    next.follow_sources();
     let next = refit(card, next, &plan.config);
     next.validate().ok()?;
     Some(next)

@@ -1,4 +1,4 @@
-use portwright_core::{Backend, Signature, Stage};
+use portwright_core::{Backend, Format, Signature, Stage};
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn finding(backend: Option<Backend>) -> Finding {
 fn plan() -> PortPlan {
     let mut plan = propose(&card(), &ProposeOptions::default()).unwrap();
     plan.config.insert("is_decoder".into(), true.into());
-    let export = plan.export.get_mut(&Backend::Onnxruntime).unwrap();
+    let export = plan.export.get_mut(&Format::Onnx).unwrap();
     export.opset = Some(99);
     plan
 }
@@ -44,24 +44,24 @@ fn tried(reduction: &mut Reduction, met: impl Fn(&PortPlan) -> bool) -> Vec<Port
 }
 
 fn opset(plan: &PortPlan) -> bool {
-    plan.export[&Backend::Onnxruntime].opset == Some(99)
+    plan.export[&Format::Onnx].opset == Some(99)
 }
 
 #[test]
 fn what_the_failure_does_not_need_is_left_out_and_named() {
-    let mut it = reduction(&plan(), Some(Backend::Onnxruntime));
+    let mut it = reduction(&plan(), Some(Backend::ONNXRUNTIME));
     tried(&mut it, |_| true);
     let smallest = it.smallest();
     let names: Vec<&str> = smallest.inputs.iter().map(|i| i.name.as_str()).collect();
     assert_eq!(names, ["input_ids"]);
-    let export = &smallest.export[&Backend::Onnxruntime];
+    let export = &smallest.export[&Format::Onnx];
     assert!(!export.dynamic && !export.optimize && export.opset.is_none());
     assert!(!smallest.config.contains_key("is_decoder"));
     for key in [
         "inputs.attention_mask",
         "config.is_decoder",
-        "export.onnxruntime.dynamic",
-        "export.onnxruntime.opset",
+        "export.onnx.dynamic",
+        "export.onnx.opset",
     ] {
         assert!(it.needless().iter().any(|known| known == key), "{key}");
     }
@@ -69,19 +69,19 @@ fn what_the_failure_does_not_need_is_left_out_and_named() {
 
 #[test]
 fn what_the_failure_needs_stays() {
-    let mut it = reduction(&plan(), Some(Backend::Onnxruntime));
+    let mut it = reduction(&plan(), Some(Backend::ONNXRUNTIME));
     tried(&mut it, opset);
     assert!(opset(it.smallest()));
     let needless = it.needless();
-    assert!(!needless.contains(&"export.onnxruntime.opset".to_owned()));
-    assert!(needless.contains(&"export.onnxruntime.dynamic".to_owned()));
+    assert!(!needless.contains(&"export.onnx.opset".to_owned()));
+    assert!(needless.contains(&"export.onnx.dynamic".to_owned()));
     assert!(needless.contains(&"inputs.attention_mask".to_owned()));
-    assert_eq!(it.needed(), ["export.onnxruntime.opset"]);
+    assert_eq!(it.needed(), ["export.onnx.opset"]);
 }
 
 #[test]
 fn it_ends_with_its_tries_and_then_claims_nothing_that_was_not_seen() {
-    let mut it = reduction(&plan(), Some(Backend::Onnxruntime));
+    let mut it = reduction(&plan(), Some(Backend::ONNXRUNTIME));
     let mut tried = Vec::new();
     while let Some(variant) = it.next(&card()) {
         it.told(false);
@@ -106,7 +106,7 @@ fn no_plan_is_tried_twice_whatever_the_failure_needs() {
         |plan| plan.input("attention_mask").is_some(),
         |plan| plan.input("token_type_ids").is_some(),
         |plan| plan.config.contains_key("is_decoder"),
-        |plan| plan.export[&Backend::Onnxruntime].optimize,
+        |plan| plan.export[&Format::Onnx].optimize,
         opset,
     ];
     for asked in 0..1_u32 << needs.len() {
@@ -114,7 +114,7 @@ fn no_plan_is_tried_twice_whatever_the_failure_needs() {
             let mut needed = needs.iter().enumerate();
             needed.all(|(bit, need)| asked >> bit & 1 == 0 || need(plan))
         };
-        let mut it = reduction(&plan(), Some(Backend::Onnxruntime));
+        let mut it = reduction(&plan(), Some(Backend::ONNXRUNTIME));
         let plans = tried(&mut it, met);
         assert!(plans.len() <= TRIES as usize);
         assert!(!plans.contains(&plan()));
@@ -134,7 +134,7 @@ fn a_plan_that_would_be_invalid_is_passed_over() {
     let mut plan = plan();
     plan.inputs.retain(|input| input.name != "input_ids");
     assert!(plan.inputs.len() > 1);
-    let mut it = reduction(&plan, Some(Backend::Onnxruntime));
+    let mut it = reduction(&plan, Some(Backend::ONNXRUNTIME));
     let plans = tried(&mut it, |_| true);
     assert!(plans.iter().all(|plan| !plan.inputs.is_empty()));
     // What could not be tried is not called needed.
@@ -165,7 +165,7 @@ fn inputs_follow_the_configuration_that_goes_back() {
     let before = plan.config.clone();
     plan.config.insert("vocab_size".into(), 50.into());
     let plan = crate::propose::refit(&card(), plan, &before);
-    let mut it = reduction(&plan, Some(Backend::TorchCpu));
+    let mut it = reduction(&plan, Some(Backend::TORCH_CPU));
     tried(&mut it, |_| true);
     let original = propose(&card(), &ProposeOptions::default()).unwrap();
     assert_ne!(plan.input("input_ids"), original.input("input_ids"));
@@ -184,7 +184,7 @@ fn before_anything_is_exported_small_sizes_are_in_doubt_themselves() {
     assert!(needless.contains(&"config.hidden_size".to_owned()));
     assert!(!needless.iter().any(|key| key.starts_with("export.")));
     // On a backend they stay: nothing differs from what is proposed.
-    let mut it = reduction(&plan, Some(Backend::Onnxruntime));
+    let mut it = reduction(&plan, Some(Backend::ONNXRUNTIME));
     tried(&mut it, |_| true);
     let changed = it.needless().iter().any(|key| key.starts_with("config."));
     assert!(!changed);
@@ -192,18 +192,18 @@ fn before_anything_is_exported_small_sizes_are_in_doubt_themselves() {
 
 #[test]
 fn the_file_that_a_backend_reads_is_reduced_too() {
-    let mut it = reduction(&plan(), Some(Backend::Openvino));
-    tried(&mut it, |plan| plan.export[&Backend::Openvino].optimize);
+    let mut it = reduction(&plan(), Some(Backend::OPENVINO));
+    tried(&mut it, |plan| plan.export[&Format::OpenvinoIr].optimize);
     let needless = it.needless();
-    assert!(needless.contains(&"export.onnxruntime.opset".to_owned()));
-    assert!(!needless.contains(&"export.openvino.optimize".to_owned()));
+    assert!(needless.contains(&"export.onnx.opset".to_owned()));
+    assert!(!needless.contains(&"export.openvino-ir.optimize".to_owned()));
 }
 
 #[test]
 fn a_limit_of_time_is_not_waited_for_again() {
     let slow = Finding {
         signature: Signature::phrase("timed out @ export"),
-        ..finding(Some(Backend::Onnxruntime))
+        ..finding(Some(Backend::ONNXRUNTIME))
     };
     let mut it = Reduction::new(&card(), &plan(), &plan(), &slow);
     assert_eq!(it.next(&card()), None);
@@ -211,7 +211,7 @@ fn a_limit_of_time_is_not_waited_for_again() {
 
 #[test]
 fn a_half_done_reduction_survives_being_written_down() {
-    let mut it = reduction(&plan(), Some(Backend::Onnxruntime));
+    let mut it = reduction(&plan(), Some(Backend::ONNXRUNTIME));
     it.next(&card()).unwrap();
     let text = serde_json::to_string(&it).unwrap();
     let mut again: Reduction = serde_json::from_str(&text).unwrap();

@@ -197,15 +197,15 @@ fn setting(key: String) -> AdaptationKind {
     AdaptationKind::Setting { key }
 }
 
-/// Changes the export entry of the finding's backend.
+/// Changes how the artefact of the finding's backend is made.
 fn export(
     plan: &mut PortPlan,
     finding: &Finding,
     key: &str,
     change: impl FnOnce(&mut Export),
 ) -> Option<AdaptationKind> {
-    let backend = finding.backend?;
-    change(plan.export.get_mut(&backend)?);
-    plan.follow_onnx();
-    Some(setting(format!("export.{backend}.{key}")))
+    let format = finding.backend?.reads();
+    change(plan.export.get_mut(&format)?);
+    plan.follow_sources();
+    Some(setting(format!("export.{format}.{key}")))
 }

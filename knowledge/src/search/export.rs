@@ -1,7 +1,7 @@
 //! Changes of how an artefact is made: attention, exporter, free or fixed axes, optimisers.
 
 use portwright_core::{
-    Backend, Finding, PortPlan, Stage,
+    Backend, Finding, Format, PortPlan, Stage,
     plan::{Export, Strategy},
 };
 
@@ -116,41 +116,42 @@ const TRACED: [&Step; 4] = [&STATIC, &PLAIN_RUNTIME, &STATIC_LIBRARY, &OTHER_ATT
 
 /// Plans after a finding of a backend's export, load, run or comparison.
 pub fn candidates(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
-    let Some(backend) = finding.backend else {
+    let Some(format) = finding.backend.map(Backend::reads) else {
         return Vec::new();
     };
-    let Some(export) = plan.export.get(&backend) else {
+    let Some(export) = plan.export.get(&format) else {
         return Vec::new();
     };
     let ran = matches!(finding.stage, Stage::Compare | Stage::Execute);
     let traced = export.strategy == Strategy::TorchScript && export.dynamic;
-    match backend {
-        Backend::TorchCpu => Vec::new(),
-        Backend::Onnxruntime if ran && traced => apply(plan, finding, backend, &TRACED),
-        Backend::Onnxruntime => match finding.stage {
-            Stage::Compare => apply(plan, finding, backend, &NUMBERS),
-            Stage::Load | Stage::Execute => apply(plan, finding, backend, &REFUSED),
-            _ => apply(plan, finding, backend, &EXPORT),
-        },
-        Backend::Openvino if export.strategy == Strategy::FromOnnx => {
-            let mut found = apply(plan, finding, backend, &[&LIBRARY, &STATIC_LIBRARY]);
-            // What reads wrongly may be the ONNX file's fault: then that file is made another way.
+    let source = export.strategy.reads();
+    match format {
+        Format::Module => Vec::new(),
+        _ if source != Format::Module => {
+            let mut found = apply(plan, finding, format, &[&LIBRARY, &STATIC_LIBRARY]);
+            // What reads wrongly may be the fault of what it is made from: then that is made another way.
             let file = [&OTHER_ATTENTION, &PLAIN_GRAPH, &DYNAMO, &STATIC];
-            found.extend(apply(plan, finding, Backend::Onnxruntime, &file));
+            found.extend(apply(plan, finding, source, &file));
             found
         }
-        Backend::Openvino => apply(plan, finding, backend, &[&OTHER_ATTENTION, &STATIC]),
+        Format::Onnx if ran && traced => apply(plan, finding, format, &TRACED),
+        Format::Onnx => match finding.stage {
+            Stage::Compare => apply(plan, finding, format, &NUMBERS),
+            Stage::Load | Stage::Execute => apply(plan, finding, format, &REFUSED),
+            _ => apply(plan, finding, format, &EXPORT),
+        },
+        Format::OpenvinoIr => apply(plan, finding, format, &[&OTHER_ATTENTION, &STATIC]),
     }
 }
 
-fn apply(plan: &PortPlan, finding: &Finding, backend: Backend, steps: &[&Step]) -> Vec<Candidate> {
+fn apply(plan: &PortPlan, finding: &Finding, format: Format, steps: &[&Step]) -> Vec<Candidate> {
     steps
         .iter()
         .filter_map(|step| {
             let mut next = plan.clone();
-            (step.change)(next.export.get_mut(&backend)?);
-            next.follow_onnx();
-            let key = format!("export.{backend}.{}", step.axis);
+            (step.change)(next.export.get_mut(&format)?);
+            next.follow_sources();
+            let key = format!("export.{format}.{}", step.axis);
             let provenance = searched(step.axis, finding, step.reason);
             Some(Candidate::setting(next, &key, provenance))
         })

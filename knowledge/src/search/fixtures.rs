@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 /// A plan of any type with the sizes, inputs and settings in `rest`.
 pub fn plan(rest: &str) -> PortPlan {
     const HEAD: &str = r#"
-schema = 1
+schema = 2
 model_type = "any"
 family = "multimodal"
 library_version = "5.20.2"
@@ -14,6 +14,7 @@ class = "AnyModel"
 module = "any"
 config_class = "AnyConfig"
 task = "base"
+backends = ["torch-cpu"]
 weights = { seed = 0, gain = 1.0 }
 "#;
     PortPlan::from_toml(&format!("{HEAD}{rest}")).unwrap()

@@ -91,7 +91,7 @@ mod tests {
     fn a_switch_for_exporters_is_turned_on_once() {
         let card = fixtures::card(json!({"export_switches": ["for_export"]}));
         let finding = Finding {
-            backend: Some(Backend::Onnxruntime),
+            backend: Some(Backend::ONNXRUNTIME),
             ..fixtures::finding(Stage::Compare, "values differ: output logits")
         };
         let plan = fixtures::features();

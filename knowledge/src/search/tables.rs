@@ -129,7 +129,7 @@ mod tests {
         }));
         let plan = PortPlan::from_toml(&format!(
             r#"
-schema = 1
+schema = 2
 model_type = "any"
 family = "vision"
 library_version = "5.20.2"
@@ -137,6 +137,7 @@ class = "AnyModel"
 module = "any"
 config_class = "AnyConfig"
 task = "base"
+backends = ["torch-cpu"]
 weights = {{ seed = 0, gain = 1.0 }}
 
 [config]

@@ -23,9 +23,7 @@ const LIMIT: u64 = 8;
 /// The plans in which the tracer's artefact runs into nothing that it was not traced with, where it did.
 pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     let ran = matches!(finding.stage, Stage::Execute | Stage::Compare);
-    let export = finding
-        .backend
-        .and_then(|backend| plan.export.get(&backend));
+    let export = finding.backend.and_then(|backend| plan.export_for(backend));
     if !ran || export.is_none_or(|export| export.strategy != Strategy::TorchScript) {
         return Vec::new();
     }
@@ -75,7 +73,7 @@ fn changed(
 
 #[cfg(test)]
 mod tests {
-    use portwright_core::{Backend, Signature};
+    use portwright_core::{Backend, Format, Signature};
     use serde_json::json;
 
     use super::*;
@@ -99,7 +97,7 @@ mod tests {
     fn finding(stage: Stage) -> Finding {
         Finding {
             stage,
-            backend: Some(Backend::Onnxruntime),
+            backend: Some(Backend::ONNXRUNTIME),
             signature: Signature::phrase("values differ"),
             message: "values differ".into(),
             error: None,
@@ -113,7 +111,7 @@ mod tests {
         let mut plan = propose(&card, &ProposeOptions::default()).unwrap();
         // The library's exporter has ways of its own for mixtures.
         assert!(candidates(&card, &plan, &finding(Stage::Compare)).is_empty());
-        let export = plan.export.get_mut(&Backend::Onnxruntime).unwrap();
+        let export = plan.export.get_mut(&Format::Onnx).unwrap();
         export.strategy = Strategy::TorchScript;
         assert!(candidates(&card, &plan, &finding(Stage::Export)).is_empty());
         let found = candidates(&card, &plan, &finding(Stage::Compare));
@@ -129,7 +127,7 @@ mod tests {
         field.default = json!(-1);
         card.config_fields.push(field);
         let mut plan = propose(&card, &ProposeOptions::default()).unwrap();
-        let export = plan.export.get_mut(&Backend::Onnxruntime).unwrap();
+        let export = plan.export.get_mut(&Format::Onnx).unwrap();
         export.strategy = Strategy::TorchScript;
         let found = candidates(&card, &plan, &finding(Stage::Execute));
         assert_eq!(found[1].plan.config["max_keypoints"], json!(8));

@@ -6,7 +6,7 @@ use crate::render;
 fn finding(message: &str) -> Finding {
     Finding {
         stage: Stage::Export,
-        backend: Some(Backend::Onnxruntime),
+        backend: Some(Backend::ONNXRUNTIME),
         signature: Signature::phrase("TypeError: no overload @ forward"),
         message: message.into(),
         error: None,
@@ -59,8 +59,8 @@ fn the_question_after_a_failed_export() {
 #[test]
 fn what_the_failure_needs_and_what_it_does_not_is_part_of_the_question() {
     let finding = finding("TypeError: no overload matches");
-    let needless = ["inputs.attention_mask", "export.onnxruntime.dynamic"].map(String::from);
-    let needed = ["export.onnxruntime.opset".to_owned()];
+    let needless = ["inputs.attention_mask", "export.onnx.dynamic"].map(String::from);
+    let needed = ["export.onnx.opset".to_owned()];
     let text = reduced(&finding, &source("x = 1\n"), &needless, &needed);
     insta::assert_snapshot!(text);
     let without = question(&finding, &source("x = 1\n"));

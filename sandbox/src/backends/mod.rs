@@ -1,11 +1,13 @@
-//! The runtimes that execute an artefact, one file (or folder) each.
+//! The runtimes that execute an artefact, one file (or folder) for each way of running one.
 //!
-//! A new backend is its file and its line in [`ALL`]; it then inherits every conformance case, which run over that
-//! list. What a runtime's own types are stays in its file.
+//! What differs between two backends and is no code stands in `core/backends.toml`, where each names its runner. A backend
+//! of a runner that is here needs its entry there and, in Python, its module. It inherits every conformance case, which run
+//! over the table. What a runtime's own types are stays in its file.
 
+mod caged;
+mod node;
 pub mod onnxruntime;
-mod openvino;
-mod torch_cpu;
+mod python;
 
 use std::{
     fmt,
@@ -13,67 +15,59 @@ use std::{
     pin::Pin,
 };
 
-use portwright_core::{Backend, job::JobReport};
+use portwright_core::{Backend, backend::Runner, job::JobReport};
 use thiserror::Error;
 
 use crate::{
     environment::Environment,
-    judge::Expected,
     pool::{JobRequest, Walls, WorkerError, Workers},
     process::ProcessError,
 };
 
-/// Every backend, in the order in which they are shown.
-pub const ALL: [&dyn BackendRuntime; 3] = [
-    &torch_cpu::TorchCpu,
-    &onnxruntime::OnnxRuntime,
-    &openvino::OpenVino,
-];
+pub use caged::Tuning;
+pub(crate) use caged::{broken, tail};
+pub use node::SAFETENSORS;
 
 /// The runtime of a backend.
 pub fn of(backend: Backend) -> &'static dyn BackendRuntime {
-    match backend {
-        Backend::TorchCpu => &torch_cpu::TorchCpu,
-        Backend::Onnxruntime => &onnxruntime::OnnxRuntime,
-        Backend::Openvino => &openvino::OpenVino,
+    match backend.spec().runner {
+        Runner::Python => &python::Python,
+        Runner::Ort => &onnxruntime::OnnxRuntime,
+        Runner::Node => &node::Node,
     }
 }
 
-/// A runtime that executes an artefact.
+/// A runtime that executes artefacts.
 pub trait BackendRuntime: fmt::Debug + Sync {
-    fn backend(&self) -> Backend;
-
-    /// Where it must have executed for a pass.
-    fn expected(&self) -> Expected;
-
-    /// What it executes.
-    fn form(&self) -> Form;
-
-    /// Whether it is installed in an environment, and if not, why and what helps.
-    fn probe(&self, environment: &Environment) -> Result<(), Absent>;
+    /// The version of what is installed for a backend; where it is not, why and what helps.
+    fn probe(&self, backend: Backend, places: Places<'_>) -> Result<String, Absent>;
 
     /// Executes one attempt in the sandbox and reports how it ended.
     ///
     /// An error means that the sandbox did not work, and says nothing about the artefact.
-    fn execute<'a>(&'a self, host: &'a Host<'_>, attempt: &'a Attempt) -> Execution<'a>;
+    fn execute<'a>(
+        &'a self,
+        backend: Backend,
+        host: &'a Host<'_>,
+        attempt: &'a Attempt,
+    ) -> Execution<'a>;
 }
 
 /// A report that is being waited for.
 pub type Execution<'a> = Pin<Box<dyn Future<Output = Result<JobReport, BackendError>> + Send + 'a>>;
 
-/// What a backend executes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// The skillset's own module.
-    Module,
-    /// A file with this extension.
-    File { extension: &'static str },
+/// Where what backends need is installed.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    pub environment: &'a Environment,
+    /// The cache folder, with the components.
+    pub cache: &'a Path,
 }
 
 /// What a backend needs of the program it is part of.
 #[derive(Clone, Copy, Debug)]
 pub struct Host<'a> {
-    pub environment: &'a Environment,
+    pub places: Places<'a>,
     /// A program whose `main` knows [`CAGED`](crate::process::CAGED) and [`onnxruntime::WORKER`]: the running one.
     pub launcher: &'a Path,
     pub walls: Walls,
@@ -81,19 +75,13 @@ pub struct Host<'a> {
     pub workers: &'a Workers,
 }
 
-impl<'a> Host<'a> {
-    fn in_python(&'a self, attempt: &'a Attempt) -> Execution<'a> {
-        Box::pin(async move { Ok(self.workers.run(&attempt.request).await?) })
-    }
-}
-
 /// One execution of one artefact.
 #[derive(Clone, Debug)]
 pub struct Attempt {
     /// Its job is a [`Job::Execute`](portwright_core::job::Job::Execute).
     pub request: JobRequest,
-    /// How a session of ONNX Runtime is set up; other backends have no such choice.
-    pub tuning: onnxruntime::Tuning,
+    /// How a session of ONNX Runtime is set up; what is no ONNX Runtime has no such choice.
+    pub tuning: Tuning,
 }
 
 /// A backend that is not there.
@@ -115,17 +103,14 @@ impl Absent {
         }
     }
 
-    /// A package that a backend needs, looked for in the environment's list.
-    fn unless_installed(
-        environment: &Environment,
-        backend: Backend,
-        package: &str,
-    ) -> Result<(), Self> {
+    /// The version of the package that a backend needs first, looked for in the environment's list.
+    fn unless_installed(environment: &Environment, backend: Backend) -> Result<String, Self> {
+        let package = backend.spec().packages.first().map_or("", String::as_str);
         match environment.version(package) {
-            Some(_) => Ok(()),
+            Some(version) => Ok(version.to_owned()),
             None => Err(Self::new(
                 backend,
-                format!("the environment has no `{package}`"),
+                format!("the Python environment holds no `{package}`"),
                 "remove the environment's folder and run again to have it built anew",
             )),
         }
@@ -166,27 +151,6 @@ impl BackendError {
             }
             BackendError::Process(error) => error.hint().to_owned(),
             BackendError::Worker(error) => error.hint(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_backend_has_its_runtime() {
-        for (runtime, backend) in ALL.iter().zip(Backend::ALL) {
-            assert_eq!(runtime.backend(), backend);
-            assert_eq!(of(backend).backend(), backend);
-        }
-    }
-
-    #[test]
-    fn every_backend_says_where_it_must_execute() {
-        for runtime in ALL {
-            let expected = runtime.expected();
-            assert!(!expected.provider.is_empty() && !expected.device.is_empty());
         }
     }
 }

@@ -29,7 +29,7 @@ use portwright_core::{
 use serde_json::Value;
 
 use crate::{
-    backends::{BackendError, onnxruntime},
+    backends::{self, BackendError},
     environment::Environment,
     isolation::{Policy, default_read_paths},
     judge::{InputSet, OutputError, Outputs},
@@ -140,7 +140,7 @@ pub fn run(host: &Place, task: &Task) -> Result<Plain, BackendError> {
             ..process::Limits::default()
         })
         .run()?;
-    let broken = onnxruntime::broken(&finished, &log);
+    let broken = backends::broken(&finished, &log);
     let outputs = broken.is_none().then(|| written(&work, task));
     Ok(Plain {
         report: JobReport {

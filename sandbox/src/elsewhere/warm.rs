@@ -151,7 +151,7 @@ impl Server {
             code if code < 0 => JobOutcome::TimedOut { seconds: wall },
             code => JobOutcome::Crashed {
                 status: format!("exit code {code}"),
-                log: crate::backends::onnxruntime::tail(&log),
+                log: crate::backends::tail(&log),
             },
         };
         let keeper = Keeper(work);

@@ -12,6 +12,11 @@ pub enum EnvironmentError {
         /// What was found on the search path, each with what is wrong with it.
         tried: Vec<String>,
     },
+    #[error("no usable Node: need 20 or newer, {}", node_text(.tried))]
+    NoNode {
+        /// What was found on the search path, each with what is wrong with it.
+        tried: Vec<String>,
+    },
     #[error("the Python that was asked for cannot be used: `{}`: {reason}", path.display())]
     PythonUnusable { path: PathBuf, reason: String },
     #[error("`{}` cannot make virtual environments: its `venv` or `ensurepip` module is missing", python.display())]
@@ -74,6 +79,7 @@ impl EnvironmentError {
     pub fn hint(&self) -> String {
         match self {
             Self::NoCacheFolder => "set PORTWRIGHT_CACHE_DIR to a writable folder".into(),
+            Self::NoNode { .. } => "install Node.js 20 or newer, with npm".into(),
             Self::NoPython { .. } => {
                 "install Python 3.11 or newer, or set PORTWRIGHT_PYTHON (`environment.python`) to one"
                     .into()
@@ -137,6 +143,14 @@ pub(super) fn io_error(
 ) -> impl FnOnce(io::Error) -> EnvironmentError {
     let path = path.into();
     move |source| EnvironmentError::Io { what, path, source }
+}
+
+fn node_text(tried: &[String]) -> String {
+    if tried.is_empty() {
+        "and there is no `node` on PATH".into()
+    } else {
+        format!("found only {}", tried.join(", "))
+    }
 }
 
 fn tried_text(tried: &[String]) -> String {

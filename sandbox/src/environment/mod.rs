@@ -5,6 +5,7 @@
 //! lock on a file, and moved there whole: a killed build leaves a folder that no one uses and the next build removes.
 
 mod build;
+mod component;
 mod error;
 mod lock;
 mod options;
@@ -24,6 +25,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use component::{Component, Installed};
 pub use error::EnvironmentError;
 pub use options::{Asked, Options};
 pub use packages::fetch_packages;

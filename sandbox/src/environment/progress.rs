@@ -28,6 +28,10 @@ pub enum Progress {
     CreatingEnvironment {
         root: PathBuf,
     },
+    /// Packages of a component come in.
+    FetchingPackages {
+        client: &'static str,
+    },
     Resolved {
         packages: usize,
     },
@@ -101,6 +105,7 @@ impl fmt::Display for Progress {
             Self::CreatingEnvironment { root } => {
                 write!(f, "creating the Python environment {}", root.display())
             }
+            Self::FetchingPackages { client } => write!(f, "fetching packages with {client}"),
             Self::Resolved { packages } => write!(f, "installing {packages} packages"),
             Self::Downloading { package, size } => write!(f, "downloading {package} ({size})"),
             Self::Downloaded { package } => write!(f, "downloaded {package}"),

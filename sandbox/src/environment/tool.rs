@@ -157,8 +157,11 @@ const DISK_FULL: [&str; 3] = [
     "os error 28",
     "Disk quota exceeded",
 ];
-const HASH_MISMATCH: [&str; 2] = ["Hash mismatch", "DO NOT MATCH THE HASHES"];
-const OFFLINE: [&str; 10] = [
+const HASH_MISMATCH: [&str; 3] = ["Hash mismatch", "DO NOT MATCH THE HASHES", "EINTEGRITY"];
+const OFFLINE: [&str; 13] = [
+    "ECONNREFUSED",
+    "ENOTFOUND",
+    "EAI_AGAIN",
     "client error (Connect)",
     "dns error",
     "tcp connect error",

@@ -9,7 +9,7 @@ fn judged(
 ) -> Result<Agreement, Box<Finding>> {
     let sets = toy::sets(dynamic);
     compare(
-        Backend::Onnxruntime,
+        Backend::ONNXRUNTIME,
         &toy::tolerances(),
         &toy::reference(&sets),
         &toy::changed(&sets, change),
@@ -48,7 +48,7 @@ fn wrong_values_fail_with_figures() {
     let finding = fails(|_, t| toy::map(t, "state", |v| v * 1.1));
     assert_eq!(finding.signature.0, "values differ: output state");
     assert!(finding.message.contains("allowed"), "{}", finding.message);
-    assert_eq!(finding.backend, Some(Backend::Onnxruntime));
+    assert_eq!(finding.backend, Some(Backend::ONNXRUNTIME));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_candidate_that_ignores_an_input_is_found_out() {
         toy::run(&set)
     });
     let finding = compare(
-        Backend::Openvino,
+        Backend::OPENVINO,
         &toy::tolerances(),
         &toy::reference(&sets),
         &deaf,
@@ -128,7 +128,7 @@ fn a_missing_input_set_fails() {
     let mut outputs = toy::outputs(&sets, toy::run);
     outputs.0.pop();
     let finding = compare(
-        Backend::TorchCpu,
+        Backend::TORCH_CPU,
         &toy::tolerances(),
         &toy::reference(&sets),
         &outputs,
@@ -215,7 +215,7 @@ fn outputs_that_are_cut_short_while_they_are_judged_fail() {
             let reference = Reference::check(reference, None, sets.clone(), &[]).unwrap();
             toy::cut_short(folders[cut].path(), set);
             let finding = compare(
-                Backend::Onnxruntime,
+                Backend::ONNXRUNTIME,
                 &toy::tolerances(),
                 &reference,
                 &candidate,
@@ -268,7 +268,7 @@ proptest! {
         };
         let judged = |reference, candidate| {
             let reference = Reference::check(reference, None, sets.clone(), &[])?;
-            compare(Backend::Onnxruntime, &toy::tolerances(), &reference, &candidate)
+            compare(Backend::ONNXRUNTIME, &toy::tolerances(), &reference, &candidate)
         };
         let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         // The changed one is once the candidate and once the reference.
@@ -312,7 +312,7 @@ fn judged_channels(change: impl Fn(usize, f64) -> f64) -> Result<Agreement, Box<
     }
     let reference = Reference::check(right.into(), None, sets, &[]).unwrap();
     compare(
-        Backend::Onnxruntime,
+        Backend::ONNXRUNTIME,
         &toy::tolerances(),
         &reference,
         &found.into(),
@@ -355,7 +355,7 @@ fn a_filler_is_the_same_filler_in_the_same_places() {
     let reference = Reference::check(with(least), None, toy::sets(true), &[]).unwrap();
     let judged = |filler| {
         compare(
-            Backend::Onnxruntime,
+            Backend::ONNXRUNTIME,
             &toy::tolerances(),
             &reference,
             &with(filler),
@@ -396,7 +396,7 @@ fn a_model_is_held_to_a_multiple_of_its_own_rounding() {
         let precise = rounded_by(&sets, own);
         let reference = Reference::check(reference, Some(precise), sets.clone(), &[]).unwrap();
         compare(
-            Backend::Onnxruntime,
+            Backend::ONNXRUNTIME,
             &toy::tolerances(),
             &reference,
             &rounded_by(&sets, port),
@@ -434,7 +434,7 @@ fn a_decision_that_hangs_on_rounding_in_pytorch_itself_is_no_difference_but_a_li
     .unwrap();
     let judged = |at| {
         compare(
-            Backend::Onnxruntime,
+            Backend::ONNXRUNTIME,
             &toy::tolerances(),
             &reference,
             &flipped(at),

@@ -11,7 +11,7 @@ use crate::{
 };
 
 const PLAN: &str = r#"
-schema = 1
+schema = 2
 model_type = "toy"
 family = "decoder-only"
 library_version = "5.20.2"
@@ -19,6 +19,7 @@ class = "ToyForCausalLM"
 module = "toy"
 config_class = "ToyConfig"
 task = "causal-lm"
+backends = ["torch-cpu"]
 weights = { seed = 0, gain = 1.0 }
 
 [dims]
@@ -113,7 +114,7 @@ fn judged(change: impl Fn(&InputSet, &mut Tensors)) -> Result<(), Box<Finding>> 
         change(set, tensors);
     }
     compare(
-        Backend::Onnxruntime,
+        Backend::ONNXRUNTIME,
         &tolerances(),
         &reference,
         &candidate.into(),

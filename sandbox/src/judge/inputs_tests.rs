@@ -1,7 +1,7 @@
 use super::*;
 
 const PLAN: &str = r#"
-schema = 1
+schema = 2
 model_type = "any"
 family = "encoder-only"
 library_version = "5.20.2"
@@ -9,6 +9,7 @@ class = "AnyModel"
 module = "any"
 config_class = "AnyConfig"
 task = "base"
+backends = ["torch-cpu"]
 weights = { seed = 0, gain = 1.0 }
 
 [dims]

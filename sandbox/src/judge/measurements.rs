@@ -37,6 +37,17 @@ pub struct Expected {
     pub device: &'static str,
 }
 
+impl Expected {
+    /// What the table of backends says.
+    pub fn of(backend: Backend) -> Self {
+        let spec = backend.spec();
+        Self {
+            provider: &spec.provider,
+            device: &spec.device,
+        }
+    }
+}
+
 /// The nodes on the expected provider; a failure where any node ran elsewhere.
 pub fn placement(
     backend: Backend,
@@ -293,7 +304,7 @@ mod tests {
     }
 
     fn placed(execution: &Execution) -> Result<Placement, Box<Finding>> {
-        placement(Backend::Onnxruntime, EXPECTED, execution)
+        placement(Backend::ONNXRUNTIME, EXPECTED, execution)
     }
 
     #[test]
@@ -337,7 +348,7 @@ mod tests {
 
     #[test]
     fn latencies_become_percentiles() {
-        let figures = figures(Backend::Onnxruntime, &execution(&[]), &report()).unwrap();
+        let figures = figures(Backend::ONNXRUNTIME, &execution(&[]), &report()).unwrap();
         assert_eq!(figures.latency_p50_seconds, 0.2);
         assert_eq!(figures.latency_p95_seconds, 0.3);
     }
@@ -347,7 +358,7 @@ mod tests {
         for times in [vec![], vec![f64::NAN], vec![-1.0], vec![f64::INFINITY]] {
             let mut execution = execution(&[]);
             execution.latency_seconds = times;
-            let finding = figures(Backend::Onnxruntime, &execution, &report()).unwrap_err();
+            let finding = figures(Backend::ONNXRUNTIME, &execution, &report()).unwrap_err();
             assert_eq!(finding.signature.0, "measurements are missing");
         }
     }
@@ -360,7 +371,7 @@ mod tests {
                 latency_seconds: latencies.to_vec(),
                 ..execution(&[])
             };
-            figures(Backend::TorchCpu, &execution, &report())
+            figures(Backend::TORCH_CPU, &execution, &report())
         };
         assert!(told(1.0, &[0.5, 0.4]).is_ok());
         assert!(implausible(told(1e300, &[0.1])).contains("1.000e300 s"));
@@ -377,7 +388,7 @@ mod tests {
                 reload_resident_bytes: bytes.to_vec(),
                 ..execution(&[])
             };
-            figures(Backend::TorchCpu, &execution, &report())
+            figures(Backend::TORCH_CPU, &execution, &report())
         };
         assert!(told(&[90 << 20, 110 << 20, 95 << 20]).is_ok());
         for bytes in [[0, 1 << 20, 1 << 20], [1 << 20, 1 << 63, 1 << 20]] {
@@ -409,7 +420,7 @@ mod tests {
         let told = |name: &str, version: &str| {
             let mut execution = execution(&[]);
             execution.versions.insert(name.into(), version.into());
-            versions(Backend::TorchCpu, &execution)
+            versions(Backend::TORCH_CPU, &execution)
         };
         assert!(told("torch", "2.13.0+cpu").is_ok());
         assert!(told("openvino", "2026.1.0-21234-6fec065-releases/2026/1").is_ok());
@@ -434,7 +445,7 @@ mod tests {
         many.versions = (0..=MOST_NAMES)
             .map(|number| (number.to_string(), "1".to_owned()))
             .collect();
-        implausible(versions(Backend::TorchCpu, &many));
+        implausible(versions(Backend::TORCH_CPU, &many));
     }
 
     #[test]

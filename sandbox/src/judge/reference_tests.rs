@@ -266,7 +266,7 @@ fn a_reference_without_some_of_its_sets_is_still_one() {
     assert_eq!(part.moves[0].set, whole.moves[0].set - 1);
     let outputs = toy::outputs(&part.sets, toy::run);
     crate::judge::compare(
-        portwright_core::Backend::Openvino,
+        portwright_core::Backend::OPENVINO,
         &toy::tolerances(),
         &part,
         &outputs,

@@ -44,7 +44,7 @@ fn judged_on(sets: &[InputSet], outcome: JobOutcome, change: impl FnOnce(&Path))
     }
     change(&folder);
     judge(&Case {
-        backend: Backend::Onnxruntime,
+        backend: Backend::ONNXRUNTIME,
         expected: EXPECTED,
         tolerances: &toy::tolerances(),
         reference: &toy::reference(sets),

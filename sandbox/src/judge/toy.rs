@@ -16,7 +16,7 @@ use super::{
 use crate::tensor::{self, Data, ElementType, Tensor, Tensors};
 
 const PLAN: &str = r#"
-schema = 1
+schema = 2
 model_type = "toy"
 family = "encoder-only"
 library_version = "5.20.2"
@@ -24,6 +24,7 @@ class = "ToyModel"
 module = "toy"
 config_class = "ToyConfig"
 task = "base"
+backends = ["torch-cpu"]
 weights = { seed = 0, gain = 1.0 }
 
 [dims]

@@ -7,62 +7,8 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-macro_rules! embedded {
-    ($($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/python/portwright_worker/", $name)))),*]
-    };
-}
-
-/// Every file of the package with its text; a test compares the list with the folder.
-const FILES: &[(&str, &str)] = embedded![
-    "__init__.py",
-    "auto.py",
-    "backends/__init__.py",
-    "backends/openvino.py",
-    "backends/torch_cpu.py",
-    "branches.py",
-    "branches_flow.py",
-    "branches_kept.py",
-    "branches_marks.py",
-    "branches_source.py",
-    "branches_watch.py",
-    "branches_wishes.py",
-    "cage.py",
-    "child.py",
-    "draws.py",
-    "errors.py",
-    "exercised.py",
-    "flow.py",
-    "generation.py",
-    "jobs/__init__.py",
-    "jobs/build.py",
-    "jobs/build_generation.py",
-    "jobs/catalogue.py",
-    "jobs/diverge.py",
-    "jobs/execute.py",
-    "jobs/generate.py",
-    "jobs/introspect.py",
-    "jobs/materialise.py",
-    "jobs/processors.py",
-    "jobs/pytest_job.py",
-    "jobs/reference.py",
-    "jobs/samples.py",
-    "measure.py",
-    "models.py",
-    "plain.py",
-    "precise.py",
-    "rows.py",
-    "server.py",
-    "sessions.py",
-    "shared/__init__.py",
-    "shared/spelled.py",
-    "shared/whole.py",
-    "skillsets.py",
-    "tables.py",
-    "tensors.py",
-    "warm.py",
-    "weights.py",
-];
+/// Every file of the package with its text, listed by the build.
+const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/worker_files.rs"));
 
 /// The stand-ins for what the TorchScript tracer's exporter cannot write. A skillset that needs them has them as well.
 pub const SPELLED: &str = include_str!(concat!(

@@ -186,7 +186,7 @@ mod tests {
     fn a_job_may_read_what_it_names_and_write_its_work_folder_only() {
         let request = JobRequest {
             job: Job::Execute {
-                backend: Backend::Openvino,
+                backend: Backend::OPENVINO,
                 skillset: None,
                 artefact: Some("/made/model.xml".into()),
                 checkpoint: "/checkpoint".into(),

@@ -1,4 +1,4 @@
-"""Makes the artefacts of the mutated model for every backend: `make.py INPUTS OUT WHICH`.
+"""Makes the artefacts of the mutated model in every format: `make.py INPUTS OUT WHICH`.
 
 Below OUT: `faults.json` with what is planted, and a folder for each fault with `model.onnx`, `model.xml` and the
 package `skillset/`. WHICH is `short`, `all`, or a part of the names of those that are made.
@@ -64,7 +64,7 @@ def export(fault: faults.Fault, path: str) -> None:
 
 def make(fault: faults.Fault, folder: str) -> None:
     os.makedirs(folder)
-    if faults.TORCH[0] in fault.backends:
+    if faults.TORCH[0] in fault.formats:
         package = os.path.join(folder, "skillset")
         os.makedirs(package)
         for name in ("model.py", "planted.py", "faults.py", "faults_of_form.py"):
@@ -72,10 +72,10 @@ def make(fault: faults.Fault, folder: str) -> None:
         shutil.copy(os.path.join(HERE, "skillset.py"), os.path.join(package, "__init__.py"))
         with open(os.path.join(package, "fault.txt"), "w", encoding="utf-8") as file:
             file.write(fault.name)
-    if "onnxruntime" in fault.backends:
+    if "onnx" in fault.formats:
         path = os.path.join(folder, "model.onnx")
         export(fault, path)
-        if "openvino" in fault.backends:
+        if "openvino-ir" in fault.formats:
             openvino.save_model(openvino.convert_model(path), path.replace(".onnx", ".xml"), compress_to_fp16=False)
 
 
@@ -90,7 +90,7 @@ def main(_: str, out: str, which: str) -> None:
     planted = [fault for fault in faults.FAULTS if is_asked(fault, which)]
     for fault in planted:
         make(fault, os.path.join(out, fault.name))
-    told = ("kind", "name", "expected", "limit", "why", "backends", "short")
+    told = ("kind", "name", "expected", "limit", "why", "formats", "short")
     with open(os.path.join(out, "faults.json"), "w", encoding="utf-8") as file:
         json.dump([{name: getattr(fault, name) for name in told} for fault in planted], file)
 

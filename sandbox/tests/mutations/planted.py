@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-TORCH, FILES = ("torch-cpu",), ("onnxruntime", "openvino")
+#: The formats of artefacts; the first is the module itself.
+TORCH, FILES = ("module",), ("onnx", "openvino-ir")
 ALL = TORCH + FILES
 
 
@@ -21,7 +22,8 @@ class Fault:
     limit: list[str] = field(default_factory=list)
     #: Why it is `missed`.
     why: str = ""
-    backends: tuple[str, ...] = ALL
+    #: In which it is planted, for every backend that reads them.
+    formats: tuple[str, ...] = ALL
     #: Whether the short form has it.
     short: bool = False
 

@@ -14,8 +14,8 @@ use portwright_core::{
     verdict::BackendVerdict,
 };
 use portwright_sandbox::{
-    backends::{self, Attempt, Form, Host, onnxruntime::Tuning},
-    environment::Environment,
+    backends::{self, Attempt, Host, Places, Tuning},
+    environment::{Asked, Component, Environment, Options},
     judge::{
         Case, Expected, InputSet, Ran, Reference, Tolerances, branches,
         corners::{self, Further},
@@ -35,6 +35,8 @@ pub struct Toy {
     reference: Reference,
     tolerances: Tolerances,
     plan: Digest,
+    /// With the components of the backends that need one.
+    cache: PathBuf,
 }
 
 /// What makes a toy.
@@ -120,8 +122,20 @@ pub fn made(making: &Making<'_>) -> Toy {
         reference,
         tolerances: Tolerances::embedded().unwrap(),
         plan: Digest::of(making.plan),
+        cache: cache(),
         folder,
     }
+}
+
+/// The cache folder, with every component fetched that this machine can have.
+fn cache() -> PathBuf {
+    let options = Options::new(Asked::default()).unwrap();
+    for component in &Component::ALL {
+        if let Err(error) = component.install(&options, &mut |_| {}) {
+            eprintln!("{}: {error}", component.name);
+        }
+    }
+    options.cache_dir
 }
 
 /// The seed of all inputs.
@@ -139,14 +153,34 @@ fn files(sets: &[InputSet], folder: &Path) -> Vec<PathBuf> {
 }
 
 impl Toy {
+    /// The backends that can run here. Those that come with the environment must be among them.
+    pub fn backends(&self) -> Vec<Backend> {
+        let there = |backend: &Backend| {
+            let found = backends::of(*backend).probe(*backend, self.places());
+            assert!(
+                found.is_ok() || backend.spec().component.is_some(),
+                "{found:?}"
+            );
+            found.is_ok()
+        };
+        Backend::all().filter(there).collect()
+    }
+
+    fn places(&self) -> Places<'_> {
+        Places {
+            environment: &self.environment,
+            cache: &self.cache,
+        }
+    }
+
     /// Executes one variant of the toy on a backend.
     pub fn execute(&self, backend: Backend, variant: &str, limits: Limits) -> Executed<'_> {
         let runtime = backends::of(backend);
         let made = self.folder.join(variant);
         let text = |path: &Path| path.to_str().unwrap().to_owned();
-        let (skillset, artefact) = match runtime.form() {
-            Form::Module => (Some(made.join("skillset")), None),
-            Form::File { extension } => (None, Some(made.join(format!("model.{extension}")))),
+        let (skillset, artefact) = match backend.reads().extension() {
+            None => (Some(made.join("skillset")), None),
+            Some(extension) => (None, Some(made.join(format!("model.{extension}")))),
         };
         let work = tempfile::tempdir_in(&self.folder).unwrap();
         let attempt = Attempt {
@@ -158,7 +192,7 @@ impl Toy {
                     checkpoint: text(&made),
                     inputs: self.inputs.iter().map(|path| text(path)).collect(),
                     corners: self.corners.iter().map(|path| text(path)).collect(),
-                    repeats: 3,
+                    repeats: 20,
                     reloads: 3,
                 },
                 work: work.path().to_owned(),
@@ -171,19 +205,19 @@ impl Toy {
             },
         };
         let host = Host {
-            environment: &self.environment,
+            places: self.places(),
             launcher: Path::new(env!("CARGO_BIN_EXE_portwright-caged")),
             walls: Walls::Required,
             workers: &self.workers,
         };
         let report = self
             .runtime
-            .block_on(runtime.execute(&host, &attempt))
+            .block_on(runtime.execute(backend, &host, &attempt))
             .unwrap();
         Executed {
             toy: self,
             backend,
-            expected: runtime.expected(),
+            expected: Expected::of(backend),
             report,
             work,
         }
@@ -217,7 +251,7 @@ impl Executed<'_> {
             artefact_bytes: 8,
             plan: &self.toy.plan,
             dynamic: true,
-            artefact_has_sizes: self.backend != Backend::TorchCpu,
+            artefact_has_sizes: self.backend != Backend::TORCH_CPU,
             made: &[],
         })
     }

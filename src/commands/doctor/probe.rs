@@ -4,6 +4,7 @@ use std::process::Command;
 
 use portwright_core::Backend;
 use portwright_sandbox::{
+    backends::{self, Places},
     environment::{Environment, EnvironmentError, Interpreter, Options, Spec, Uv, free_bytes},
     isolation::Probe,
 };
@@ -15,10 +16,9 @@ use super::{
 use crate::settings::Settings;
 
 /// Backends of the design that this version cannot execute.
-const LATER: [&str; 8] = [
+const LATER: [&str; 7] = [
     "torch-cuda",
     "libtorch",
-    "wasm",
     "webnn",
     "webgpu",
     "coreml",
@@ -53,7 +53,12 @@ pub fn look(settings: &Settings, walls: &Probe) -> Report {
     let sandbox_ready = sandbox
         .iter()
         .all(|item| item.name != "mode" || item.state == State::Present);
-    let backends = backends(environment_ready, found.as_ref());
+    let cache = setup
+        .as_ref()
+        .map(|(options, _)| options.cache_dir.as_path());
+    let places = found.as_ref().zip(cache.ok());
+    let places = places.map(|(environment, cache)| Places { environment, cache });
+    let backends = backends(environment_ready, places);
     let asked_absent = backends.iter().any(|item| {
         let asked = settings
             .run
@@ -191,14 +196,21 @@ fn sandbox(settings: &Settings, walls: &Probe) -> Vec<Item> {
 }
 
 /// Every backend of the design: those of this version from the environment, the later ones with the plain reason.
-fn backends(environment_ready: bool, environment: Option<&Environment>) -> Vec<Item> {
-    let implemented = Backend::ALL.iter().map(|backend| match environment {
-        Some(environment) => backend_item(*backend, environment),
-        None if environment_ready => Item::pending(
+fn backends(environment_ready: bool, places: Option<Places<'_>>) -> Vec<Item> {
+    let implemented = Backend::all().map(|backend| match (places, &backend.spec().component) {
+        (Some(places), _) => backend_item(backend, places),
+        (None, Some(component)) => Item::absent(
+            backend.as_str(),
+            format!(
+                "needs the Python environment, which is not there, and the component `{component}`"
+            ),
+        )
+        .hint(format!("portwright setup {component}")),
+        (None, None) if environment_ready => Item::pending(
             backend.as_str(),
             "comes with the Python environment, which is not built yet",
         ),
-        None => Item::absent(
+        (None, None) => Item::absent(
             backend.as_str(),
             "needs the Python environment, which cannot be built here",
         ),
@@ -209,24 +221,11 @@ fn backends(environment_ready: bool, environment: Option<&Environment>) -> Vec<I
     implemented.chain(later).collect()
 }
 
-fn backend_item(backend: Backend, environment: &Environment) -> Item {
+fn backend_item(backend: Backend, places: Places<'_>) -> Item {
     let name = backend.as_str();
-    let package = match backend {
-        Backend::TorchCpu => "torch",
-        Backend::Onnxruntime => "onnxruntime",
-        Backend::Openvino => "openvino",
-    };
-    let Some(version) = environment.version(package) else {
-        return Item::absent(name, format!("the Python environment holds no `{package}`"));
-    };
-    let library = match backend {
-        Backend::Onnxruntime => environment.onnxruntime_library().map(Some),
-        Backend::TorchCpu | Backend::Openvino => Ok(None),
-    };
-    match library {
-        Ok(Some(path)) => Item::present(name, format!("{version} ({})", path.display())),
-        Ok(None) => Item::present(name, version),
-        Err(error) => failure(name, &error),
+    match backends::of(backend).probe(backend, places) {
+        Ok(version) => Item::present(name, version),
+        Err(absent) => Item::absent(name, absent.why).hint(absent.hint),
     }
 }
 

@@ -72,7 +72,7 @@ fn parts(matrix: &Matrix<'_>) -> Option<Parts> {
     let column = *matrix
         .columns
         .iter()
-        .find(|column| column.check == Check::Port && column.backend == Backend::TorchCpu)?;
+        .find(|column| column.check == Check::Port && column.backend == Backend::TORCH_CPU)?;
     let types = types(matrix, column, |row| row.kind == Kind::Part);
     let through: BTreeSet<&str> = matrix
         .rows

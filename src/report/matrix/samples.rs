@@ -11,9 +11,9 @@ use portwright_core::{
 use portwright_ledger::Sweep;
 use serde_json::json;
 
-pub const TORCH: Backend = Backend::TorchCpu;
-pub const ONNX: Backend = Backend::Onnxruntime;
-pub const OPENVINO: Backend = Backend::Openvino;
+pub const TORCH: Backend = Backend::TORCH_CPU;
+pub const ONNX: Backend = Backend::ONNXRUNTIME;
+pub const OPENVINO: Backend = Backend::OPENVINO;
 
 /// Every verdict but a pass.
 pub const NOT_PASSES: [Verdict; 7] = [

@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{Value, context};
 use portwright_core::{
-    Backend, Family,
+    Backend, Family, Format,
     plan::{AdaptationKind, Axis, Export, PortPlan, Strategy},
     text::is_word,
 };
+use portwright_sandbox::environment::Component;
 
 use serde_json::{Map, Value as Json};
 
 use super::{
     RenderError, classes, inputs, patches,
     python::{Literal, string, wrap},
+    web,
 };
 
 /// A local folder's configuration, which may be given beside its modelling files.
@@ -59,13 +61,10 @@ pub fn batch(plan: &PortPlan) -> u64 {
 
 /// The first sentence of the module and of the document.
 pub fn headline(plan: &PortPlan) -> String {
-    let mut names = vec!["PyTorch"];
-    if plan.export.contains_key(&Backend::Onnxruntime) {
-        names.push("ONNX Runtime");
-    }
-    if plan.export.contains_key(&Backend::Openvino) {
-        names.push("OpenVINO");
-    }
+    let titles = backends(plan)
+        .into_iter()
+        .map(|it| it.spec().title.as_str());
+    let mut names: Vec<&str> = titles.collect();
     let last = names.pop().unwrap_or_default();
     let names = if names.is_empty() {
         last.to_owned()
@@ -78,14 +77,17 @@ pub fn headline(plan: &PortPlan) -> String {
     )
 }
 
-/// The backends of the plan: PyTorch always, the others where the plan says how to build them.
+/// The backends of the plan, PyTorch always among them and first.
 pub fn backends(plan: &PortPlan) -> Vec<Backend> {
-    let built = plan
-        .export
-        .keys()
-        .copied()
-        .filter(|backend| *backend != Backend::TorchCpu);
-    [Backend::TorchCpu].into_iter().chain(built).collect()
+    let others = plan.backends.iter().copied();
+    let others = others.filter(|backend| !backend.runs_module());
+    [Backend::TORCH_CPU].into_iter().chain(others).collect()
+}
+
+/// The backend that examples are shown with: the last that needs nothing beside the Python environment.
+pub fn shown(backends: impl DoubleEndedIterator<Item = Backend>) -> Backend {
+    let plain = |backend: &Backend| backend.spec().component.is_none();
+    backends.rev().find(plain).unwrap_or(Backend::TORCH_CPU)
 }
 
 /// One adaptation as a phrase.
@@ -127,40 +129,43 @@ pub fn code(
     let config = config(plan, modelling)?;
     let backends = backends(plan);
     let exported = backends.len() > 1;
-    // Its tests build the ONNX file once for both backends, so both must be there.
-    let converts = plan.export.contains_key(&Backend::Onnxruntime)
-        && plan
-            .export
-            .get(&Backend::Openvino)
-            .is_some_and(|export| export.strategy == Strategy::FromOnnx);
+    let mut made = plan.export.values();
+    let converts = made.any(|export| export.strategy == Strategy::FromOnnx);
+    // Its tests build an ONNX file once, where several backends start from one.
+    let reads_onnx: Vec<Backend> = (backends.iter().copied())
+        .filter(|backend| backend.reads() == Format::Onnx)
+        .collect();
+    let starts = |backend: &&Backend| {
+        let way = plan.made_on_the_way_to(backend.reads());
+        way.contains(&Format::Onnx)
+    };
+    let shares = !reads_onnx.is_empty() && backends.iter().filter(starts).count() > 1;
     let free: Vec<_> = plan
         .dims
         .iter()
         .filter_map(|(name, dim)| Some((name, dim.other?)))
         .collect();
-    let export = |backend: Backend| {
+    let export = |format: Format| {
         plan.export
-            .get(&backend)
+            .get(&format)
             .map(|export| export_context(plan, export, !free.is_empty()))
     };
     let tables = plan
         .export
         .iter()
-        .any(|(backend, export)| *backend != Backend::TorchCpu && holds_tables(plan, export));
+        .any(|(_, export)| holds_tables(plan, export));
     let uses = |strategy: &[Strategy], dynamic: bool| {
         let found = |export: &Export| {
             strategy.contains(&export.strategy) && (!dynamic || export.dynamic && !free.is_empty())
         };
-        plan.export
-            .iter()
-            .any(|(backend, export)| *backend != Backend::TorchCpu && found(export))
+        plan.export.iter().any(|(_, export)| found(export))
     };
     let dynamic_shapes = uses(&[Strategy::Transformers, Strategy::TorchDynamo], true);
     let dynamic_axes = uses(&[Strategy::TorchScript], true);
     // ONNX written through `torch.export` names the limit itself; the TorchScript exporter knows it.
-    let large = plan.export.iter().any(|(backend, export)| {
-        *backend != Backend::TorchCpu && export.strategy == Strategy::TorchDynamo
-            || *backend == Backend::Onnxruntime && export.strategy == Strategy::Transformers
+    let large = plan.export.iter().any(|(format, export)| {
+        export.strategy == Strategy::TorchDynamo
+            || *format == Format::Onnx && export.strategy == Strategy::Transformers
     });
     let products = exported
         && plan
@@ -168,6 +173,7 @@ pub fn code(
             .iter()
             .any(|known| known.kind == AdaptationKind::AntialiasAsProduct);
     let spelled = is_spelled(plan);
+    let on_web = backends.iter().any(|backend| web::is_web(*backend));
     let batch = batch(plan);
     let random: Vec<_> = plan
         .inputs
@@ -194,13 +200,20 @@ pub fn code(
         config_class => plan.config_class.as_str(),
         library_version => plan.library_version.as_str(),
         headline => headline(plan),
+        shown_backend => shown(backends.iter().copied()).as_str(),
         backends => backends.iter().map(|backend| backend.as_str()).collect::<Vec<_>>(),
         local => is_local(plan),
         nested => config.values().any(serde_json::Value::is_object),
         exported,
         converts,
-        test_imports => if converts { "INPUTS, Arrays, Skillset, backends, build, load" } else { "INPUTS, Arrays, Skillset, backends, load" },
-        stdlib_imports => stdlib_imports(exported, tables || products || !plan.call.is_empty(), products),
+        shares,
+        reads_onnx_literal => names_literal(&reads_onnx),
+        test_imports => if shares { "INPUTS, Arrays, Skillset, backends, build, load" } else { "INPUTS, Arrays, Skillset, backends, load" },
+        stdlib_imports => stdlib_imports(exported, tables || products || !plan.call.is_empty(), products, on_web),
+        on_web,
+        web_inputs => web::inputs(plan),
+        web_version => Component::named("web").map(|web| web.pinned()),
+        absent_literal => functions("_ABSENT = ", &backends, |backend| web::is_web(backend).then(|| format!("_absent_{}", identifier(backend)))),
         class_import => classes::class_import(plan, modelling)?,
         config_literal => Literal::of_json(&serde_json::Value::Object(config.clone())).after(0, "CONFIG: dict[str, Any] = ", ""),
         repaired => exported && !repaired(plan).is_empty(),
@@ -223,11 +236,16 @@ pub fn code(
         patched => exported && patches::listed(plan).next().is_some(),
         products,
         spelled,
-        onnxruntime => export(Backend::Onnxruntime),
-        openvino => export(Backend::Openvino),
-        builders_literal => functions("_BUILDERS = ", "_export_", plan),
-        runners_literal => functions("_RUNNERS = ", "_run_", plan),
-        backends_literal => Literal::List(backends.iter().map(|backend| Literal::text(backend.as_str())).collect()).after(0, "", ""),
+        onnx => export(Format::Onnx),
+        openvino_ir => export(Format::OpenvinoIr),
+        runners => backends.iter().filter(|it| !it.runs_module()).map(|it| identifier(*it)).collect::<Vec<_>>(),
+        builders_literal => functions("_BUILDERS = ", &backends, |backend| Some(exporter(backend.reads())?.to_owned())),
+        converters_literal => functions("_CONVERTERS = ", &backends, |backend| {
+            let made = plan.export_for(backend).is_some_and(|export| export.strategy == Strategy::FromOnnx);
+            made.then(|| "_convert_onnx".to_owned())
+        }),
+        runners_literal => functions("_RUNNERS = ", &backends, |backend| (!backend.runs_module()).then(|| format!("_run_{}", identifier(backend)))),
+        backends_literal => names_literal(&backends),
         batches_literal => batches_literal(plan, batch),
         moved => !random.is_empty(),
         moved_literal => Literal::List(random.iter().map(|input| Literal::text(&input.name)).collect()).after(0, "MOVED = ", ""),
@@ -240,11 +258,8 @@ pub fn code(
 
 /// Whether the TorchScript tracer makes an artefact: it is then met with stand-ins for what its exporter cannot write.
 pub fn is_spelled(plan: &PortPlan) -> bool {
-    let traced = |export: &Export| export.strategy == Strategy::TorchScript;
-    let others = plan.export.iter();
-    others
-        .filter(|(backend, _)| **backend != Backend::TorchCpu)
-        .any(|(_, export)| traced(export))
+    let mut made = plan.export.values();
+    made.any(|export| export.strategy == Strategy::TorchScript)
 }
 
 /// The configuration's overrides; those of a local folder lie over the folder's own `config.json`.
@@ -308,7 +323,12 @@ fn merge(values: &mut Map<String, Json>, overrides: &Map<String, Json>) {
     }
 }
 
-fn stdlib_imports(exported: bool, functools: bool, iterator: bool) -> Vec<&'static str> {
+fn stdlib_imports(
+    exported: bool,
+    functools: bool,
+    iterator: bool,
+    on_web: bool,
+) -> Vec<&'static str> {
     let mut lines = Vec::new();
     if exported {
         lines.push("import contextlib");
@@ -322,8 +342,14 @@ fn stdlib_imports(exported: bool, functools: bool, iterator: bool) -> Vec<&'stat
         "import importlib.metadata",
         "import importlib.util",
     ]);
+    if on_web {
+        lines.extend(["import json", "import shutil", "import subprocess"]);
+    }
     if exported {
         lines.extend(["import sys", "import tempfile"]);
+    }
+    if on_web {
+        lines.push("import weakref");
     }
     lines.push(if iterator {
         "from collections.abc import Callable, Iterator"
@@ -389,25 +415,20 @@ fn packages_literal(plan: &PortPlan, backends: &[Backend]) -> String {
 
 /// The packages that a backend of the port needs beside PyTorch and Transformers.
 fn packages(plan: &PortPlan, backend: Backend) -> Vec<&'static str> {
-    let onnx = |strategy: Strategy| strategy != Strategy::TorchScript;
-    let strategy = |backend| plan.export.get(&backend).map(|export| export.strategy);
-    match (backend, strategy(backend)) {
-        (Backend::Onnxruntime, Some(own)) if onnx(own) => vec!["onnxruntime", "onnxscript"],
-        (Backend::Onnxruntime, Some(_)) => vec!["onnxruntime"],
-        (Backend::Openvino, Some(own)) => {
-            let source = if own == Strategy::FromOnnx {
-                strategy(Backend::Onnxruntime)
-            } else {
-                Some(own)
-            };
-            if own != Strategy::Transformers && source.is_some_and(onnx) {
-                vec!["openvino", "onnxscript"]
-            } else {
-                vec!["openvino"]
-            }
-        }
-        _ => vec!["torch"],
-    }
+    let own = backend.spec().packages.iter().map(String::as_str);
+    // Who writes an ONNX file, where one is written on the way; the tracer needs no package for that.
+    let scripts = |format: Format| {
+        plan.export
+            .get(&format)
+            .is_some_and(|export| match export.strategy {
+                Strategy::TorchDynamo => true,
+                Strategy::Transformers => format == Format::Onnx,
+                Strategy::TorchScript | Strategy::FromOnnx => false,
+            })
+    };
+    let way = plan.made_on_the_way_to(backend.reads());
+    let onnxscript = way.into_iter().any(scripts).then_some("onnxscript");
+    own.chain(onnxscript).collect()
 }
 
 /// Every package that a port needs on all its backends, in the order of the alphabet.
@@ -466,29 +487,45 @@ fn export_context(plan: &PortPlan, export: &Export, free: bool) -> Value {
         optimize => export.optimize,
         attention => export.attention.as_str(),
         level,
+        web_level => export.runtime_optimization.as_deref().map(|level| if level == "disable" { "disabled" } else { level }),
     }
 }
 
-fn functions(prefix: &str, function: &str, plan: &PortPlan) -> String {
-    let exported = [Backend::Onnxruntime, Backend::Openvino]
-        .into_iter()
-        .filter(|backend| plan.export.contains_key(backend));
-    let items = exported.map(|backend| {
-        let name = match (backend, function) {
-            (Backend::Onnxruntime, "_export_") => "_export_onnx".to_owned(),
-            _ => format!("{function}{backend}"),
-        };
-        (string(backend.as_str()), Literal::Source(name))
+/// A table of functions by the name of a backend, for those that have one.
+fn functions(
+    prefix: &str,
+    backends: &[Backend],
+    name: impl Fn(Backend) -> Option<String>,
+) -> String {
+    let items = backends.iter().filter_map(|backend| {
+        let function = Literal::Source(name(*backend)?);
+        Some((string(backend.as_str()), function))
     });
     Literal::Dict(items.collect()).after(0, prefix, "")
 }
 
+/// The function of a skillset that makes an artefact of a format.
+fn exporter(format: Format) -> Option<&'static str> {
+    match format {
+        Format::Module => None,
+        Format::Onnx => Some("_export_onnx"),
+        Format::OpenvinoIr => Some("_export_openvino"),
+    }
+}
+
+/// A backend's name as a part of the name of a function, and of the template that holds it.
+fn identifier(backend: Backend) -> String {
+    backend.as_str().replace('-', "_")
+}
+
+fn names_literal(backends: &[Backend]) -> String {
+    let names = backends.iter().map(|it| Literal::text(it.as_str()));
+    Literal::List(names.collect()).after(0, "", "")
+}
+
 /// The batch sizes that every backend of the plan takes.
 fn batches_literal(plan: &PortPlan, batch: u64) -> String {
-    let fixed = plan
-        .export
-        .iter()
-        .any(|(backend, export)| *backend != Backend::TorchCpu && !export.dynamic);
+    let fixed = plan.export.iter().any(|(_, export)| !export.dynamic);
     let other = plan
         .dims
         .get("batch")

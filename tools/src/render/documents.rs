@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{Value, context};
 use portwright_core::{
-    Backend, Digest, InterfaceCard, Verdict,
+    Digest, InterfaceCard, Verdict,
     markdown::{code, code_cell, plain, plain_cell, prose},
     plan::PortPlan,
     text,
@@ -84,15 +84,14 @@ fn readme(
     let evidence = verdicts
         .iter()
         .find_map(|verdict| verdict.evidence.as_ref());
-    let passed = verdicts
-        .iter()
-        .rev()
-        .find(|verdict| verdict.verdict == Verdict::Pass);
+    let passed = verdicts.iter().filter(|it| it.verdict == Verdict::Pass);
+    let shown_backend = context::shown(passed.map(|verdict| verdict.backend));
     context! {
         model_type => plan.model_type.as_str(),
         slug => plan.model_type.slug(),
         headline => context::headline(plan),
-        shown_backend => passed.map_or(Backend::TorchCpu, |verdict| verdict.backend).as_str(),
+        on_web => plan.backends.iter().any(|backend| super::web::is_web(*backend)),
+        shown_backend => shown_backend.as_str(),
         default_batch => context::batch(plan),
         library_version => plan.library_version.as_str(),
         inputs => plan.inputs.iter().map(|input| context! {
@@ -218,7 +217,7 @@ mod tests {
     use std::path::Path;
 
     use portwright_core::{
-        Finding, Limit, LimitKind, Signature, Stage,
+        Backend, Finding, Limit, LimitKind, Signature, Stage,
         card::{self, ClassFact, SourceSpan},
         verdict::{InputSetEvidence, OutputEvidence, Placement},
     };
@@ -301,7 +300,7 @@ mod tests {
             )],
         };
         BackendVerdict {
-            backend: Backend::Onnxruntime,
+            backend: Backend::ONNXRUNTIME,
             verdict: Verdict::Pass,
             evidence: Some(evidence),
             finding: None,
@@ -310,12 +309,12 @@ mod tests {
 
     fn failure() -> BackendVerdict {
         BackendVerdict {
-            backend: Backend::Openvino,
+            backend: Backend::OPENVINO,
             verdict: Verdict::Fail,
             evidence: None,
             finding: Some(Finding {
                 stage: Stage::Compare,
-                backend: Some(Backend::Openvino),
+                backend: Some(Backend::OPENVINO),
                 signature: Signature::phrase("differs"),
                 message: "`logits` | differs by 0.4".into(),
                 error: None,

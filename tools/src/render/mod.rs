@@ -10,6 +10,7 @@ mod documents;
 mod inputs;
 mod patches;
 mod python;
+mod web;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -73,46 +74,12 @@ impl RenderError {
     }
 }
 
-macro_rules! templates {
-    ($($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!("../../templates/", $name)))),*]
-    };
-}
-
-const TEMPLATES: &[(&str, &str)] = templates![
-    "skillset.py.j2",
-    "weights.py.j2",
-    "export.py.j2",
-    "tables.py.j2",
-    "openvino.py.j2",
-    "proof.py.j2",
-    "resizes.py.j2",
-    "patch.py.j2",
-    "patches.py.j2",
-    "init.py.j2",
-    "test_skillset.py.j2",
-    "readme.md.j2",
-    "family/encoder_only.py.j2",
-    "family/decoder_only.py.j2",
-    "family/encoder_decoder.py.j2",
-    "family/vision.py.j2",
-    "family/speech.py.j2",
-    "family/multimodal.py.j2",
-    "family/time_series.py.j2",
-    "family/component.py.j2",
-    "family_test/plain.py.j2",
-    "family_test/decoder_only.py.j2",
-    "family_test/encoder_decoder.py.j2",
-];
-
 fn environment() -> Result<Environment<'static>, RenderError> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.add_filter("py", python::filter);
-    for (name, source) in TEMPLATES {
-        environment.add_template(name, source)?;
-    }
+    minijinja_embed::load_templates!(&mut environment);
     Ok(environment)
 }
 
@@ -142,6 +109,9 @@ pub fn render_code(
     ]);
     if context::backends(plan).len() > 1 {
         files.extend(patches::render(&environment, &patches)?);
+    }
+    if context::backends(plan).into_iter().any(web::is_web) {
+        files.extend(web::render(&environment, &context)?);
     }
     if context::is_spelled(plan) {
         files.insert("spelled.py".into(), SPELLED.to_owned());

@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_a_finding_quotes_begins_no_trailer() {
-        let mut failed = passed(Backend::Openvino);
+        let mut failed = passed(Backend::OPENVINO);
         failed.verdict = Verdict::Fail;
         failed.evidence = None;
         failed.finding = Some(Finding {
@@ -212,12 +212,12 @@ mod tests {
     #[test]
     fn the_message_holds_the_verdict_table_and_why_a_backend_does_not_pass() {
         let crashed = BackendVerdict {
-            backend: Backend::Openvino,
+            backend: Backend::OPENVINO,
             verdict: Verdict::OutOfMemory,
             evidence: None,
             finding: Some(Finding {
                 stage: Stage::Execute,
-                backend: Some(Backend::Openvino),
+                backend: Some(Backend::OPENVINO),
                 signature: Signature::phrase("out of memory @ execute"),
                 message:
                     "the process tree reached 4100 MiB of resident memory; the limit is 4096 MiB"
@@ -232,8 +232,8 @@ mod tests {
             plan: &Digest::of("plan"),
             library_version: "5.20.2",
             verdicts: &[
-                passed(Backend::TorchCpu),
-                passed(Backend::Onnxruntime),
+                passed(Backend::TORCH_CPU),
+                passed(Backend::ONNXRUNTIME),
                 crashed,
             ],
         });

@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use portwright_core::{
-    PortPlan,
+    Backend, PortPlan,
     plan::{
         Adaptation, AdaptationKind, Dtype, Method, Provenance, Run, Session, Source, Strategy,
         TorchPatch, Values,
@@ -88,7 +88,13 @@ pub fn variants() -> Vec<PortPlan> {
             }
         }
         let mut variant = plan.clone();
-        variant.export.clear();
+        variant.keep_backends(&[Backend::TORCH_CPU]);
+        variants.push(variant);
+        let mut variant = plan.clone();
+        let made = |backend: &Backend| plan.export.contains_key(&backend.reads());
+        variant.backends.extend(Backend::all().filter(made));
+        variant.backends.sort_unstable();
+        variant.backends.dedup();
         variants.push(variant);
         let mut variant = plan.clone();
         variant.class = "TimeSeriesTransformerForConditionalGeneration".into();

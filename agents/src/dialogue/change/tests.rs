@@ -31,10 +31,10 @@ fn examples() -> Vec<Value> {
         json!({ "change": "input", "name": "input_ids", "dtype": "int64", "shape": ["batch", "sequence"],
                 "values": { "kind": "integer", "low": 5, "high": 9 } }),
         json!({ "change": "class", "name": "TinyModel" }),
-        json!({ "change": "attention", "backend": "onnxruntime", "implementation": "sdpa" }),
-        json!({ "change": "exporter", "backend": "onnxruntime", "strategy": "torch-script" }),
-        json!({ "change": "free-axes", "backend": "onnxruntime", "free": false }),
-        json!({ "change": "graph-optimizer", "backend": "onnxruntime", "on": false }),
+        json!({ "change": "attention", "format": "onnx", "implementation": "sdpa" }),
+        json!({ "change": "exporter", "format": "onnx", "strategy": "torch-script" }),
+        json!({ "change": "free-axes", "format": "onnx", "free": false }),
+        json!({ "change": "graph-optimizer", "format": "onnx", "on": false }),
         json!({ "change": "opset", "version": 18 }),
         json!({ "change": "runtime-optimization", "level": "basic" }),
         json!({ "change": "experts", "implementation": "eager" }),
@@ -79,9 +79,8 @@ fn a_change_is_made_and_noted_with_where_it_comes_from() {
 
 #[test]
 fn what_changes_nothing_is_refused() {
-    let attention = &plan().export[&Backend::Onnxruntime].attention;
-    let same =
-        json!({ "change": "attention", "backend": "onnxruntime", "implementation": attention });
+    let attention = &plan().export[&Format::Onnx].attention;
+    let same = json!({ "change": "attention", "format": "onnx", "implementation": attention });
     assert!(changed(same).unwrap_err().contains("as it was"));
     let provenance = Provenance {
         source: Source::Model,
@@ -152,11 +151,11 @@ fn what_would_make_a_pass_worth_less_is_refused() {
         ),
         // Values that a person's plan may not have either.
         (
-            json!({ "change": "attention", "backend": "onnxruntime", "implementation": "none" }),
+            json!({ "change": "attention", "format": "onnx", "implementation": "none" }),
             "eager",
         ),
         (
-            json!({ "change": "attention", "backend": "torch-cpu", "implementation": "eager" }),
+            json!({ "change": "attention", "format": "module", "implementation": "eager" }),
             "no artefact",
         ),
         (
@@ -164,7 +163,7 @@ fn what_would_make_a_pass_worth_less_is_refused() {
             "at least 1",
         ),
         (
-            json!({ "change": "exporter", "backend": "onnxruntime", "strategy": "from-onnx" }),
+            json!({ "change": "exporter", "format": "onnx", "strategy": "from-onnx" }),
             "from-onnx",
         ),
         // Code where no code may stand, or more than one function of it.

@@ -1,7 +1,7 @@
 //! From a repair of one type to changes that hold for any.
 
 use portwright_core::{
-    Finding, PortPlan,
+    Finding, Format, PortPlan,
     plan::{AdaptationKind, Source, Strategy},
 };
 use serde_json::Value;
@@ -40,16 +40,16 @@ pub fn generalise(
         .then(|| (repair, found.source, found.reason.clone()))
 }
 
-/// Whether a change follows from the ONNX file that an entry reads: applied anew, it comes by itself.
+/// Whether a change follows from what an artefact is made from: applied anew, it comes by itself.
 fn follows(difference: &Difference, after: &PortPlan) -> bool {
     let Difference::Value { path, .. } = difference else {
         return false;
     };
-    let [table, backend, field] = path.as_slice() else {
+    let [table, format, field] = path.as_slice() else {
         return false;
     };
     let reads = after.export.iter().any(|(entry, export)| {
-        entry.as_str() == backend.as_str() && export.strategy == Strategy::FromOnnx
+        entry.as_str() == format.as_str() && export.strategy.reads() != Format::Module
     });
     table == "export" && field == "dynamic" && reads
 }
@@ -71,7 +71,7 @@ fn change(
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
             let value = to.as_ref()?;
             match path.as_slice() {
-                ["export", backend, field] if finding.backend?.as_str() == *backend => {
+                ["export", format, field] if finding.backend?.reads().as_str() == *format => {
                     export(field, value)
                 }
                 ["weights", "gain"] => Some(Change::Gain {

@@ -1,5 +1,5 @@
 use portwright_core::{
-    Backend, RunId, Signature, Stage,
+    Backend, Format, RunId, Signature, Stage,
     plan::{AdaptationKind, Provenance, Source, Strategy},
 };
 
@@ -16,7 +16,7 @@ fn plan() -> PortPlan {
 fn finding(signature: &str) -> Finding {
     Finding {
         stage: Stage::Execute,
-        backend: Some(Backend::Openvino),
+        backend: Some(Backend::OPENVINO),
         signature: Signature::phrase(signature),
         message: signature.to_owned(),
         error: None,
@@ -27,11 +27,11 @@ fn finding(signature: &str) -> Finding {
 /// A plan that the search repaired by two changes of the OpenVINO entry.
 fn repaired(source: Source, name: &str) -> PortPlan {
     let mut after = plan();
-    let export = after.export.get_mut(&Backend::Openvino).unwrap();
+    let export = after.export.get_mut(&Format::OpenvinoIr).unwrap();
     export.strategy = Strategy::Transformers;
     export.dynamic = false;
     let kind = AdaptationKind::Setting {
-        key: "export.openvino.strategy".into(),
+        key: "export.openvino-ir.strategy".into(),
     };
     let provenance = Provenance {
         source,
@@ -96,7 +96,7 @@ fn another_finding_another_backend_and_a_repaired_plan_are_not_answered() {
         |plan: &PortPlan, finding: &Finding| candidates(&learnt, &card(), plan, finding).len();
     assert_eq!(asked(&plan(), &finding("another")), 0);
     let mut elsewhere = finding("no");
-    elsewhere.backend = Some(Backend::Onnxruntime);
+    elsewhere.backend = Some(Backend::ONNXRUNTIME);
     assert_eq!(asked(&plan(), &elsewhere), 0);
     assert_eq!(asked(&repaired(Source::Search, ""), &finding("no")), 0);
 }
@@ -113,7 +113,7 @@ fn what_is_about_one_type_alone_is_not_learnt() {
     assert!(learnt(|plan| drop(plan.config.insert("hidden_size".into(), 33.into()))).is_none());
     assert!(learnt(|plan| plan.class = "OtherModel".into()).is_none());
     assert!(learnt(|plan| drop(plan.inputs.pop())).is_none());
-    assert!(learnt(|plan| drop(plan.export.remove(&Backend::Onnxruntime))).is_none());
+    assert!(learnt(|plan| drop(plan.export.remove(&Format::Onnx))).is_none());
 }
 
 #[test]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import importlib
-
-BACKENDS = {"torch-cpu": "torch_cpu", "openvino": "openvino"}
+import importlib.util
 
 
 def run(job: dict, work: str) -> dict:
-    name = BACKENDS.get(job["backend"])
-    if name is None:
-        raise ValueError(f"the Python worker runs {', '.join(BACKENDS)}, not {job['backend']}")
-    backend = importlib.import_module(f"portwright_worker.backends.{name}")
-    return backend.execute(job, work)
+    module = f"portwright_worker.backends.{job['backend'].replace('-', '_')}"
+    if importlib.util.find_spec(module) is None:
+        raise ValueError(f"the Python worker has no module for {job['backend']}")
+    return importlib.import_module(module).execute(job, work)

@@ -11,8 +11,8 @@ use portwright_core::{
     plan::step_name,
 };
 
-use super::worker::{Failure, Loader, Request, counted, read_inputs, run, version, write_outputs};
-use crate::{judge::generation::LOGITS, tensor::Tensors};
+use super::worker::{Failure, Loader, counted, read_inputs, run, version, write_outputs};
+use crate::{backends::caged::Request, judge::generation::LOGITS, tensor::Tensors};
 
 /// Runs every file of step inputs and measures the first.
 pub fn generate(

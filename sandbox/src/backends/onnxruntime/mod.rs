@@ -8,74 +8,44 @@ mod profile;
 mod values;
 mod worker;
 
-use std::{
-    fs::{self, File},
-    io::{Read as _, Seek as _, SeekFrom},
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
-use portwright_core::{
-    Backend,
-    job::{Job, JobOutcome, JobReport, PROTOCOL},
-};
+use portwright_core::{Backend, job::JobReport};
 
-use super::{Absent, Attempt, BackendError, BackendRuntime, Execution, Form, Host};
-use crate::{
-    environment::Environment,
-    folder,
-    isolation::{Policy, default_read_paths},
-    judge::Expected,
-    pool::{JobRequest, Walls, out_of_disk},
-    process::{Breach, CagedCommand, Finished, Outcome, Printed},
-    tensor,
+use super::{
+    Absent, Attempt, BackendError, BackendRuntime, Execution, Host, Places,
+    caged::{self, Program},
 };
+use crate::pool::Walls;
 
-pub use worker::{ANSWER, Answer, Request, Tuning, WORKER, worker_main};
+pub use worker::{WORKER, worker_main};
 
 /// The device that the runtime's CPU provider stands for.
 const DEVICE: &str = "CPU";
 
-/// The largest answer that is read, in bytes.
-const LARGEST_ANSWER: u64 = 1 << 20;
-
-/// The most values of an answer.
-const MOST_VALUES: usize = 200_000;
-
-/// How much of the end of a log a report carries, in bytes.
-const LOG_TAIL: u64 = 8 << 10;
-
-/// The backend.
+/// The runner.
 #[derive(Debug)]
 pub struct OnnxRuntime;
 
 impl BackendRuntime for OnnxRuntime {
-    fn backend(&self) -> Backend {
-        Backend::Onnxruntime
-    }
-
-    fn expected(&self) -> Expected {
-        Expected {
-            provider: "CPUExecutionProvider",
-            device: DEVICE,
+    fn probe(&self, backend: Backend, places: Places<'_>) -> Result<String, Absent> {
+        let version = Absent::unless_installed(places.environment, backend)?;
+        match places.environment.onnxruntime_library() {
+            Ok(path) => Ok(format!("{version} ({})", path.display())),
+            Err(error) => Err(Absent::new(backend, &error, error.hint())),
         }
     }
 
-    fn form(&self) -> Form {
-        Form::File { extension: "onnx" }
-    }
-
-    fn probe(&self, environment: &Environment) -> Result<(), Absent> {
-        match environment.onnxruntime_library() {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Absent::new(self.backend(), &error, error.hint())),
-        }
-    }
-
-    fn execute<'a>(&'a self, host: &'a Host<'_>, attempt: &'a Attempt) -> Execution<'a> {
+    fn execute<'a>(
+        &'a self,
+        backend: Backend,
+        host: &'a Host<'_>,
+        attempt: &'a Attempt,
+    ) -> Execution<'a> {
         Box::pin(async move {
-            let library = match host.environment.onnxruntime_library() {
+            let library = match host.places.environment.onnxruntime_library() {
                 Ok(library) => library,
-                Err(error) => return Err(Absent::new(self.backend(), &error, error.hint()).into()),
+                Err(error) => return Err(Absent::new(backend, &error, error.hint()).into()),
             };
             let (launcher, walls) = (host.launcher.to_owned(), host.walls);
             let attempt = attempt.clone();
@@ -94,222 +64,13 @@ pub fn execute(
     library: &Path,
     attempt: &Attempt,
 ) -> Result<JobReport, BackendError> {
-    let prepare = |path: &Path| {
-        let path = path.to_owned();
-        move |source| BackendError::Prepare { path, source }
+    let program = Program {
+        launcher,
+        command: launcher,
+        arguments: vec![WORKER.into()],
+        script: None,
+        library,
+        readable: library.parent().map(Path::to_owned).into_iter().collect(),
     };
-    let JobRequest {
-        job,
-        work,
-        readable,
-        limits,
-    } = &attempt.request;
-    fs::create_dir_all(work).map_err(prepare(work))?;
-    let work = work.canonicalize().map_err(prepare(work))?;
-    // Not in the work folder: the worker may read what it is asked, and not rewrite it.
-    let exchange = tempfile::Builder::new()
-        .prefix("portwright-ort-")
-        .tempdir()
-        .map_err(prepare(&std::env::temp_dir()))?;
-    let asked = exchange.path().join("request.json");
-    let request = Request {
-        protocol: PROTOCOL,
-        job: job.clone(),
-        library: library.to_owned(),
-        work: work.clone(),
-        tuning: attempt.tuning.clone(),
-    };
-    fs::write(&asked, serde_json::to_vec(&request)?).map_err(prepare(&asked))?;
-    let log = exchange.path().join("log");
-    let (printed, output) = Printed::piped(&log).map_err(prepare(&log))?;
-    let errors = output.try_clone().map_err(prepare(&log))?;
-
-    let mut policy = Policy::new().write(&work);
-    policy.read = default_read_paths(&[] as &[&Path]);
-    policy.read.extend(readable.iter().cloned());
-    policy.read.extend(named_paths(job));
-    policy.read.extend([launcher.to_owned(), asked.clone()]);
-    policy.read.extend(library.parent().map(Path::to_owned));
-    policy.cpu_seconds = Some(limits.cpu.as_secs() + 1);
-    policy.file_bytes = Some(limits.disk_bytes);
-    policy.forbid_namespaces = walls == Walls::WithoutNamespaces;
-    policy.allow_unprotected = walls == Walls::Optional;
-    let finished = CagedCommand::new(launcher, launcher, &work, policy)
-        .arg(WORKER)
-        .arg(&asked)
-        .env("HOME", &work)
-        .env("TMPDIR", &work)
-        .env("LC_ALL", "C.UTF-8")
-        .stdout(output)
-        .stderr(errors)
-        .limits(limits.of_tree())
-        .run();
-    printed.finish().map_err(prepare(&log))?;
-    let finished = finished?;
-    if matches!(finished.outcome, Outcome::Breached(Breach::Disk(_))) {
-        // Nobody looks at what is too much, and the next job needs the room.
-        folder::empty(&work).map_err(prepare(&work))?;
-    }
-    Ok(report(&finished, &work, &log))
-}
-
-/// The files that the job is told to read; an artefact's weights can lie in files beside it.
-fn named_paths(job: &Job) -> Vec<PathBuf> {
-    let (artefacts, inputs, corners) = match job {
-        Job::Execute {
-            artefact,
-            inputs,
-            corners,
-            ..
-        } => (artefact.iter().collect(), inputs, corners.as_slice()),
-        Job::Generate {
-            artefact, inputs, ..
-        } => {
-            let both = artefact
-                .iter()
-                .flat_map(|both| [&both.prefill, &both.decode]);
-            (both.collect::<Vec<_>>(), inputs, &[][..])
-        }
-        _ => return Vec::new(),
-    };
-    artefacts
-        .into_iter()
-        .filter_map(|main| Path::new(main).parent())
-        .map(Path::to_owned)
-        .chain(inputs.iter().chain(corners).map(PathBuf::from))
-        .collect()
-}
-
-fn report(finished: &Finished, work: &Path, log: &Path) -> JobReport {
-    JobReport {
-        outcome: outcome(finished, work, log).bounded(MOST_VALUES),
-        peak_resident_bytes: finished.usage.peak_resident_bytes,
-        wall_seconds: finished.usage.wall.as_secs_f64(),
-        cpu_seconds: finished.usage.cpu.as_secs_f64(),
-        isolation: finished.mode.name().to_owned(),
-    }
-}
-
-fn outcome(finished: &Finished, work: &Path, log: &Path) -> JobOutcome {
-    if let Some(broken) = broken(finished, log) {
-        return broken;
-    }
-    let crashed = |status: String| JobOutcome::Crashed {
-        status,
-        log: tail(log),
-    };
-    match answer(work) {
-        Ok(Answer::Ok(execution)) => match serde_json::to_value(execution) {
-            Ok(result) => JobOutcome::Done { result },
-            Err(error) => crashed(format!("its answer is no JSON: {error}")),
-        },
-        Ok(Answer::Error(error)) => JobOutcome::Failed { error },
-        Err(why) => crashed(why),
-    }
-}
-
-/// How a caged process ended that did not end well; nothing for one that did.
-pub(crate) fn broken(finished: &Finished, log: &Path) -> Option<JobOutcome> {
-    let crashed = |status: String| JobOutcome::Crashed {
-        status,
-        log: tail(log),
-    };
-    Some(match finished.outcome {
-        Outcome::Breached(Breach::OutOfMemory { peak, limit }) => JobOutcome::OutOfMemory {
-            peak_bytes: peak,
-            limit_bytes: limit,
-        },
-        Outcome::Breached(Breach::TimedOut { limit }) => JobOutcome::TimedOut {
-            seconds: limit.as_secs_f64(),
-        },
-        Outcome::Breached(Breach::OutOfCpu { used, .. }) => JobOutcome::TimedOut {
-            seconds: used.as_secs_f64(),
-        },
-        Outcome::Breached(breach @ Breach::TooManyProcesses { .. }) => crashed(breach.to_string()),
-        Outcome::Breached(Breach::Disk(overrun)) => out_of_disk(&overrun),
-        Outcome::Signalled(signal) => crashed(format!("signal {signal}")),
-        Outcome::Exited(0) => return None,
-        Outcome::Exited(code) => crashed(format!("exit code {code}")),
-    })
-}
-
-fn answer(work: &Path) -> Result<Answer, String> {
-    let (mut file, path, _) = tensor::open_plain(work, Path::new(ANSWER), LARGEST_ANSWER)
-        .map_err(|error| error.to_string())?;
-    let mut text = Vec::new();
-    file.by_ref()
-        .take(LARGEST_ANSWER)
-        .read_to_end(&mut text)
-        .map_err(|error| format!("{}: {error}", path.display()))?;
-    serde_json::from_slice(&text).map_err(|error| format!("its answer cannot be read: {error}"))
-}
-
-/// The end of a log; a log that cannot be read says so in its own place.
-pub(crate) fn tail(log: &Path) -> String {
-    let read = || -> std::io::Result<String> {
-        let mut file = File::open(log)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL)))?;
-        let mut bytes = Vec::new();
-        file.take(LOG_TAIL).read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    read().unwrap_or_else(|error| format!("the log cannot be read: {error}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::{isolation::Mode, process::Usage};
-
-    fn ended(outcome: Outcome) -> JobOutcome {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        fs::write(&log, "it said this\n").unwrap();
-        let finished = Finished {
-            outcome,
-            usage: Usage::default(),
-            mode: Mode::None,
-        };
-        report(&finished, folder.path(), &log).outcome
-    }
-
-    #[test]
-    fn a_signal_is_a_crash_with_its_last_words() {
-        let JobOutcome::Crashed { status, log } = ended(Outcome::Signalled(11)) else {
-            panic!("not a crash");
-        };
-        assert_eq!(status, "signal 11");
-        assert!(log.contains("it said this"));
-    }
-
-    #[test]
-    fn broken_limits_are_told_apart() {
-        let memory = Breach::OutOfMemory { peak: 2, limit: 1 };
-        assert!(matches!(
-            ended(Outcome::Breached(memory)),
-            JobOutcome::OutOfMemory { .. }
-        ));
-        let wall = Breach::TimedOut {
-            limit: Duration::from_secs(1),
-        };
-        assert!(matches!(
-            ended(Outcome::Breached(wall)),
-            JobOutcome::TimedOut { .. }
-        ));
-    }
-
-    #[test]
-    fn an_exit_without_an_answer_is_a_crash() {
-        assert!(matches!(
-            ended(Outcome::Exited(0)),
-            JobOutcome::Crashed { .. }
-        ));
-        assert!(matches!(
-            ended(Outcome::Exited(2)),
-            JobOutcome::Crashed { .. }
-        ));
-    }
+    caged::run(&program, walls, attempt)
 }

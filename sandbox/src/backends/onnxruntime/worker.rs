@@ -1,73 +1,23 @@
 //! The worker: the only process that loads ONNX Runtime. It runs in the cage, one process per attempt, and answers with
 //! measurements and files.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{collections::BTreeMap, fs, path::Path, time::Instant};
 
 use ort::{
     environment::Environment,
     session::{Session, SessionInputValue, builder::GraphOptimizationLevel},
 };
-use portwright_core::{
-    Backend, PortPlan,
-    job::{Execution, Job, JobError, PROTOCOL},
-};
-use serde::{Deserialize, Serialize};
+use portwright_core::job::{Execution, Job, JobError, PROTOCOL};
 
 use super::{chain, profile, values};
 use crate::{
+    backends::caged::{ANSWER, Answer, Request, Tuning},
     judge::OUTPUTS_FOLDER,
     tensor::{self, Tensors},
 };
 
 /// The hidden subcommand that a program's `main` hands to [`worker_main`].
 pub const WORKER: &str = "__ort-worker";
-
-/// The file below the work folder that holds the answer.
-pub const ANSWER: &str = "answer.json";
-
-/// What the worker is asked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Request {
-    pub protocol: u32,
-    pub job: Job,
-    /// `libonnxruntime` of the environment's wheel.
-    pub library: PathBuf,
-    pub work: PathBuf,
-    pub tuning: Tuning,
-}
-
-/// How a session is set up, where the runtime's own choice is not wanted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tuning {
-    /// `disable`, `basic`, `extended` or `all`.
-    pub optimization: Option<String>,
-    /// Threads within a node.
-    pub threads: Option<usize>,
-}
-
-impl Tuning {
-    /// What a plan asks for, with as many threads as a job may have.
-    pub fn of(plan: &PortPlan, threads: usize) -> Self {
-        let export = plan.export.get(&Backend::Onnxruntime);
-        Self {
-            optimization: export.and_then(|export| export.runtime_optimization.clone()),
-            threads: Some(threads),
-        }
-    }
-}
-
-/// What the worker answers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Answer {
-    Ok(Execution),
-    Error(JobError),
-}
 
 /// Serves the request in the file at `path` and answers with the process's exit code: 0 when an answer was written.
 ///

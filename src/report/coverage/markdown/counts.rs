@@ -89,7 +89,7 @@ fn goals(page: &mut Page, report: &Report<'_>) {
         }
         let mut cells = words(&["parts, on torch-cpu"]);
         cells.extend(backends.iter().map(|share| {
-            if share.backend == portwright_core::Backend::TorchCpu {
+            if share.backend == portwright_core::Backend::TORCH_CPU {
                 figure.clone()
             } else {
                 String::new()

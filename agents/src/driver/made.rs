@@ -1,0 +1,147 @@
+//! The artefacts of a plan: each is made once and shared by every backend that reads its format, and what it is made from is
+//! made first, and shared in the same way.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use portwright_core::{
+    Backend, Format, PortPlan, Stage,
+    job::{Artefact, Job, Specialised},
+};
+use serde_json::json;
+
+use super::{
+    DriverError, Request,
+    analyse::answer,
+    artefact::{self, Built, malformed},
+    ground::{Failure, Phase, job_in, path_text},
+    steps::Steps,
+};
+
+/// An artefact that was made.
+#[derive(Clone)]
+pub struct Made {
+    /// The work folder of the job that made it.
+    pub folder: PathBuf,
+    pub artefact: Artefact,
+    pub built: Built,
+    /// What its making, and that of what it was made from, kept of the model's branches.
+    pub specialised: Vec<Specialised>,
+}
+
+impl Made {
+    /// The artefact's main file.
+    pub fn main(&self) -> PathBuf {
+        self.folder.join(&self.artefact.main)
+    }
+}
+
+/// Makes the artefacts of one plan.
+pub struct Artefacts<'a> {
+    pub steps: &'a Steps<'a>,
+    pub request: &'a Request,
+    pub plan: &'a PortPlan,
+    pub phase: Phase,
+    made: BTreeMap<Format, Result<Made, Failure>>,
+}
+
+impl<'a> Artefacts<'a> {
+    pub fn new(
+        steps: &'a Steps<'a>,
+        request: &'a Request,
+        plan: &'a PortPlan,
+        phase: Phase,
+    ) -> Self {
+        Self {
+            steps,
+            request,
+            plan,
+            phase,
+            made: BTreeMap::new(),
+        }
+    }
+
+    /// The artefact that a backend reads, made with the skillset in `skillset` from `checkpoint`. What failed once fails for
+    /// whoever asks next: making it again would end the same way, and is the dearest step there is.
+    pub async fn of(
+        &mut self,
+        backend: Backend,
+        skillset: &Path,
+        checkpoint: &Path,
+    ) -> Result<Result<Made, Failure>, DriverError> {
+        let mut last: Option<Made> = None;
+        for format in self.plan.made_on_the_way_to(backend.reads()) {
+            let made = match self.made.get(&format) {
+                Some(known) => known.clone(),
+                None => {
+                    let job = self.job(format, backend, last.as_ref(), skillset, checkpoint);
+                    let made = self.make(format, backend, job, last.as_ref()).await?;
+                    self.made.insert(format, made.clone());
+                    made
+                }
+            };
+            match made {
+                Ok(made) => last = Some(made),
+                Err(failure) => return Ok(Err(failure)),
+            }
+        }
+        Ok(last.ok_or_else(|| malformed(backend, "the plan does not say how it is made")))
+    }
+
+    fn job(
+        &self,
+        format: Format,
+        backend: Backend,
+        source: Option<&Made>,
+        skillset: &Path,
+        checkpoint: &Path,
+    ) -> Job {
+        // A skillset is asked by the name of a backend; all that read one format are given the same.
+        let mut asked = self.plan.backends.iter().copied();
+        let asked = asked.find(|it| it.reads() == format);
+        Job::Build {
+            skillset: path_text(skillset),
+            backend: asked.unwrap_or(backend),
+            checkpoint: path_text(checkpoint),
+            onnx: source.map(|source| path_text(&source.main())),
+        }
+    }
+
+    async fn make(
+        &self,
+        format: Format,
+        backend: Backend,
+        job: Job,
+        source: Option<&Made>,
+    ) -> Result<Result<Made, Failure>, DriverError> {
+        let key = json!([self.phase, format, self.plan, job]);
+        let step = self
+            .steps
+            .step(&format!("build {format}"), &key, async |folder| {
+                job_in(self.steps, self.request, job, folder, Vec::new()).await
+            })
+            .await?;
+        if let Some(failure) = Failure::of_report(Stage::Export, &step.value) {
+            return Ok(Err(failure));
+        }
+        let artefact: Artefact = match answer(&step.value) {
+            Ok(artefact) => artefact,
+            Err(error) => return Ok(Err(malformed(backend, &error.to_string()))),
+        };
+        let mut names = artefact.files.clone();
+        names.push(artefact.main.clone());
+        let built = match artefact::read(self.steps, backend, &step.folder, names)? {
+            Ok(built) => built,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let inherited = source.map_or(&[][..], |source| &source.specialised);
+        Ok(Ok(Made {
+            folder: step.folder,
+            specialised: [inherited, &artefact.specialised].concat(),
+            artefact,
+            built,
+        }))
+    }
+}

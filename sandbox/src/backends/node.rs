@@ -1,0 +1,123 @@
+//! The backends that run in Node: each is a script of `sandbox/web` that is named like the backend, and runs in a caged
+//! process of its own. What it loads comes from the backend's component.
+
+use std::path::Path;
+
+use portwright_core::{Backend, job::JobReport};
+
+use super::{
+    Absent, Attempt, BackendError, BackendRuntime, Execution, Host, Places,
+    caged::{self, Program, Script},
+};
+use crate::{
+    environment::{Component, Installed},
+    pool::Walls,
+};
+
+/// Every script with its text, listed by the build.
+const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/web_files.rs"));
+
+/// How tensors are read and written. A skillset that runs on the web's runtime has it as well.
+pub const SAFETENSORS: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/safetensors.mjs"));
+
+/// The module that a script loads, below the component's folder.
+const LIBRARY: &str = "node_modules/onnxruntime-web/dist/ort.node.min.mjs";
+
+/// The runner.
+#[derive(Debug)]
+pub struct Node;
+
+impl BackendRuntime for Node {
+    fn probe(&self, backend: Backend, places: Places<'_>) -> Result<String, Absent> {
+        let installed = installed(backend, places.cache)?;
+        Ok(format!(
+            "{} ({})",
+            installed.version,
+            installed.root.display()
+        ))
+    }
+
+    fn execute<'a>(
+        &'a self,
+        backend: Backend,
+        host: &'a Host<'_>,
+        attempt: &'a Attempt,
+    ) -> Execution<'a> {
+        Box::pin(async move {
+            let installed = installed(backend, host.places.cache)?;
+            let (launcher, walls) = (host.launcher.to_owned(), host.walls);
+            let attempt = attempt.clone();
+            let run = move || execute(backend, &launcher, walls, &installed, &attempt);
+            tokio::task::spawn_blocking(run).await?
+        })
+    }
+}
+
+/// The backend's component; where it is not there, the command that fetches it is the cure.
+fn installed(backend: Backend, cache: &Path) -> Result<Installed, Absent> {
+    let name = backend.spec().component.as_deref().unwrap_or_default();
+    let component = Component::named(name).and_then(|component| component.open(cache));
+    component.ok_or_else(|| {
+        Absent::new(
+            backend,
+            format!("the component `{name}` is not installed"),
+            format!("fetch it with `portwright setup {name}`"),
+        )
+    })
+}
+
+fn execute(
+    backend: Backend,
+    launcher: &Path,
+    walls: Walls,
+    installed: &Installed,
+    attempt: &Attempt,
+) -> Result<JobReport, BackendError> {
+    let main = format!("{backend}.mjs");
+    let program = Program {
+        launcher,
+        command: &installed.program,
+        // Memory after a reload is measured, so what is unused has to be collected first.
+        arguments: vec!["--expose-gc".into()],
+        script: Some(Script {
+            files: FILES,
+            main: &main,
+        }),
+        library: &installed.root.join(LIBRARY),
+        readable: vec![installed.root.clone()],
+    };
+    caged::run(&program, walls, attempt)
+}
+
+#[cfg(test)]
+mod tests {
+    use portwright_core::backend::Runner;
+
+    use super::*;
+
+    #[test]
+    fn every_backend_of_node_has_its_script_and_its_component() {
+        for backend in Backend::all().filter(|it| it.spec().runner == Runner::Node) {
+            let script = format!("{backend}.mjs");
+            assert!(FILES.iter().any(|(name, _)| *name == script), "{backend}");
+            let component = backend.spec().component.as_deref().unwrap();
+            assert!(Component::named(component).is_some(), "{backend}");
+        }
+    }
+
+    #[test]
+    fn a_component_that_is_not_there_names_the_command_that_fetches_it() {
+        let cache = tempfile::tempdir().unwrap();
+        let mut backends = Backend::all();
+        let backend = backends
+            .find(|it| it.spec().runner == Runner::Node)
+            .unwrap();
+        let absent = installed(backend, cache.path()).unwrap_err();
+        assert!(
+            absent.hint.contains("portwright setup web"),
+            "{}",
+            absent.hint
+        );
+    }
+}

@@ -1,0 +1,73 @@
+//! Packages of npm: found Node, and fetched with the `npm` that came with it, from a lock that names a hash for each.
+
+use std::path::{Path, PathBuf};
+
+use super::super::{
+    Options,
+    error::{EnvironmentError, io_error},
+    lock::BuildLock,
+    progress::Progress,
+    python::all_on_search_path,
+    tool,
+};
+
+/// Older ones lack what the worker uses.
+const OLDEST: u32 = 20;
+
+/// The first Node on the search path that is new enough.
+pub(super) fn node(options: &Options) -> Result<PathBuf, EnvironmentError> {
+    let mut tried = Vec::new();
+    for path in all_on_search_path("node", options) {
+        let mut command = tool::command(&path, options);
+        command.arg("--version");
+        match tool::run(command, None, &mut |_| {}) {
+            Ok(Ok(said)) => {
+                let version = said.stdout.trim().trim_start_matches('v').to_owned();
+                let major = version.split('.').next().and_then(|it| it.parse().ok());
+                if major.is_some_and(|major: u32| major >= OLDEST) {
+                    return path.canonicalize().map_err(io_error("find", &path));
+                }
+                tried.push(format!("{} (version {version})", path.display()));
+            }
+            // A shim that leads nowhere is no reason to stop.
+            _ => tried.push(format!("{} (does not start)", path.display())),
+        }
+    }
+    Err(EnvironmentError::NoNode { tried })
+}
+
+/// Fetches what the lock in `folder` names into its `node_modules`. No package runs a script of its own.
+pub(super) fn fetch(
+    folder: &Path,
+    node: &Path,
+    options: &Options,
+    lock: &BuildLock,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), EnvironmentError> {
+    let npm = all_on_search_path("npm", options).next();
+    let npm = npm.ok_or_else(|| EnvironmentError::NoNode {
+        tried: vec![format!("{} (without npm)", node.display())],
+    })?;
+    progress(Progress::FetchingPackages { client: "npm" });
+    let mut command = tool::command(&npm, options);
+    command
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        .current_dir(folder);
+    match tool::run(command, Some(lock), &mut |_| {})? {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(failure.into_error("fetching packages", "npm", &options.cache_dir)),
+    }
+}
+
+/// The version of a package below `folder`.
+pub(super) fn version(folder: &Path, package: &str) -> Result<String, EnvironmentError> {
+    let path = folder
+        .join("node_modules")
+        .join(package)
+        .join("package.json");
+    let text = std::fs::read_to_string(&path).map_err(io_error("read", &path))?;
+    let manifest: serde_json::Value = serde_json::from_str(&text)
+        .map_err(|error| io_error("read", &path)(std::io::Error::other(error)))?;
+    let version = manifest["version"].as_str().unwrap_or("unknown");
+    Ok(version.to_owned())
+}
