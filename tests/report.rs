@@ -176,10 +176,9 @@ fn the_doctor_lists_what_the_reference_says() {
         .filter(|item| item["state"] == "present")
         .map(|item| item["name"].as_str().unwrap())
         .collect();
-    assert_eq!(
-        named,
-        BTreeSet::from(["torch-cpu", "onnxruntime", "openvino"])
-    );
+    // What needs a component is there where somebody has fetched it.
+    let with_environment = BTreeSet::from(["torch-cpu", "onnxruntime", "openvino"]);
+    assert!(named.is_superset(&with_environment), "{named:?}");
 }
 
 #[test]

@@ -84,6 +84,14 @@ impl Backend {
         &self.spec().name
     }
 
+    /// How wide a column is that holds the name of any backend.
+    pub fn width() -> usize {
+        Backend::all()
+            .map(|it| it.as_str().len())
+            .max()
+            .unwrap_or(0)
+    }
+
     /// The format of the artefact that it executes.
     pub fn reads(self) -> Format {
         self.spec().reads

@@ -85,7 +85,7 @@ fn done(report: JobReport) -> Value {
 
 fn plan() -> Box<portwright_core::PortPlan> {
     let plan = json!({
-        "schema": 1,
+        "schema": 2,
         "model_type": "bert",
         "family": "encoder-only",
         "library_version": "any",
@@ -93,6 +93,7 @@ fn plan() -> Box<portwright_core::PortPlan> {
         "module": "transformers.models.bert.modeling_bert",
         "config_class": "BertConfig",
         "task": "base",
+        "backends": ["torch-cpu"],
         "weights": {"seed": 1, "gain": 1.0},
         "config": {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
                    "intermediate_size": 32, "vocab_size": 50},

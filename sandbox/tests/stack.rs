@@ -85,19 +85,20 @@ fn node_runs_a_graph_without_namespaces() {
         }
         Err(error) => panic!("{error}"),
     };
+    let program = installed.program.clone().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stack/stack.mjs");
     let work = tempfile::tempdir().unwrap();
     let mut policy = Policy::new().read(&script).write(work.path());
     policy.read.extend(default_read_paths(&[] as &[&Path]));
     policy
         .read
-        .extend([installed.root.clone(), installed.program.clone()]);
+        .extend([installed.root.clone(), program.clone()]);
     policy.forbid_namespaces = true;
     let output = work.path().join("output");
     let file = File::create(&output).unwrap();
     let finished = CagedCommand::new(
         env!("CARGO_BIN_EXE_portwright-caged"),
-        &installed.program,
+        &program,
         work.path(),
         policy,
     )

@@ -117,11 +117,13 @@ async function placed(load) {
   return nodes;
 }
 
-/** The files beside an ONNX file, in which an exporter has put weights: this runtime opens none by itself. */
+/** The files beside an ONNX file, in which an exporter has put weights and which it names: this runtime opens none by itself. */
 function weightsBeside(artefact) {
   const folder = path.dirname(artefact);
-  const names = fs.readdirSync(folder).filter((name) => name !== path.basename(artefact));
-  return names.map((name) => ({ path: name, data: new Uint8Array(fs.readFileSync(path.join(folder, name))) }));
+  const graph = fs.readFileSync(artefact);
+  const files = fs.readdirSync(folder, { withFileTypes: true }).filter((file) => file.isFile());
+  const named = files.map((file) => file.name).filter((name) => graph.includes(name));
+  return named.map((name) => ({ path: name, data: new Uint8Array(fs.readFileSync(path.join(folder, name))) }));
 }
 
 /** The inputs that the graph has, by its own names. One that the exporter dropped because nothing uses it is not fed. */

@@ -215,7 +215,8 @@ fn report(args: &Args, session: &Session, sweep: &SweepId, seconds: f64) -> Resu
         output::line(&format!("{sweep} · {} types · {seconds:.0} s", rows.len()))?;
         for backend in Backend::all() {
             if rows.iter().any(|row| row.verdict(backend).is_some()) {
-                output::line(&format!("  {backend:<13} {:>4} pass", passes(backend)))?;
+                let width = Backend::width();
+                output::line(&format!("  {backend:<width$} {:>4} pass", passes(backend)))?;
             }
         }
         output::line("the coverage matrix: portwright report")?;

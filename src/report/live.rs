@@ -74,7 +74,8 @@ impl Live {
         let mut rows = self.rows();
         let row = rows.entry(backend).or_insert_with(|| {
             let row = self.screen.add(ProgressBar::new_spinner());
-            if let Ok(template) = ProgressStyle::with_template("    {prefix:<13} {msg}") {
+            let template = format!("    {{prefix:<{}}} {{msg}}", Backend::width());
+            if let Ok(template) = ProgressStyle::with_template(&template) {
                 row.set_style(template);
             }
             row.set_prefix(backend.as_str());

@@ -44,15 +44,17 @@ impl Style {
 /// pass.
 pub fn render(verdicts: &[BackendVerdict], style: Style) -> String {
     let mut out = String::new();
+    let names = verdicts.iter().map(|it| it.backend.as_str().len());
+    let width = names.max().unwrap_or(0).max(13);
     let _ = writeln!(
         out,
-        "  {:<13} {:<13} {:>9} {:>9} {:>9} {:>10} {:>10} {:>10}",
+        "  {:<width$} {:<13} {:>9} {:>9} {:>9} {:>10} {:>10} {:>10}",
         "backend", "verdict", "max diff", "allowed", "nodes", "load", "p50", "memory"
     );
     for verdict in verdicts {
         let _ = write!(
             out,
-            "  {:<13} {}",
+            "  {:<width$} {}",
             verdict.backend.as_str(),
             style.verdict(verdict.verdict)
         );

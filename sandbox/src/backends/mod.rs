@@ -19,7 +19,7 @@ use portwright_core::{Backend, backend::Runner, job::JobReport};
 use thiserror::Error;
 
 use crate::{
-    environment::Environment,
+    environment::{Component, Environment, Installed},
     pool::{JobRequest, Walls, WorkerError, Workers},
     process::ProcessError,
 };
@@ -101,6 +101,18 @@ impl Absent {
             why: why.to_string(),
             hint: hint.to_string(),
         }
+    }
+
+    /// The component that a backend needs; where it is not there, the command that fetches it is the cure.
+    fn unless_component(cache: &Path, backend: Backend, name: &str) -> Result<Installed, Self> {
+        let component = Component::named(name).and_then(|component| component.open(cache));
+        component.ok_or_else(|| {
+            Self::new(
+                backend,
+                format!("the component `{name}` is not installed"),
+                format!("fetch it with `portwright setup {name}`"),
+            )
+        })
     }
 
     /// The version of the package that a backend needs first, looked for in the environment's list.

@@ -1,7 +1,7 @@
 //! The backends that run in Node: each is a script of `sandbox/web` that is named like the backend, and runs in a caged
 //! process of its own. What it loads comes from the backend's component.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use portwright_core::{Backend, job::JobReport};
 
@@ -9,10 +9,7 @@ use super::{
     Absent, Attempt, BackendError, BackendRuntime, Execution, Host, Places,
     caged::{self, Program, Script},
 };
-use crate::{
-    environment::{Component, Installed},
-    pool::Walls,
-};
+use crate::{environment::Installed, pool::Walls};
 
 /// Every script with its text, listed by the build.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/web_files.rs"));
@@ -30,7 +27,7 @@ pub struct Node;
 
 impl BackendRuntime for Node {
     fn probe(&self, backend: Backend, places: Places<'_>) -> Result<String, Absent> {
-        let installed = installed(backend, places.cache)?;
+        let (installed, _) = installed(backend, places.cache)?;
         Ok(format!(
             "{} ({})",
             installed.version,
@@ -45,26 +42,27 @@ impl BackendRuntime for Node {
         attempt: &'a Attempt,
     ) -> Execution<'a> {
         Box::pin(async move {
-            let installed = installed(backend, host.places.cache)?;
+            let (installed, node) = installed(backend, host.places.cache)?;
             let (launcher, walls) = (host.launcher.to_owned(), host.walls);
             let attempt = attempt.clone();
-            let run = move || execute(backend, &launcher, walls, &installed, &attempt);
+            let run = move || execute(backend, &launcher, walls, &installed, &node, &attempt);
             tokio::task::spawn_blocking(run).await?
         })
     }
 }
 
-/// The backend's component; where it is not there, the command that fetches it is the cure.
-fn installed(backend: Backend, cache: &Path) -> Result<Installed, Absent> {
+/// The backend's component, and the Node that it was fetched with.
+fn installed(backend: Backend, cache: &Path) -> Result<(Installed, PathBuf), Absent> {
     let name = backend.spec().component.as_deref().unwrap_or_default();
-    let component = Component::named(name).and_then(|component| component.open(cache));
-    component.ok_or_else(|| {
-        Absent::new(
+    let installed = Absent::unless_component(cache, backend, name)?;
+    match installed.program.clone() {
+        Some(node) => Ok((installed, node)),
+        None => Err(Absent::new(
             backend,
-            format!("the component `{name}` is not installed"),
-            format!("fetch it with `portwright setup {name}`"),
-        )
-    })
+            format!("the component `{name}` has no Node"),
+            format!("fetch it anew with `portwright setup {name}`"),
+        )),
+    }
 }
 
 fn execute(
@@ -72,12 +70,13 @@ fn execute(
     launcher: &Path,
     walls: Walls,
     installed: &Installed,
+    node: &Path,
     attempt: &Attempt,
 ) -> Result<JobReport, BackendError> {
     let main = format!("{backend}.mjs");
     let program = Program {
         launcher,
-        command: &installed.program,
+        command: node,
         // Memory after a reload is measured, so what is unused has to be collected first.
         arguments: vec!["--expose-gc".into()],
         script: Some(Script {
@@ -95,6 +94,7 @@ mod tests {
     use portwright_core::backend::Runner;
 
     use super::*;
+    use crate::environment::Component;
 
     #[test]
     fn every_backend_of_node_has_its_script_and_its_component() {

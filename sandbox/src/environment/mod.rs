@@ -114,19 +114,9 @@ impl Environment {
 
     /// The library that the `onnxruntime` wheel brings along.
     pub fn onnxruntime_library(&self) -> Result<PathBuf, EnvironmentError> {
-        let folder = self.site_packages.join("onnxruntime/capi");
-        let mut libraries: Vec<_> = fs::read_dir(&folder)
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| is_onnxruntime(path))
-            .collect();
-        libraries.sort();
-        libraries
-            .pop()
-            .ok_or_else(|| EnvironmentError::NoOnnxruntime {
-                root: self.root.clone(),
-            })
+        onnxruntime_in(&self.site_packages).ok_or_else(|| EnvironmentError::NoOnnxruntime {
+            root: self.root.clone(),
+        })
     }
 
     /// Reads a folder as an environment; `None` unless it is finished and its interpreter is still there.
@@ -149,6 +139,18 @@ impl Environment {
             readable,
         })
     }
+}
+
+/// The library that a wheel of ONNX Runtime has put below a folder of packages.
+pub(crate) fn onnxruntime_in(packages: &Path) -> Option<PathBuf> {
+    let mut libraries: Vec<_> = fs::read_dir(packages.join("onnxruntime/capi"))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| is_onnxruntime(path))
+        .collect();
+    libraries.sort();
+    libraries.pop()
 }
 
 fn is_onnxruntime(path: &Path) -> bool {

@@ -212,8 +212,12 @@ pub fn code(
         stdlib_imports => stdlib_imports(exported, tables || products || !plan.call.is_empty(), products, on_web),
         on_web,
         web_inputs => web::inputs(plan),
-        web_version => Component::named("web").map(|web| web.pinned()),
-        absent_literal => functions("_ABSENT = ", &backends, |backend| web::is_web(backend).then(|| format!("_absent_{}", identifier(backend)))),
+        web_version => Component::named("web").map(|web| web.version),
+        needs_more => backends.iter().any(|backend| backend.spec().component.is_some()),
+        absent_literal => functions("_ABSENT = ", &backends, |backend| {
+            let component = backend.spec().component.as_ref();
+            component.map(|_| format!("_absent_{}", identifier(backend)))
+        }),
         class_import => classes::class_import(plan, modelling)?,
         config_literal => Literal::of_json(&serde_json::Value::Object(config.clone())).after(0, "CONFIG: dict[str, Any] = ", ""),
         repaired => exported && !repaired(plan).is_empty(),

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use ort::{environment::Environment, session::Session};
 use portwright_core::{
+    Backend,
     job::{Cached, Execution},
     plan::step_name,
 };
@@ -16,6 +17,7 @@ use crate::{backends::caged::Request, judge::generation::LOGITS, tensor::Tensors
 
 /// Runs every file of step inputs and measures the first.
 pub fn generate(
+    backend: Backend,
     request: &Request,
     environment: &Environment,
     artefact: &Cached,
@@ -23,6 +25,7 @@ pub fn generate(
     repeats: u32,
 ) -> Result<Execution, Failure> {
     let loader = |artefact| Loader {
+        backend,
         environment,
         artefact: Path::new(artefact),
         tuning: &request.tuning,

@@ -1,6 +1,6 @@
-//! `onnxruntime`: an ONNX file on ONNX Runtime's CPU provider, through the `ort` crate.
+//! The backends that run an ONNX file on ONNX Runtime through the `ort` crate, each on its provider.
 //!
-//! The library comes from the environment's `onnxruntime` wheel. It is loaded in a caged worker process and never in
+//! The library comes from the environment's `onnxruntime` wheel, or from the backend's component. It is loaded in a caged worker process and never in
 //! this one, so a crash costs an attempt and not the run.
 
 mod chain;
@@ -8,7 +8,7 @@ mod profile;
 mod values;
 mod worker;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use portwright_core::{Backend, job::JobReport};
 
@@ -16,7 +16,7 @@ use super::{
     Absent, Attempt, BackendError, BackendRuntime, Execution, Host, Places,
     caged::{self, Program},
 };
-use crate::pool::Walls;
+use crate::{environment::onnxruntime_in, pool::Walls};
 
 pub use worker::{WORKER, worker_main};
 
@@ -29,11 +29,8 @@ pub struct OnnxRuntime;
 
 impl BackendRuntime for OnnxRuntime {
     fn probe(&self, backend: Backend, places: Places<'_>) -> Result<String, Absent> {
-        let version = Absent::unless_installed(places.environment, backend)?;
-        match places.environment.onnxruntime_library() {
-            Ok(path) => Ok(format!("{version} ({})", path.display())),
-            Err(error) => Err(Absent::new(backend, &error, error.hint())),
-        }
+        let (version, library) = installed(backend, places)?;
+        Ok(format!("{version} ({})", library.display()))
     }
 
     fn execute<'a>(
@@ -43,15 +40,32 @@ impl BackendRuntime for OnnxRuntime {
         attempt: &'a Attempt,
     ) -> Execution<'a> {
         Box::pin(async move {
-            let library = match host.places.environment.onnxruntime_library() {
-                Ok(library) => library,
-                Err(error) => return Err(Absent::new(backend, &error, error.hint()).into()),
-            };
+            let (_, library) = installed(backend, host.places)?;
             let (launcher, walls) = (host.launcher.to_owned(), host.walls);
             let attempt = attempt.clone();
             let run = move || execute(&launcher, walls, &library, &attempt);
             tokio::task::spawn_blocking(run).await?
         })
+    }
+}
+
+/// The version and the library of the runtime: of the backend's component where it has one, and of the environment else.
+fn installed(backend: Backend, places: Places<'_>) -> Result<(String, PathBuf), Absent> {
+    if let Some(name) = &backend.spec().component {
+        let component = Absent::unless_component(places.cache, backend, name)?;
+        let library = onnxruntime_in(&component.root).ok_or_else(|| {
+            Absent::new(
+                backend,
+                format!("the component `{name}` holds no ONNX Runtime library"),
+                format!("remove {} and fetch it anew", component.root.display()),
+            )
+        })?;
+        return Ok((component.version.to_owned(), library));
+    }
+    let version = Absent::unless_installed(places.environment, backend)?;
+    match places.environment.onnxruntime_library() {
+        Ok(library) => Ok((version, library)),
+        Err(error) => Err(Absent::new(backend, &error, error.hint())),
     }
 }
 

@@ -5,9 +5,13 @@ use std::{collections::BTreeMap, fs, path::Path, time::Instant};
 
 use ort::{
     environment::Environment,
+    ep::{self, ExecutionProviderDispatch},
     session::{Session, SessionInputValue, builder::GraphOptimizationLevel},
 };
-use portwright_core::job::{Execution, Job, JobError, PROTOCOL};
+use portwright_core::{
+    Backend,
+    job::{Execution, Job, JobError, PROTOCOL},
+};
 
 use super::{chain, profile, values};
 use crate::{
@@ -15,6 +19,9 @@ use crate::{
     judge::OUTPUTS_FOLDER,
     tensor::{self, Tensors},
 };
+
+/// The provider of OpenVINO, as the runtime names it.
+const OPENVINO: &str = "OpenVINOExecutionProvider";
 
 /// The hidden subcommand that a program's `main` hands to [`worker_main`].
 pub const WORKER: &str = "__ort-worker";
@@ -86,15 +93,24 @@ pub(super) fn runtime(doing: &'static str) -> impl Fn(ort::Error) -> Failure {
 
 fn serve(request: &Request) -> Result<Execution, Failure> {
     if let Job::Generate {
+        backend,
         artefact: Some(artefact),
         inputs,
         repeats,
         ..
     } = &request.job
     {
-        return chain::generate(request, &runtime_of(request)?, artefact, inputs, *repeats);
+        return chain::generate(
+            *backend,
+            request,
+            &runtime_of(request)?,
+            artefact,
+            inputs,
+            *repeats,
+        );
     }
     let Job::Execute {
+        backend,
         artefact: Some(artefact),
         inputs,
         corners,
@@ -110,6 +126,7 @@ fn serve(request: &Request) -> Result<Execution, Failure> {
         ));
     };
     let loader = Loader {
+        backend: *backend,
         environment: &runtime_of(request)?,
         artefact: Path::new(artefact),
         tuning: &request.tuning,
@@ -193,6 +210,7 @@ fn runtime_of(request: &Request) -> Result<Environment, Failure> {
 }
 
 pub(super) struct Loader<'a> {
+    pub backend: Backend,
     pub environment: &'a Environment,
     pub artefact: &'a Path,
     pub tuning: &'a Tuning,
@@ -209,6 +227,9 @@ impl Loader<'_> {
             }
             if let Some(threads) = self.tuning.threads {
                 builder = builder.with_intra_threads(threads)?;
+            }
+            if let Some(provider) = provider(self.backend, self.tuning.threads) {
+                builder = builder.with_execution_providers([provider])?;
             }
             if let Some(profile) = profile {
                 builder = builder.with_profiling(profile)?;
@@ -237,6 +258,22 @@ pub(super) fn counted(session: &mut Session) -> Result<BTreeMap<String, u64>, Fa
         .map_err(failed)?;
     fs::remove_file(&path).map_err(|error| failed(error.to_string()))?;
     Ok(counted)
+}
+
+/// The provider that a backend asks for beside the CPU's own. It must be there: without it the session would be another
+/// backend's.
+fn provider(backend: Backend, threads: Option<usize>) -> Option<ExecutionProviderDispatch> {
+    let openvino = ep::OpenVINO::default();
+    (backend.spec().provider == OPENVINO).then(|| {
+        let openvino = openvino
+            .with_device_type(super::DEVICE)
+            .with_precision("ACCURACY");
+        let openvino = match threads {
+            Some(threads) => openvino.with_num_threads(threads),
+            None => openvino,
+        };
+        openvino.build().error_on_failure()
+    })
 }
 
 fn optimization(level: &str) -> Result<GraphOptimizationLevel, Failure> {

@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     Options,
     error::{EnvironmentError, io_error},
+    fetch_packages,
     lock::BuildLock,
     progress::Progress,
     uv::{remove_folder, with_suffix},
@@ -32,59 +33,72 @@ pub struct Component {
     pub name: &'static str,
     /// What it is for, in a few words.
     pub about: &'static str,
-    /// The manifest and the lock of npm.
-    manifest: &'static str,
-    lock: &'static str,
-    /// The package whose version is shown.
-    package: &'static str,
+    /// The version of the package that it is about.
+    pub version: &'static str,
+    source: Source,
+}
+
+/// Where it comes from.
+#[derive(Debug)]
+enum Source {
+    /// Packages of npm, which Node runs: a manifest and its lock.
+    Npm {
+        manifest: &'static str,
+        lock: &'static str,
+    },
+    /// Wheels of Python, for the files that they hold: a lock in the form of a `requirements.txt`.
+    Wheels { lock: &'static str },
 }
 
 /// A component that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installed {
     pub root: PathBuf,
-    /// The program that runs it.
-    pub program: PathBuf,
-    /// Of the package that it is about.
-    pub version: String,
+    /// The program that runs it, where it is no library.
+    pub program: Option<PathBuf>,
+    pub version: &'static str,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Note {
-    program: PathBuf,
-    version: String,
+    program: Option<PathBuf>,
 }
 
 impl Component {
-    pub const ALL: [Component; 1] = [Component {
-        name: "web",
-        about: "ONNX Runtime for the web, which runs in Node",
-        manifest: include_str!("../../../components/web/package.json"),
-        lock: include_str!("../../../components/web/package-lock.json"),
-        package: "onnxruntime-web",
-    }];
+    pub const ALL: [Component; 2] = [
+        Component {
+            name: "web",
+            about: "ONNX Runtime for the web, which runs in Node",
+            version: "1.30.0",
+            source: Source::Npm {
+                manifest: include_str!("../../../components/web/package.json"),
+                lock: include_str!("../../../components/web/package-lock.json"),
+            },
+        },
+        Component {
+            name: "openvino",
+            about: "ONNX Runtime with the provider of OpenVINO",
+            version: "1.24.1",
+            source: Source::Wheels {
+                lock: include_str!("../../../components/openvino/requirements.lock"),
+            },
+        },
+    ];
 
     pub fn named(name: &str) -> Option<&'static Component> {
         const ALL: &[Component] = &Component::ALL;
         ALL.iter().find(|component| component.name == name)
     }
 
-    /// The version of the package that it is about.
-    pub fn pinned(&self) -> String {
-        let manifest: serde_json::Value = serde_json::from_str(self.manifest).unwrap_or_default();
-        let version = manifest["dependencies"][self.package].as_str();
-        version.unwrap_or("latest").to_owned()
-    }
-
     fn root(&self, cache: &Path) -> PathBuf {
-        let hash = Sha256::new()
-            .chain_update(self.manifest)
-            .chain_update(self.lock)
-            .finalize();
-        let key: String = hash
-            .iter()
-            .take(8)
+        let hash = Sha256::new();
+        let hash = match self.source {
+            Source::Npm { manifest, lock } => hash.chain_update(manifest).chain_update(lock),
+            Source::Wheels { lock } => hash.chain_update(lock),
+        };
+        let hash = hash.finalize();
+        let key: String = (hash.iter().take(8))
             .map(|byte| format!("{byte:02x}"))
             .collect();
         cache
@@ -96,10 +110,11 @@ impl Component {
     pub fn open(&self, cache: &Path) -> Option<Installed> {
         let root = self.root(cache);
         let note: Note = serde_json::from_str(&fs::read_to_string(root.join(NOTE)).ok()?).ok()?;
-        note.program.is_file().then_some(Installed {
+        let runs = note.program.as_deref().is_none_or(Path::is_file);
+        runs.then_some(Installed {
             root,
             program: note.program,
-            version: note.version,
+            version: self.version,
         })
     }
 
@@ -140,7 +155,7 @@ impl Component {
         &self,
         building: &Path,
         options: &Options,
-        lock: &BuildLock,
+        held: &BuildLock,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), EnvironmentError> {
         fs::create_dir_all(building).map_err(io_error("create", building))?;
@@ -148,16 +163,24 @@ impl Component {
             let path = building.join(name);
             fs::write(&path, text).map_err(io_error("write", &path))
         };
-        write("package.json", self.manifest)?;
-        write("package-lock.json", self.lock)?;
-        let program = npm::node(options)?;
-        npm::fetch(building, &program, options, lock, progress)?;
-        let note = Note {
-            version: npm::version(building, self.package)?,
-            program,
+        let program = match self.source {
+            Source::Npm { manifest, lock } => {
+                write("package.json", manifest)?;
+                write("package-lock.json", lock)?;
+                let node = npm::node(options)?;
+                npm::fetch(building, &node, options, held, progress)?;
+                Some(node)
+            }
+            Source::Wheels { lock } => {
+                fetch_packages(lock, building, options, progress)?;
+                None
+            }
         };
-        // A note is two texts: it is always JSON.
-        write(NOTE, &serde_json::to_string(&note).unwrap_or_default())
+        // A note is a path: it is always JSON.
+        write(
+            NOTE,
+            &serde_json::to_string(&Note { program }).unwrap_or_default(),
+        )
     }
 }
 
@@ -168,18 +191,23 @@ mod tests {
     #[test]
     fn every_component_is_found_by_its_name_and_locked_by_hashes() {
         for component in &Component::ALL {
-            assert_eq!(
-                Component::named(component.name).unwrap().name,
-                component.name
-            );
-            let lock: serde_json::Value = serde_json::from_str(component.lock).unwrap();
-            for (name, package) in lock["packages"].as_object().unwrap() {
-                assert!(
-                    name.is_empty() || package["integrity"].is_string(),
-                    "{name}"
-                );
-                // A lock names no server: the package comes from whichever registry is set up.
-                assert!(package["resolved"].is_null(), "{name}");
+            let found = Component::named(component.name).unwrap();
+            assert_eq!(found.name, component.name);
+            match component.source {
+                Source::Npm { manifest, lock } => {
+                    assert!(manifest.contains(component.version));
+                    let lock: serde_json::Value = serde_json::from_str(lock).unwrap();
+                    for (name, package) in lock["packages"].as_object().unwrap() {
+                        let hashed = package["integrity"].is_string();
+                        assert!(name.is_empty() || hashed, "{name}");
+                        // A lock names no server: the package comes from whichever registry is set up.
+                        assert!(package["resolved"].is_null(), "{name}");
+                    }
+                }
+                Source::Wheels { lock } => {
+                    assert!(lock.contains(&format!("=={} ", component.version)));
+                    assert!(lock.contains("--hash=sha256:"));
+                }
             }
         }
         assert!(Component::named("nothing").is_none());
@@ -188,17 +216,13 @@ mod tests {
     #[test]
     fn a_folder_without_its_note_or_its_program_is_no_component() {
         let cache = tempfile::tempdir().unwrap();
-        let [web] = &Component::ALL;
+        let web = Component::named("web").unwrap();
         let root = web.root(cache.path());
         fs::create_dir_all(&root).unwrap();
         assert_eq!(web.open(cache.path()), None);
-        fs::write(
-            root.join(NOTE),
-            r#"{"program": "/nowhere/node", "version": "1"}"#,
-        )
-        .unwrap();
+        fs::write(root.join(NOTE), r#"{"program": "/nowhere/node"}"#).unwrap();
         assert_eq!(web.open(cache.path()), None);
-        fs::write(root.join(NOTE), r#"{"program": "/bin/sh", "version": "1"}"#).unwrap();
-        assert_eq!(web.open(cache.path()).unwrap().version, "1");
+        fs::write(root.join(NOTE), r#"{"program": "/bin/sh"}"#).unwrap();
+        assert_eq!(web.open(cache.path()).unwrap().version, web.version);
     }
 }

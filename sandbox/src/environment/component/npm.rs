@@ -58,16 +58,3 @@ pub(super) fn fetch(
         Err(failure) => Err(failure.into_error("fetching packages", "npm", &options.cache_dir)),
     }
 }
-
-/// The version of a package below `folder`.
-pub(super) fn version(folder: &Path, package: &str) -> Result<String, EnvironmentError> {
-    let path = folder
-        .join("node_modules")
-        .join(package)
-        .join("package.json");
-    let text = std::fs::read_to_string(&path).map_err(io_error("read", &path))?;
-    let manifest: serde_json::Value = serde_json::from_str(&text)
-        .map_err(|error| io_error("read", &path)(std::io::Error::other(error)))?;
-    let version = manifest["version"].as_str().unwrap_or("unknown");
-    Ok(version.to_owned())
-}
