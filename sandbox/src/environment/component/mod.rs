@@ -176,11 +176,9 @@ impl Component {
                 None
             }
         };
-        // A note is a path: it is always JSON.
-        write(
-            NOTE,
-            &serde_json::to_string(&Note { program }).unwrap_or_default(),
-        )
+        let note = serde_json::to_string(&Note { program })
+            .map_err(|error| io_error("write", building.join(NOTE))(error.into()))?;
+        write(NOTE, &note)
     }
 }
 
