@@ -72,7 +72,10 @@ impl<'a> Artefacts<'a> {
         checkpoint: &Path,
     ) -> Result<Result<Made, Failure>, DriverError> {
         let mut last: Option<Made> = None;
-        for format in self.plan.made_on_the_way_to(backend.reads()) {
+        // A skillset makes by itself what none of its backends reads: it has no name to be asked for that by.
+        let way = self.plan.made_on_the_way_to(backend.reads());
+        let asked = |format: &Format| *format == backend.reads() || self.asked(*format).is_some();
+        for format in way.into_iter().filter(asked).collect::<Vec<_>>() {
             let made = match self.made.get(&format) {
                 Some(known) => known.clone(),
                 None => {
@@ -90,6 +93,12 @@ impl<'a> Artefacts<'a> {
         Ok(last.ok_or_else(|| malformed(backend, "the plan does not say how it is made")))
     }
 
+    /// The backend by whose name a skillset is asked for a format; all that read it are given the same.
+    fn asked(&self, format: Format) -> Option<Backend> {
+        let mut backends = self.plan.backends.iter().copied();
+        backends.find(|backend| backend.reads() == format)
+    }
+
     fn job(
         &self,
         format: Format,
@@ -98,12 +107,9 @@ impl<'a> Artefacts<'a> {
         skillset: &Path,
         checkpoint: &Path,
     ) -> Job {
-        // A skillset is asked by the name of a backend; all that read one format are given the same.
-        let mut asked = self.plan.backends.iter().copied();
-        let asked = asked.find(|it| it.reads() == format);
         Job::Build {
             skillset: path_text(skillset),
-            backend: asked.unwrap_or(backend),
+            backend: self.asked(format).unwrap_or(backend),
             checkpoint: path_text(checkpoint),
             onnx: source.map(|source| path_text(&source.main())),
         }
