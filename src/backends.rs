@@ -53,6 +53,8 @@ mod tests {
 
     use super::*;
 
+    const OTHERWISE: [Backend; 1] = [Backend::ONNXRUNTIME];
+
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
@@ -61,7 +63,7 @@ mod tests {
 
     fn chosen(line: &[&str]) -> Result<Vec<Backend>, String> {
         let line = Line::try_parse_from([&["x"], line].concat()).map_err(|it| it.to_string())?;
-        Ok(line.backends.chosen(&Backend::default_ones()))
+        Ok(line.backends.chosen(&OTHERWISE))
     }
 
     #[test]
@@ -73,7 +75,7 @@ mod tests {
         );
         assert_eq!(chosen(&["-b", "openvino,torch-cpu,openvino"]), Ok(both));
         assert_eq!(chosen(&["-b", "all"]), Ok(Backend::all().collect()));
-        assert_eq!(chosen(&[]), Ok(Backend::default_ones()));
+        assert_eq!(chosen(&[]), Ok(OTHERWISE.to_vec()));
         let error = chosen(&["-b", "cuda"]).unwrap_err();
         assert!(error.contains("the backends are torch-cpu"), "{error}");
     }

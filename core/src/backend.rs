@@ -30,8 +30,6 @@ pub struct BackendSpec {
     pub packages: Vec<String>,
     /// The row of the judge's table of tolerances.
     pub tolerance: String,
-    /// Whether it is asked for where nobody says which.
-    pub default: bool,
     /// Whether types that generate are also run on it with a cache.
     pub generates: bool,
 }
@@ -69,11 +67,6 @@ impl Backend {
     /// Every backend that this version executes, in the order in which they are shown.
     pub fn all() -> impl DoubleEndedIterator<Item = Backend> + Clone {
         (0..SPECS.len()).map(|place| Backend(place as u8))
-    }
-
-    /// The backends that are asked for where nobody says which.
-    pub fn default_ones() -> Vec<Backend> {
-        Backend::all().filter(|it| it.spec().default).collect()
     }
 
     pub fn spec(self) -> &'static BackendSpec {

@@ -29,7 +29,10 @@ fn error(text: &str) -> SettingsError {
 #[test]
 fn without_files_the_defaults_are_in_force() {
     let settings = Loaded::read(&Places::default()).unwrap().settings;
-    assert_eq!(settings.run.backends, Backend::default_ones());
+    assert_eq!(
+        settings.run.backends,
+        [Backend::TORCH_CPU, Backend::ONNXRUNTIME, Backend::OPENVINO]
+    );
     assert_eq!(settings.run.memory_limit_mib.get(), 4096);
     assert_eq!(settings.environment.transformers, None);
     assert!(settings.sandbox.enabled);

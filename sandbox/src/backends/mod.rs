@@ -75,6 +75,18 @@ pub struct Host<'a> {
     pub workers: &'a Workers,
 }
 
+impl Host<'_> {
+    /// Runs what blocks on a thread of its own.
+    async fn blocking(
+        &self,
+        attempt: &Attempt,
+        run: impl FnOnce(&Path, Walls, &Attempt) -> Result<JobReport, BackendError> + Send + 'static,
+    ) -> Result<JobReport, BackendError> {
+        let (launcher, walls, attempt) = (self.launcher.to_owned(), self.walls, attempt.clone());
+        tokio::task::spawn_blocking(move || run(&launcher, walls, &attempt)).await?
+    }
+}
+
 /// One execution of one artefact.
 #[derive(Clone, Debug)]
 pub struct Attempt {

@@ -43,10 +43,10 @@ impl BackendRuntime for Node {
     ) -> Execution<'a> {
         Box::pin(async move {
             let (installed, node) = installed(backend, host.places.cache)?;
-            let (launcher, walls) = (host.launcher.to_owned(), host.walls);
-            let attempt = attempt.clone();
-            let run = move || execute(backend, &launcher, walls, &installed, &node, &attempt);
-            tokio::task::spawn_blocking(run).await?
+            host.blocking(attempt, move |launcher, walls, attempt| {
+                execute(backend, launcher, walls, &installed, &node, attempt)
+            })
+            .await
         })
     }
 }

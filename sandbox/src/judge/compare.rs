@@ -153,7 +153,6 @@ impl<'a> Comparison<'a> {
                 ));
             }
         }
-        limits.dedup();
         Ok(limits)
     }
 

@@ -15,10 +15,11 @@ use super::{
 };
 use crate::settings::Settings;
 
-/// Backends of the design that this version cannot execute.
-const LATER: [&str; 7] = [
+/// The backends of the design; those that are not in the table of backends come later.
+const DESIGN: [&str; 8] = [
     "torch-cuda",
     "libtorch",
+    "wasm",
     "webnn",
     "webgpu",
     "coreml",
@@ -215,10 +216,14 @@ fn backends(environment_ready: bool, places: Option<Places<'_>>) -> Vec<Item> {
             "needs the Python environment, which cannot be built here",
         ),
     });
-    let later = LATER
-        .iter()
-        .map(|name| Item::absent(*name, "not implemented yet"));
+    let later = later().map(|name| Item::absent(name, "not implemented yet"));
     implemented.chain(later).collect()
+}
+
+/// The backends of the design that this version cannot execute.
+fn later() -> impl Iterator<Item = &'static str> {
+    let missing = |name: &&str| name.parse::<Backend>().is_err();
+    DESIGN.into_iter().filter(missing)
 }
 
 fn backend_item(backend: Backend, places: Places<'_>) -> Item {

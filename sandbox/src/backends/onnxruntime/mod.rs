@@ -41,10 +41,10 @@ impl BackendRuntime for OnnxRuntime {
     ) -> Execution<'a> {
         Box::pin(async move {
             let (_, library) = installed(backend, host.places)?;
-            let (launcher, walls) = (host.launcher.to_owned(), host.walls);
-            let attempt = attempt.clone();
-            let run = move || execute(&launcher, walls, &library, &attempt);
-            tokio::task::spawn_blocking(run).await?
+            host.blocking(attempt, move |launcher, walls, attempt| {
+                execute(launcher, walls, &library, attempt)
+            })
+            .await
         })
     }
 }

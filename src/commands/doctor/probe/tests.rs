@@ -30,7 +30,7 @@ fn every_backend_of_the_design_is_listed_and_absent_ones_say_why() {
     let cache = tempfile::tempdir().unwrap();
     let report = look(&settings(cache.path()), &strong());
     let names = report.backends.iter().map(|item| item.name.as_str());
-    let known = Backend::all().map(Backend::as_str).chain(LATER);
+    let known = Backend::all().map(Backend::as_str).chain(later());
     assert!(names.eq(known), "{:?}", report.backends);
     for backend in &report.backends {
         assert!(!backend.detail.is_empty(), "{backend:?}");
