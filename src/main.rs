@@ -21,7 +21,7 @@ use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Color, Command};
 use error::CliError;
 use portwright_knowledge::retrieval::embed;
-use portwright_sandbox::{backends::onnxruntime, process};
+use portwright_sandbox::{backends::worker_main, process};
 
 fn main() -> ExitCode {
     // Workers are this very program under hidden names: they must not parse options or start threads before they are
@@ -48,14 +48,11 @@ fn worker() -> Option<ExitCode> {
     if first == process::CAGED {
         process::caged_main(args);
     }
-    if first == onnxruntime::WORKER {
-        let request = PathBuf::from(args.next().unwrap_or_default());
-        return Some(ExitCode::from(onnxruntime::worker_main(&request) as u8));
-    }
     if first == embed::WORKER {
         return Some(ExitCode::from(embed::worker_main(args)));
     }
-    None
+    let request = PathBuf::from(args.next().unwrap_or_default());
+    worker_main(&first, &request).map(|code| ExitCode::from(code as u8))
 }
 
 fn dispatch(cli: &Cli) -> Result<u8, CliError> {

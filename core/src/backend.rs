@@ -44,6 +44,8 @@ pub enum Runner {
     Ort,
     /// A script of the web worker, in Node.
     Node,
+    /// A script of the web worker, in a page of a browser without a screen.
+    Browser,
 }
 
 static SPECS: LazyLock<Vec<BackendSpec>> = LazyLock::new(|| {

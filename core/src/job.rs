@@ -289,6 +289,10 @@ pub struct Execution {
     pub device: String,
     /// Nodes per execution provider (or device); for torch the model's modules per device.
     pub nodes: BTreeMap<String, u64>,
+    /// The operators of nodes that ran on another provider than the backend's, and how many there are of each; empty where
+    /// the runtime does not name them.
+    #[serde(default)]
+    pub elsewhere: BTreeMap<String, u64>,
     /// Versions of what ran, e.g. `onnxruntime`.
     pub versions: BTreeMap<String, String>,
     /// Seconds to load the artefact.

@@ -9,8 +9,11 @@ mod harness;
 use std::{fs, sync::OnceLock, time::Duration};
 
 use harness::{Making, Toy, limits, made, tests};
-use portwright_core::{Backend, Stage, Verdict, verdict::BackendVerdict};
-use portwright_sandbox::{judge::Expected, pool::Limits};
+use portwright_core::{Backend, Stage, Verdict, backend::Runner, verdict::BackendVerdict};
+use portwright_sandbox::{
+    judge::Expected,
+    pool::{Limits, Walls},
+};
 
 const PLAN: &str = r#"
 schema = 2
@@ -37,7 +40,7 @@ values = { kind = "normal", mean = 0.0, std = 1.0 }
 
 [[inputs]]
 name = "mask"
-dtype = "int64"
+dtype = "int32"
 shape = ["batch", "sequence"]
 modality = "control"
 values = { kind = "mask" }
@@ -73,6 +76,7 @@ macro_rules! on_every_backend {
 
 on_every_backend! {
     what_is_right_passes_with_its_evidence
+    what_is_right_passes_without_namespaces
     planted_wrong_weights_fail
     an_artefact_that_ignores_an_input_fails
     a_constant_output_fails
@@ -119,6 +123,18 @@ fn what_is_right_passes_with_its_evidence(backend: Backend) {
         "{}",
         evidence.isolation
     );
+}
+
+/// The stack's own test has the Python worker in this mode.
+fn what_is_right_passes_without_namespaces(backend: Backend) {
+    if backend.spec().runner == Runner::Python {
+        return;
+    }
+    let walls = Walls::WithoutNamespaces;
+    let executed = toy().execute_behind(walls, backend, "right", limits());
+    assert_eq!(executed.report.isolation, "landlock+seccomp");
+    let verdict = executed.judge();
+    assert_eq!(verdict.verdict, Verdict::Pass, "{:?}", verdict.finding);
 }
 
 fn planted_wrong_weights_fail(backend: Backend) {

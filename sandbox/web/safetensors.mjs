@@ -1,6 +1,4 @@
-// Tensors to and from safetensors files: eight bytes of a length, a JSON header of that length, and the values.
-
-import fs from "node:fs";
+// Tensors to and from the bytes of a safetensors file: eight bytes of a length, a JSON header of that length, and the values.
 
 /** For each type of the file: the type of ONNX Runtime, and the array that holds its values. */
 const TYPES = {
@@ -18,25 +16,26 @@ const TYPES = {
   BOOL: ["bool", Uint8Array],
 };
 
-/** Reads a file: by its name the type, the shape and the values of each tensor. */
-export function read(path) {
-  const bytes = fs.readFileSync(path);
-  const length = Number(bytes.readBigUInt64LE(0));
-  const header = JSON.parse(bytes.toString("utf8", 8, 8 + length));
+/** What the bytes of a file hold: by its name the type, the shape and the values of each tensor. */
+export function parse(file) {
+  // What Node reads is a view whose parts are views again; here every part is to be a copy.
+  const bytes = new Uint8Array(file.buffer, file.byteOffset, file.byteLength);
+  const length = Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
   const tensors = {};
   for (const [name, { dtype, shape, data_offsets: [start, end] }] of Object.entries(header)) {
     if (name === "__metadata__") continue;
-    if (!(dtype in TYPES)) throw new TypeError(`${path}: tensor ${name} has the unknown type ${dtype}`);
+    if (!(dtype in TYPES)) throw new TypeError(`tensor ${name} has the unknown type ${dtype}`);
     const [type, Values] = TYPES[dtype];
     // A copy begins at a multiple of every size of a value, which a place in the file need not be.
-    const part = bytes.buffer.slice(bytes.byteOffset + 8 + length + start, bytes.byteOffset + 8 + length + end);
-    tensors[name] = { type, shape, values: new Values(part) };
+    const part = bytes.slice(8 + length + start, 8 + length + end);
+    tensors[name] = { type, shape, values: new Values(part.buffer, 0, part.byteLength / Values.BYTES_PER_ELEMENT) };
   }
   return tensors;
 }
 
-/** Writes tensors in the order of their names. */
-export function write(path, tensors) {
+/** The bytes of a file with these tensors, in the order of their names. */
+export function serialise(tensors) {
   const header = {};
   const parts = [];
   let offset = 0;
@@ -44,14 +43,21 @@ export function write(path, tensors) {
     const { type, shape, values } = tensors[name];
     const dtype = Object.keys(TYPES).find((dtype) => TYPES[dtype][0] === type);
     if (dtype === undefined) throw new TypeError(`output ${name} has the type ${type}, which a file cannot hold`);
-    const part = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+    const part = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     header[name] = { dtype, shape, data_offsets: [offset, offset + part.length] };
     offset += part.length;
     parts.push(part);
   }
-  let text = Buffer.from(JSON.stringify(header), "utf8");
-  text = Buffer.concat([text, Buffer.alloc((8 - (text.length % 8)) % 8, " ")]);
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(text.length));
-  fs.writeFileSync(path, Buffer.concat([length, text, ...parts]));
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  // The values begin at a multiple of eight; what fills up to it is white space of the JSON.
+  const padded = Math.ceil(json.length / 8) * 8;
+  const bytes = new Uint8Array(8 + padded + offset).fill(" ".charCodeAt(0), 8, 8 + padded);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true);
+  bytes.set(json, 8);
+  offset = 8 + padded;
+  for (const part of parts) {
+    bytes.set(part, offset);
+    offset += part.length;
+  }
+  return bytes;
 }

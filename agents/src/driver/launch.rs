@@ -1,6 +1,9 @@
 //! A launch from its beginning to its end, or from where a killed one stopped.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use portwright_core::{
     Backend, Digest, Finding, PortPlan, RunId, Verdict, event::Event, verdict::BackendVerdict,
@@ -231,15 +234,16 @@ async fn repair(
             steps.met(&row.plan, finding);
         }
     }
-    // What the first attempt took is no time for repairs: a port that is slow to fail needs them most.
-    let before = steps.costs();
-    let mut left = request.attempts;
+    // Each backend has a budget of its own: what one of them spends is not missing from another.
+    let mut left: BTreeMap<Backend, u32> = BTreeMap::new();
     let mut given_up = BTreeSet::new();
     let mut repairs = Vec::new();
     while let Some((backend, finding)) = row.failing(&given_up) {
+        // What others took is no time for its repairs: a port that is slow to fail needs them most.
+        let before = steps.costs();
         let mut fixer = Fixer::new(
             (*analysis.card).clone(),
-            left,
+            left.get(&backend).copied().unwrap_or(request.attempts),
             learnt.to_vec(),
             consultant.advisor(),
         );
@@ -311,7 +315,7 @@ async fn repair(
             learn::tried(steps, request, learnt, &proposal, None)?;
             observation = Observation::BrokeAnother;
         }
-        left = fixer.left();
+        left.insert(backend, fixer.left());
     }
     Ok((row, repairs))
 }

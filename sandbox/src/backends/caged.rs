@@ -95,6 +95,40 @@ pub struct Script<'a> {
     pub main: &'a str,
 }
 
+/// The other side of [`run`], in the worker's process: serves the request in the file at `path` with a function, and answers
+/// with the process's exit code, which is 0 when an answer was written. An error of the function means that there is none.
+pub(super) fn serve(path: &Path, serve: impl FnOnce(&Request) -> Result<Answer, String>) -> i32 {
+    let request: Request = match fs::read(path)
+        .map_err(|error| error.to_string())
+        .and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string()))
+    {
+        Ok(request) => request,
+        Err(error) => {
+            eprintln!("cannot read the request {}: {error}", path.display());
+            return 2;
+        }
+    };
+    let answer = match serve(&request) {
+        Ok(answer) => answer,
+        Err(error) => {
+            eprintln!("{error}");
+            return 4;
+        }
+    };
+    let written = serde_json::to_vec(&answer)
+        .map_err(|error| error.to_string())
+        .and_then(|text| {
+            fs::write(request.work.join(ANSWER), text).map_err(|error| error.to_string())
+        });
+    match written {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("cannot write the answer: {error}");
+            3
+        }
+    }
+}
+
 /// Runs a worker on one attempt. Blocks its thread.
 pub fn run(
     program: &Program<'_>,

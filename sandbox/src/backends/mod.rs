@@ -4,12 +4,14 @@
 //! of a runner that is here needs its entry there and, in Python, its module. It inherits every conformance case, which run
 //! over the table. What a runtime's own types are stays in its file.
 
+mod browser;
 mod caged;
 mod node;
 pub mod onnxruntime;
 mod python;
 
 use std::{
+    ffi::OsStr,
     fmt,
     path::{Path, PathBuf},
     pin::Pin,
@@ -26,7 +28,22 @@ use crate::{
 
 pub use caged::Tuning;
 pub(crate) use caged::{broken, tail};
-pub use node::SAFETENSORS;
+
+/// Every script of the web's backends with its text, listed by the build.
+const WEB_FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/web_files.rs"));
+
+/// How tensors are read and written in JavaScript. A skillset that runs on the web's runtime has it as well.
+pub const SAFETENSORS: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/safetensors.mjs"));
+
+/// Runs the worker that a program's first argument names, on the request in the file that its second names, and answers with
+/// the process's exit code; nothing where it names none. To be called in a process of its own.
+pub fn worker_main(name: &OsStr, request: &Path) -> Option<i32> {
+    if name == onnxruntime::WORKER {
+        return Some(onnxruntime::worker_main(request));
+    }
+    (name == browser::WORKER).then(|| browser::worker_main(request))
+}
 
 /// The runtime of a backend.
 pub fn of(backend: Backend) -> &'static dyn BackendRuntime {
@@ -34,6 +51,7 @@ pub fn of(backend: Backend) -> &'static dyn BackendRuntime {
         Runner::Python => &python::Python,
         Runner::Ort => &onnxruntime::OnnxRuntime,
         Runner::Node => &node::Node,
+        Runner::Browser => &browser::Browser,
     }
 }
 
@@ -68,7 +86,7 @@ pub struct Places<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Host<'a> {
     pub places: Places<'a>,
-    /// A program whose `main` knows [`CAGED`](crate::process::CAGED) and [`onnxruntime::WORKER`]: the running one.
+    /// A program whose `main` knows [`CAGED`](crate::process::CAGED) and [`worker_main`]: the running one.
     pub launcher: &'a Path,
     pub walls: Walls,
     /// The Python fork server.

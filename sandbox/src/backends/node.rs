@@ -6,17 +6,10 @@ use std::path::{Path, PathBuf};
 use portwright_core::{Backend, job::JobReport};
 
 use super::{
-    Absent, Attempt, BackendError, BackendRuntime, Execution, Host, Places,
+    Absent, Attempt, BackendError, BackendRuntime, Execution, Host, Places, WEB_FILES,
     caged::{self, Program, Script},
 };
 use crate::{environment::Installed, pool::Walls};
-
-/// Every script with its text, listed by the build.
-const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/web_files.rs"));
-
-/// How tensors are read and written. A skillset that runs on the web's runtime has it as well.
-pub const SAFETENSORS: &str =
-    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/safetensors.mjs"));
 
 /// The module that a script loads, below the component's folder.
 const LIBRARY: &str = "node_modules/onnxruntime-web/dist/ort.node.min.mjs";
@@ -80,7 +73,7 @@ fn execute(
         // Memory after a reload is measured, so what is unused has to be collected first.
         arguments: vec!["--expose-gc".into()],
         script: Some(Script {
-            files: FILES,
+            files: WEB_FILES,
             main: &main,
         }),
         library: &installed.root.join(LIBRARY),
@@ -100,7 +93,10 @@ mod tests {
     fn every_backend_of_node_has_its_script_and_its_component() {
         for backend in Backend::all().filter(|it| it.spec().runner == Runner::Node) {
             let script = format!("{backend}.mjs");
-            assert!(FILES.iter().any(|(name, _)| *name == script), "{backend}");
+            assert!(
+                WEB_FILES.iter().any(|(name, _)| *name == script),
+                "{backend}"
+            );
             let component = backend.spec().component.as_deref().unwrap();
             assert!(Component::named(component).is_some(), "{backend}");
         }

@@ -1,10 +1,10 @@
-//! A launcher for caged commands and the worker of ONNX Runtime, and nothing else, for the tests of this crate;
-//! `portwright` itself is both too.
+//! A launcher for caged commands and the workers of the backends, and nothing else, for the tests of this crate;
+//! `portwright` itself is all of it too.
 
 use std::path::Path;
 
 use portwright_sandbox::{
-    backends::onnxruntime::{WORKER, worker_main},
+    backends::worker_main,
     process::{CAGED, caged_main},
 };
 
@@ -14,13 +14,14 @@ fn main() {
     if first.as_ref().is_some_and(|first| first == CAGED) {
         caged_main(args);
     }
-    if first.as_ref().is_some_and(|first| first == WORKER)
-        && let Some(request) = args.next()
-    {
-        std::process::exit(worker_main(Path::new(&request)));
+    let code = first
+        .zip(args.next())
+        .and_then(|(worker, request)| worker_main(&worker, Path::new(&request)));
+    if let Some(code) = code {
+        std::process::exit(code);
     }
     eprintln!(
-        "this program only runs as `portwright-caged {CAGED} POLICY REPORT -- COMMAND` or `portwright-caged {WORKER} REQUEST`"
+        "this program only runs as `portwright-caged {CAGED} POLICY REPORT -- COMMAND` or as a worker, `portwright-caged WORKER REQUEST`"
     );
     std::process::exit(2);
 }

@@ -16,6 +16,8 @@ use portwright_core::{
 
 /// The most nodes that are believed of one model: real ones have some thousands.
 const MOST_NODES: u64 = 10_000_000;
+/// The most operators that a message names.
+const MOST_OPERATORS: usize = 12;
 /// The most providers that nodes are counted for, and the most versions that are named.
 const MOST_NAMES: usize = 32;
 /// The longest name of a package or provider, and the longest version.
@@ -98,8 +100,9 @@ pub fn placement(
             backend,
             "fallback to another provider",
             format!(
-                "{nodes_on_provider} of {nodes} nodes ran on `{}` ({counted})",
-                expected.provider
+                "{nodes_on_provider} of {nodes} nodes ran on `{}` ({counted}{})",
+                expected.provider,
+                lacking(&execution.elsewhere)
             ),
             "replace the operators that the provider lacks",
         ));
@@ -231,6 +234,21 @@ fn slope(bytes: &[u64]) -> Option<f64> {
     Some(covariance / variance)
 }
 
+/// The operators of nodes that ran elsewhere, those of most nodes first.
+fn lacking(elsewhere: &BTreeMap<String, u64>) -> String {
+    let mut operators: Vec<_> = elsewhere.iter().collect();
+    operators.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let shown: Vec<String> = operators
+        .iter()
+        .take(MOST_OPERATORS)
+        .map(|(operator, count)| format!("{} {count}", shown(operator)))
+        .collect();
+    match shown.is_empty() {
+        true => String::new(),
+        false => format!("; elsewhere {}", shown.join(", ")),
+    }
+}
+
 fn by_provider(nodes: &BTreeMap<String, u64>) -> String {
     nodes
         .iter()
@@ -278,6 +296,7 @@ mod tests {
         Execution {
             device: "CPU".into(),
             nodes: nodes.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
+            elsewhere: BTreeMap::new(),
             versions: BTreeMap::new(),
             load_seconds: 0.1,
             latency_seconds: vec![0.3, 0.1, 0.2],

@@ -15,6 +15,7 @@ fn execution() -> Execution {
     Execution {
         device: "CPU".into(),
         nodes: BTreeMap::from([("CPUExecutionProvider".to_owned(), 4)]),
+        elsewhere: BTreeMap::new(),
         versions: BTreeMap::from([("onnxruntime".to_owned(), "1.31.1".to_owned())]),
         load_seconds: 0.25,
         latency_seconds: vec![0.01, 0.02],

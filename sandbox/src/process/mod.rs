@@ -18,4 +18,5 @@ pub use command::{CagedCommand, Finished, ProcessError};
 pub use disk::{DEEPEST, Taken, measure};
 pub use limits::{Breach, Limits, Outcome, Overrun, Usage};
 pub use printed::{KEPT, Printed};
+pub(crate) use tree::resident_bytes_of_tree;
 pub use watch::{Watched, end_tree, watch};

@@ -17,6 +17,20 @@ pub(super) struct Process {
     pub dead: bool,
 }
 
+/// The resident bytes of a process and of all below it. What several of them share is counted once, where the system tells.
+pub(crate) fn resident_bytes_of_tree(top: i32) -> u64 {
+    let proc = Proc::default();
+    // SAFETY: a plain question to the C library, without a pointer.
+    let page = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    let processes = proc.process(top).into_iter().chain(proc.descendants(top));
+    processes
+        .map(|process| {
+            let shared_once = proc.proportional_bytes(process.pid);
+            shared_once.unwrap_or(process.resident_pages * page)
+        })
+        .sum()
+}
+
 /// Reads trees below a root, which is `/proc` outside tests.
 #[derive(Debug)]
 pub(super) struct Proc {

@@ -180,6 +180,17 @@ impl Toy {
 
     /// Executes one variant of the toy on a backend.
     pub fn execute(&self, backend: Backend, variant: &str, limits: Limits) -> Executed<'_> {
+        self.execute_behind(Walls::Required, backend, variant, limits)
+    }
+
+    /// Executes one variant of the toy on a backend, behind these walls where it has a process of its own.
+    pub fn execute_behind(
+        &self,
+        walls: Walls,
+        backend: Backend,
+        variant: &str,
+        limits: Limits,
+    ) -> Executed<'_> {
         let runtime = backends::of(backend);
         let made = self.folder.join(variant);
         let text = |path: &Path| path.to_str().unwrap().to_owned();
@@ -212,7 +223,7 @@ impl Toy {
         let host = Host {
             places: self.places(),
             launcher: Path::new(env!("CARGO_BIN_EXE_portwright-caged")),
-            walls: Walls::Required,
+            walls,
             workers: &self.workers,
         };
         let report = self

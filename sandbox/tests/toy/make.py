@@ -44,7 +44,8 @@ def tail(variant: str) -> tuple[list, list]:
     elif variant == "memory":
         # The size comes from an input, so that it is not computed when the graph is loaded.
         constants += [constant("zero", np.float32(0)), constant("many", np.int64(25_000_000)), constant("flat", [-1])]
-        nodes.append(helper.make_node("ReduceSum", ["mask"], ["count"], keepdims=0))
+        nodes.append(helper.make_node("ReduceSum", ["mask"], ["positions"], keepdims=0))
+        nodes.append(helper.make_node("Cast", ["positions"], ["count"], to=TensorProto.INT64))
         nodes.append(helper.make_node("Mul", ["count", "many"], ["large"]))
         nodes.append(helper.make_node("Reshape", ["large", "flat"], ["shape"]))
         one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
@@ -108,12 +109,13 @@ def graph(toy, variant: str) -> onnx.ModelProto:
         "toy",
         [
             helper.make_tensor_value_info("x", TensorProto.FLOAT, shape),
-            helper.make_tensor_value_info("mask", TensorProto.INT64, shape),
+            # Not every provider computes with 64 bits.
+            helper.make_tensor_value_info("mask", TensorProto.INT32, shape),
         ],
         [
             helper.make_tensor_value_info("state", TensorProto.FLOAT, [None, None, 4]),
             helper.make_tensor_value_info("total", TensorProto.FLOAT, [None, 4]),
-            helper.make_tensor_value_info("length", TensorProto.INT64, [None]),
+            helper.make_tensor_value_info("length", TensorProto.INT32, [None]),
         ],
         constants + more_constants,
     )

@@ -32,7 +32,7 @@ class Toy(torch.nn.Module):
             state, total = state * 0.0, total * 0.0
         if self.variant == "traced-shape":
             state = state[:2, :8]
-        return {"state": state, "total": total, "length": mask.sum(dim=1)}
+        return {"state": state, "total": total, "length": mask.sum(dim=1, dtype=mask.dtype)}
 
 
 class Skillset:

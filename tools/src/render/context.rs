@@ -173,7 +173,7 @@ pub fn code(
             .iter()
             .any(|known| known.kind == AdaptationKind::AntialiasAsProduct);
     let spelled = is_spelled(plan);
-    let on_web = backends.iter().any(|backend| web::is_web(*backend));
+    let in_node = backends.iter().any(|backend| web::is_node(*backend));
     let batch = batch(plan);
     let random: Vec<_> = plan
         .inputs
@@ -209,8 +209,8 @@ pub fn code(
         shares,
         reads_onnx_literal => names_literal(&reads_onnx),
         test_imports => if shares { "INPUTS, Arrays, Skillset, backends, build, load" } else { "INPUTS, Arrays, Skillset, backends, load" },
-        stdlib_imports => stdlib_imports(exported, tables || products || !plan.call.is_empty(), products, on_web),
-        on_web,
+        stdlib_imports => stdlib_imports(exported, tables || products || !plan.call.is_empty(), products, in_node),
+        web => web::places(&backends),
         web_inputs => web::inputs(plan),
         web_version => Component::named("web").map(|web| web.version),
         needs_more => backends.iter().any(|backend| backend.spec().component.is_some()),
@@ -331,7 +331,7 @@ fn stdlib_imports(
     exported: bool,
     functools: bool,
     iterator: bool,
-    on_web: bool,
+    in_node: bool,
 ) -> Vec<&'static str> {
     let mut lines = Vec::new();
     if exported {
@@ -346,13 +346,13 @@ fn stdlib_imports(
         "import importlib.metadata",
         "import importlib.util",
     ]);
-    if on_web {
+    if in_node {
         lines.extend(["import json", "import shutil", "import subprocess"]);
     }
     if exported {
         lines.extend(["import sys", "import tempfile"]);
     }
-    if on_web {
+    if in_node {
         lines.push("import weakref");
     }
     lines.push(if iterator {

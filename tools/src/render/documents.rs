@@ -90,7 +90,7 @@ fn readme(
         model_type => plan.model_type.as_str(),
         slug => plan.model_type.slug(),
         headline => context::headline(plan),
-        on_web => plan.backends.iter().any(|backend| super::web::is_web(*backend)),
+        web => super::web::places(&plan.backends),
         shown_backend => shown_backend.as_str(),
         default_batch => context::batch(plan),
         library_version => plan.library_version.as_str(),

@@ -3,6 +3,7 @@
 use minijinja::{Environment, Value, context};
 use portwright_core::{
     Backend,
+    backend::Runner,
     plan::{Axis, InputSpec, PortPlan, Values},
 };
 use portwright_sandbox::backends::SAFETENSORS;
@@ -17,14 +18,43 @@ pub fn is_web(backend: Backend) -> bool {
     backend.spec().component.as_deref() == Some(COMPONENT)
 }
 
+/// Whether a backend of the web's runtime runs in Node.
+pub fn is_node(backend: Backend) -> bool {
+    backend.spec().runner == Runner::Node
+}
+
+/// What the web's files say of the backends of a plan: what a browser can run the model on, as the runtime calls it, and the
+/// build of the runtime that has it all.
+pub fn places(backends: &[Backend]) -> Value {
+    let places: Vec<&str> = (backends.iter().filter(|backend| is_web(**backend)))
+        .map(|backend| backend.as_str())
+        .collect();
+    let browser = backends
+        .iter()
+        .any(|it| it.spec().runner == Runner::Browser);
+    let build = if browser { "webgpu" } else { "wasm" };
+    context! {
+        places,
+        bundle => format!("ort.{build}.bundle.min.mjs"),
+        in_node => backends.iter().any(|backend| is_node(*backend)),
+    }
+}
+
 /// The files below `web/`, rendered with the context of the module.
 pub fn render(environment: &Environment<'_>, context: &Value) -> Result<Files, RenderError> {
     let mut files = Files::new();
-    for name in ["index.html", "model.mjs", "package.json", "run.mjs"] {
+    let in_node = context.get_attr("web")?.get_attr("in_node")?.is_true();
+    let node: &[&str] = if in_node { &["run.mjs"] } else { &[] };
+    for name in ["index.html", "model.mjs", "package.json"]
+        .iter()
+        .chain(node)
+    {
         let template = environment.get_template(&format!("web/{name}.j2"))?;
         files.insert(format!("web/{name}"), template.render(context)? + "\n");
     }
-    files.insert("web/safetensors.mjs".into(), SAFETENSORS.to_owned());
+    if in_node {
+        files.insert("web/safetensors.mjs".into(), SAFETENSORS.to_owned());
+    }
     Ok(files)
 }
 

@@ -44,10 +44,8 @@ pub fn generate(
         decode: decode.load(Some(&request.work.join("profile-decode")))?,
     };
     profiled.run(example)?;
-    let mut nodes = counted(&mut profiled.prefill)?;
-    for (provider, count) in counted(&mut profiled.decode)? {
-        *nodes.entry(provider).or_insert(0) += count;
-    }
+    let mut placed = counted(&mut profiled.prefill, backend)?;
+    placed.add(counted(&mut profiled.decode, backend)?);
     drop(profiled);
 
     let began = Instant::now();
@@ -68,7 +66,8 @@ pub fn generate(
     }
     Ok(Execution {
         device: super::DEVICE.to_owned(),
-        nodes,
+        nodes: placed.nodes,
+        elsewhere: placed.elsewhere,
         versions: BTreeMap::from([("onnxruntime".to_owned(), version(&request.library))]),
         load_seconds,
         latency_seconds,

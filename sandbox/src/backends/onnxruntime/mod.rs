@@ -1,7 +1,7 @@
 //! The backends that run an ONNX file on ONNX Runtime through the `ort` crate, each on its provider.
 //!
-//! The library comes from the environment's `onnxruntime` wheel, or from the backend's component. It is loaded in a caged worker process and never in
-//! this one, so a crash costs an attempt and not the run.
+//! The library comes from the environment's `onnxruntime` wheel, or from the backend's component. It is loaded in a caged
+//! worker process and never in this one, so a crash costs an attempt and not the run.
 
 mod chain;
 mod profile;
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{environment::onnxruntime_in, pool::Walls};
 
-pub use worker::{WORKER, worker_main};
+pub(super) use worker::{WORKER, worker_main};
 
 /// The device that the runtime's CPU provider stands for.
 const DEVICE: &str = "CPU";

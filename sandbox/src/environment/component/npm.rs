@@ -36,7 +36,10 @@ pub(super) fn node(options: &Options) -> Result<PathBuf, EnvironmentError> {
     Err(EnvironmentError::NoNode { tried })
 }
 
-/// Fetches what the lock in `folder` names into its `node_modules`. No package runs a script of its own.
+/// The script in a component's folder that unpacks what the packages carry.
+pub(super) const UNPACK: &str = "unpack.mjs";
+
+/// Fetches what the lock in `folder` names into its `node_modules`, and unpacks it. No package runs a script of its own.
 pub(super) fn fetch(
     folder: &Path,
     node: &Path,
@@ -53,8 +56,13 @@ pub(super) fn fetch(
     command
         .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
         .current_dir(folder);
+    if let Err(failure) = tool::run(command, Some(lock), &mut |_| {})? {
+        return Err(failure.into_error("fetching packages", "npm", &options.cache_dir));
+    }
+    let mut command = tool::command(node, options);
+    command.arg(UNPACK).current_dir(folder);
     match tool::run(command, Some(lock), &mut |_| {})? {
         Ok(_) => Ok(()),
-        Err(failure) => Err(failure.into_error("fetching packages", "npm", &options.cache_dir)),
+        Err(failure) => Err(failure.into_error("unpacking packages", "node", &options.cache_dir)),
     }
 }
