@@ -391,6 +391,7 @@ fn ways(found: Option<&Export>) -> Vec<Export> {
         optimize: found.is_none_or(|export| export.optimize),
         attention: found.map_or_else(|| "eager".to_owned(), |export| export.attention.clone()),
         runtime_optimization: found.and_then(|export| export.runtime_optimization.clone()),
+        rewrites: Vec::new(),
     };
     // Both exporters begin with `torch.export`: what it cannot do with free axes, it cannot do for the other either.
     [

@@ -136,6 +136,38 @@ pub struct Export {
     /// `all`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime_optimization: Option<String>,
+    /// What is rewritten in the ONNX graph after the export, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rewrites: Vec<Rewrite>,
+}
+
+/// A change of an ONNX graph that leaves its values as they are, and writes an operator that some runtimes lack with others.
+/// Each is a template of the skillset's `rewrites.py`, in a file of this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rewrite {
+    /// `Pow(x, 2)` as `Mul(x, x)`.
+    SquareToMul,
+    /// `Reciprocal(x)` as `Div(1, x)`.
+    ReciprocalToDiv,
+    /// A `GatherND` that takes everything in order as `Unsqueeze`, e.g. that of an attention mask.
+    GatherNdToUnsqueeze,
+}
+
+impl Rewrite {
+    pub const ALL: [Rewrite; 3] = [
+        Rewrite::SquareToMul,
+        Rewrite::ReciprocalToDiv,
+        Rewrite::GatherNdToUnsqueeze,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Rewrite::SquareToMul => "square-to-mul",
+            Rewrite::ReciprocalToDiv => "reciprocal-to-div",
+            Rewrite::GatherNdToUnsqueeze => "gather-nd-to-unsqueeze",
+        }
+    }
 }
 
 /// Who makes the artefact.

@@ -121,6 +121,15 @@ fn validate_export(plan: &PortPlan, format: Format, export: &Export) -> Result<(
             &["disable", "basic", "extended", "all"],
         )?;
     }
+    if format != Format::Onnx && !export.rewrites.is_empty() {
+        return Err(invalid(
+            &key("rewrites"),
+            "only an ONNX graph is rewritten: say it in `export.onnx`",
+        ));
+    }
+    if export.rewrites.iter().collect::<BTreeSet<_>>().len() != export.rewrites.len() {
+        return Err(invalid(&key("rewrites"), "one of them is named twice"));
+    }
     let makers: Vec<&str> = format.makers().iter().map(|it| it.as_str()).collect();
     one_of(&key("strategy"), export.strategy.as_str(), &makers)?;
     let source = export.strategy.reads();

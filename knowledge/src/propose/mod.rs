@@ -196,6 +196,7 @@ fn exports() -> BTreeMap<Format, Export> {
         optimize: true,
         attention: "eager".into(),
         runtime_optimization: None,
+        rewrites: Vec::new(),
     };
     BTreeMap::from([
         (Format::Onnx, export(Strategy::Transformers)),

@@ -31,15 +31,17 @@ pub enum Setting {
     Optimize,
     Attention,
     RuntimeOptimization,
+    Rewrites,
     Opset,
 }
 
 impl Setting {
-    const ALL: [Setting; 5] = [
+    const ALL: [Setting; 6] = [
         Setting::Dynamic,
         Setting::Optimize,
         Setting::Attention,
         Setting::RuntimeOptimization,
+        Setting::Rewrites,
         Setting::Opset,
     ];
 
@@ -50,6 +52,7 @@ impl Setting {
             Setting::Optimize => "optimize",
             Setting::Attention => "attention",
             Setting::RuntimeOptimization => "runtime_optimization",
+            Setting::Rewrites => "rewrites",
             Setting::Opset => "opset",
         }
     }
@@ -61,6 +64,7 @@ impl Setting {
             Setting::Optimize => export.optimize = false,
             Setting::Attention => "eager".clone_into(&mut export.attention),
             Setting::RuntimeOptimization => export.runtime_optimization = None,
+            Setting::Rewrites => export.rewrites.clear(),
             Setting::Opset => export.opset = None,
         }
     }

@@ -2,7 +2,7 @@
 
 use portwright_core::{
     Backend, Finding, Format, PortPlan, Stage,
-    plan::{Export, Strategy},
+    plan::{Export, Rewrite, Strategy},
 };
 
 use super::candidate::{Candidate, searched};
@@ -81,6 +81,12 @@ const PLAIN_RUNTIME: Step = Step {
     change: |export| export.runtime_optimization = Some("disable".into()),
 };
 
+const REWRITTEN: Step = Step {
+    axis: "rewrites",
+    reason: "operators that a runtime lacks, written with others that give the same values",
+    change: |export| export.rewrites = Rewrite::ALL.to_vec(),
+};
+
 /// After an export that failed: the tracer, which is cheap and keeps axes free, then fixed axes, another way through the
 /// exporter, and at last the exporter of torch itself, which shares most causes with the library's.
 const EXPORT: [&Step; 7] = [
@@ -94,6 +100,16 @@ const EXPORT: [&Step; 7] = [
 ];
 /// After an artefact that the runtime refuses: the graph is at fault, and no optimiser of the runtime.
 const REFUSED: [&Step; 6] = [
+    &SCRIPT,
+    &STATIC_SCRIPT,
+    &PLAIN_GRAPH,
+    &STATIC,
+    &OTHER_ATTENTION,
+    &DYNAMO,
+];
+/// The same where the runtime is a provider that has fewer operators than the runtime itself.
+const LACKING: [&Step; 7] = [
+    &REWRITTEN,
     &SCRIPT,
     &STATIC_SCRIPT,
     &PLAIN_GRAPH,
@@ -137,11 +153,20 @@ pub fn candidates(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
         Format::Onnx if ran && traced => apply(plan, finding, format, &TRACED),
         Format::Onnx => match finding.stage {
             Stage::Compare => apply(plan, finding, format, &NUMBERS),
+            Stage::Load | Stage::Execute if lacks(finding) => {
+                apply(plan, finding, format, &LACKING)
+            }
             Stage::Load | Stage::Execute => apply(plan, finding, format, &REFUSED),
             _ => apply(plan, finding, format, &EXPORT),
         },
         Format::OpenvinoIr => apply(plan, finding, format, &[&OTHER_ATTENTION, &STATIC]),
     }
+}
+
+/// Whether what refused is a provider of a component, and not the runtime that the artefact is first made for.
+fn lacks(finding: &Finding) -> bool {
+    let component = finding.backend.and_then(|it| it.spec().component.as_ref());
+    component.is_some()
 }
 
 fn apply(plan: &PortPlan, finding: &Finding, format: Format, steps: &[&Step]) -> Vec<Candidate> {

@@ -420,14 +420,14 @@ fn packages_literal(plan: &PortPlan, backends: &[Backend]) -> String {
 /// The packages that a backend of the port needs beside PyTorch and Transformers.
 fn packages(plan: &PortPlan, backend: Backend) -> Vec<&'static str> {
     let own = backend.spec().packages.iter().map(String::as_str);
-    // Who writes an ONNX file, where one is written on the way; the tracer needs no package for that.
+    // Who writes an ONNX file, where one is written on the way, or rewrites it; the tracer alone needs no package for that.
     let scripts = |format: Format| {
         plan.export
             .get(&format)
             .is_some_and(|export| match export.strategy {
                 Strategy::TorchDynamo => true,
                 Strategy::Transformers => format == Format::Onnx,
-                Strategy::TorchScript | Strategy::FromOnnx => false,
+                Strategy::TorchScript | Strategy::FromOnnx => !export.rewrites.is_empty(),
             })
     };
     let way = plan.made_on_the_way_to(backend.reads());
@@ -489,6 +489,8 @@ fn export_context(plan: &PortPlan, export: &Export, free: bool) -> Value {
         holds_tables => holds_tables(plan, export),
         opset => export.opset,
         optimize => export.optimize,
+        // As the functions and the files of the templates are named.
+        rewrites => export.rewrites.iter().map(|it| it.as_str().replace('-', "_")).collect::<Vec<_>>(),
         attention => export.attention.as_str(),
         level,
         web_level => export.runtime_optimization.as_deref().map(|level| if level == "disable" { "disabled" } else { level }),

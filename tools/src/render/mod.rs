@@ -15,7 +15,10 @@ mod web;
 use std::{collections::BTreeMap, path::Path};
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
-use portwright_core::plan::{PlanError, PortPlan};
+use portwright_core::{
+    Format,
+    plan::{PlanError, PortPlan},
+};
 use portwright_knowledge::guard::PatchRefused;
 use portwright_sandbox::pool::{SPELLED, WHOLE};
 use thiserror::Error;
@@ -112,6 +115,13 @@ pub fn render_code(
     }
     if context::backends(plan).into_iter().any(web::is_web) {
         files.extend(web::render(&environment, &context)?);
+    }
+    if plan
+        .export
+        .get(&Format::Onnx)
+        .is_some_and(|it| !it.rewrites.is_empty())
+    {
+        files.insert("rewrites.py".into(), render("rewrites.py.j2")?);
     }
     if context::is_spelled(plan) {
         files.insert("spelled.py".into(), SPELLED.to_owned());

@@ -4,10 +4,10 @@
 use std::{fs, path::Path};
 
 use portwright_core::{
-    Backend, PortPlan,
+    Backend, Format, PortPlan,
     plan::{
-        Adaptation, AdaptationKind, Dtype, Method, Provenance, Run, Session, Source, Strategy,
-        TorchPatch, Values,
+        Adaptation, AdaptationKind, Dtype, Method, Provenance, Rewrite, Run, Session, Source,
+        Strategy, TorchPatch, Values,
     },
 };
 
@@ -95,6 +95,9 @@ pub fn variants() -> Vec<PortPlan> {
         variant.backends.extend(Backend::all().filter(made));
         variant.backends.sort_unstable();
         variant.backends.dedup();
+        if let Some(export) = variant.export.get_mut(&Format::Onnx) {
+            export.rewrites = Rewrite::ALL.to_vec();
+        }
         variants.push(variant);
         let mut variant = plan.clone();
         variant.class = "TimeSeriesTransformerForConditionalGeneration".into();

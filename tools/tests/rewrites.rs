@@ -1,0 +1,130 @@
+//! What the rewrites of an ONNX graph do to it, tried with ONNX Runtime on graphs that have what each looks for, and on graphs
+//! that only look like it.
+#![allow(clippy::unwrap_used)]
+
+mod samples;
+
+use std::{fs, process::Command};
+
+use portwright_core::{Format, plan::Rewrite};
+use portwright_sandbox::environment::Environment;
+use portwright_tools::render::render_code;
+
+/// Writes a graph, rewrites it, and compares what it gives before and after.
+const SCRIPT: &str = r#"
+import importlib.util
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+spec = importlib.util.spec_from_file_location("rewrites", "port/rewrites.py")
+rewrites = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(rewrites)
+PATH = Path("model.onnx")
+
+
+def made(nodes, inputs, rank, dtype=TensorProto.FLOAT, **constants):
+    inputs = [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()]
+    out = helper.make_tensor_value_info("y", dtype, [None] * rank)
+    held = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    graph = helper.make_graph([helper.make_node(*node[:3], **node[3]) for node in nodes], "g", inputs, [out], held)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(onnx.shape_inference.infer_shapes(model), PATH)
+
+
+def operators():
+    return Counter(node.op_type for node in onnx.load(PATH).graph.node)
+
+
+def rewritten(*feeds):
+    def run():
+        session = onnxruntime.InferenceSession(PATH)
+        return [session.run(None, feed)[0] for feed in feeds]
+
+    before = run()
+    rewrites.rewrite(PATH)
+    onnx.checker.check_model(PATH, full_check=True)
+    for old, new in zip(before, run(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    return operators()
+
+
+FLOATS = {"x": (TensorProto.FLOAT, ["n", 3])}
+x = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+
+made([("Pow", ["x", "two"], ["y"], {})], FLOATS, 2, two=np.float32(2))
+assert rewritten({"x": x}) == {"Mul": 1}, operators()
+made([("Pow", ["x", "three"], ["y"], {})], FLOATS, 2, three=np.float32(3))
+assert rewritten({"x": x}) == {"Pow": 1}, operators()
+made([("Pow", ["x", "powers"], ["y"], {})], FLOATS, 2, powers=np.float32([2, 2, 3]))
+assert rewritten({"x": x}) == {"Pow": 1}, operators()
+
+made([("Reciprocal", ["x"], ["y"], {})], FLOATS, 2)
+assert rewritten({"x": x})["Reciprocal"] == 0, operators()
+
+MASK = {"mask": (TensorProto.INT64, ["b", "s"])}
+
+
+def grid(rank, batch, place, start=0):
+    """The indices of every element of the mask, spread over more axes as an exporter writes them."""
+    of = lambda at: [("Shape", ["mask"], [f"n{at}"], dict(start=at, end=at + 1)), ("Squeeze", [f"n{at}"], [f"c{at}"], {}),
+                     ("Range", ["start" if at else "zero", f"c{at}", "one"], [f"r{at}"], {}),
+                     ("Unsqueeze", [f"r{at}", f"a{at}"], [f"u{at}"], {})]
+    others = lambda kept: np.array([axis for axis in range(rank) if axis != kept])
+    nodes = [*of(0), *of(1), ("Max", ["u0", "u1"], ["together"], {}), ("Shape", ["together"], ["shape"], {})]
+    for at in (0, 1):
+        nodes += [("Expand", [f"u{at}", "shape"], [f"e{at}"], {}), ("Unsqueeze", [f"e{at}", "last"], [f"i{at}"], {})]
+    nodes += [("Concat", ["i0", "i1"], ["at"], dict(axis=-1)), ("GatherND", ["mask", "at"], ["y"], {})]
+    made(nodes, MASK, rank, TensorProto.INT64, a0=others(batch), a1=others(place), last=np.array([-1]),
+         zero=np.int64(0), one=np.int64(1), start=np.int64(start))
+
+
+masks = [{"mask": np.arange(b * s).reshape(b, s)} for b, s in ((2, 8), (1, 1), (3, 1), (1, 5))]
+grid(4, 0, 3)
+assert rewritten(*masks) == {"Constant": 1, "Unsqueeze": 1}, operators()
+grid(2, 0, 1)
+assert rewritten(*masks)["GatherND"] == 0, operators()
+# The axes the other way round, and a part of the places only.
+grid(4, 3, 0)
+assert rewritten(*masks)["GatherND"] == 1, operators()
+grid(4, 0, 3, start=1)
+assert rewritten(masks[0])["GatherND"] == 1, operators()
+
+# The same where the sizes are fixed and the indices are a constant; and where they are others.
+FIXED = {"mask": (TensorProto.INT64, [2, 3])}
+every = np.stack(np.meshgrid(np.arange(2), np.arange(3), indexing="ij"), -1).reshape(2, 1, 1, 3, 2)
+for name, at, left in (("every", every, 0), ("swapped", every[::-1], 1), ("twice", every.repeat(2, 1), 1)):
+    made([("GatherND", ["mask", "at"], ["y"], {})], FIXED, 4, TensorProto.INT64, at=np.ascontiguousarray(at))
+    assert rewritten({"mask": masks[0]["mask"][:, :3].copy()})["GatherND"] == left, (name, operators())
+made([("GatherND", ["mask", "at"], ["y"], {})], {"mask": (TensorProto.INT64, [2, 4])}, 4, TensorProto.INT64, at=every)
+assert rewritten({"mask": masks[0]["mask"][:, :4].copy()})["GatherND"] == 1, operators()
+"#;
+
+#[test]
+fn each_changes_what_it_looks_for_and_no_value() {
+    let environment = Environment::locked().unwrap();
+    let library = environment.site_packages.join("transformers");
+    let mut plan = samples::plans()
+        .into_iter()
+        .find(|plan| plan.model_type.as_str() == "bert")
+        .unwrap();
+    let export = plan.export.get_mut(&Format::Onnx).unwrap();
+    export.rewrites = Rewrite::ALL.to_vec();
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in render_code(&plan, None, &library).unwrap() {
+        let path = folder.path().join("port").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let output = Command::new(&environment.python)
+        .args(["-c", SCRIPT])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
