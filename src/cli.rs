@@ -67,6 +67,8 @@ pub enum Command {
     Config(commands::config::Args),
     /// List runs, or show what happened in one.
     Runs(commands::runs::Args),
+    /// Show every backend side by side for one type, and what stops those that do not pass.
+    Matrix(commands::matrix::Args),
     /// Remove what no verdict needs: work folders, old logs, artefacts that no record names.
     Clean(commands::clean::Args),
     /// List the rules that were learnt from verified repairs, or show one.

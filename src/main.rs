@@ -78,6 +78,7 @@ fn dispatch(cli: &Cli) -> Result<u8, CliError> {
         Command::Clean(args) => commands::clean::run(args, settings),
         Command::Rules(args) => commands::rules::run(args, settings),
         Command::Suite(args) => commands::suite::run(args, settings),
+        Command::Matrix(args) => commands::matrix::run(args, settings, colour),
         Command::Report(args) => commands::report::run(args, settings),
         Command::Knowledge(args) => commands::knowledge::run(args, settings),
         Command::Completions { .. } => Ok(exit::PASSED),

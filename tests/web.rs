@@ -3,8 +3,15 @@
 
 mod support;
 
-use std::{fs, os::unix::fs::symlink, path::PathBuf};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
+use portwright_core::Backend;
 use serde_json::Value;
 use support::{Place, json};
 
@@ -42,6 +49,36 @@ fn web(place: &Place) -> PathBuf {
     PathBuf::from(component["folder"].as_str().unwrap())
 }
 
+/// What a browser shows of the skillset's page, in HTML.
+fn page(component: &Path, web: &Path, on: &str) -> String {
+    let mut server = Command::new(support::environment().python)
+        .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1"])
+        .current_dir(web)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut lines = BufReader::new(server.stdout.take().unwrap());
+    lines.read_line(&mut said).unwrap();
+    let port = said.split("port ").nth(1).unwrap();
+    let port = port.split(' ').next().unwrap();
+    let profile = tempfile::tempdir().unwrap();
+    let output = Command::new(component.join("chromium/chromium"))
+        .args(["--headless", "--no-sandbox", "--no-zygote", "--dump-dom"])
+        .arg("--enable-features=WebMachineLearningNeuralNetwork")
+        // It shows what is there when nothing has been left to wait for.
+        .arg("--virtual-time-budget=60000")
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("http://127.0.0.1:{port}/index.html?on={on}"))
+        .env("LD_LIBRARY_PATH", component.join("chromium/al2023/lib"))
+        .output()
+        .unwrap();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    support::text(&output)
+}
+
 fn verdict<'a>(document: &'a Value, backend: &str) -> &'a Value {
     let mut verdicts = document["verdicts"].as_array().unwrap().iter();
     verdicts.find(|it| it["backend"] == backend).unwrap()
@@ -52,7 +89,7 @@ fn one_onnx_file_passes_on_both_of_its_runtimes_and_the_skillset_runs_on_the_web
     let place = Place::new();
     let component = web(&place);
     place.toy("elm", false);
-    let (code, document) = place.run(&["elm", "-b", "torch-cpu,onnxruntime,wasm"]);
+    let (code, document) = place.run(&["elm", "-b", "torch-cpu,onnxruntime,wasm,webnn"]);
     assert_eq!(code, 0, "{document:#}");
     let (onnx, wasm) = (
         verdict(&document, "onnxruntime"),
@@ -66,6 +103,10 @@ fn one_onnx_file_passes_on_both_of_its_runtimes_and_the_skillset_runs_on_the_web
         "{evidence}"
     );
     assert_ne!(evidence["isolation"], "none");
+    let webnn = &verdict(&document, "webnn")["evidence"];
+    assert_eq!(webnn["device"], "cpu", "{document:#}");
+    assert!(webnn["versions"]["chromium"].is_string(), "{webnn}");
+    assert_eq!(webnn["artefact"], onnx["evidence"]["artefact"]);
     // It is the same file, to the byte, and was made once in each of the two phases.
     assert_eq!(evidence["artefact"], onnx["evidence"]["artefact"]);
     let run = document["run"].as_str().unwrap();
@@ -79,15 +120,41 @@ fn one_onnx_file_passes_on_both_of_its_runtimes_and_the_skillset_runs_on_the_web
     let built = |event: &&Value| event["event"] == "step-started" && event["step"] == "build onnx";
     assert_eq!(events.iter().filter(built).count(), 2);
 
+    // What was judged stands side by side, and what was not says how it is.
+    let shown = place.command().args(["matrix", "elm"]).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert_eq!(shown.lines().count(), Backend::all().count(), "{shown}");
+    let of = |backend: &str| {
+        let mut lines = shown.lines();
+        lines.find(|line| line.starts_with(backend)).unwrap()
+    };
+    assert!(of("webnn").contains("pass") && of("webnn").contains("nodes on WebNN"));
+    assert!(of("qnn").ends_with("portwright run elm -b qnn"), "{shown}");
+    let matrix = place.command().args(["matrix", "elm", "--json"]).output();
+    let matrix = json(&matrix.unwrap());
+    assert_eq!(matrix["backends"][0]["run"], document["run"]);
+    assert_eq!(matrix["backends"][0]["verdict"]["verdict"], "pass");
+    let none = place.command().args(["matrix", "oak"]).output().unwrap();
+    assert_eq!(none.status.code(), Some(2));
+    assert!(support::text(&none).contains("portwright run oak -b all"));
+
     let branch = document["branch"].as_str().unwrap();
     place.git("skillsets", &["switch", "-q", branch]);
     let web = place.path("skillsets/elm/web");
     for file in ["index.html", "model.mjs", "package.json"] {
         assert!(web.join(file).is_file(), "{file}");
     }
+    place.script(
+        "from skillsets.elm import build; build('wasm', 'skillsets/elm/web')",
+        &[],
+    );
     // In the place of `npm install`.
     symlink(component.join("node_modules"), web.join("node_modules")).unwrap();
     assert_eq!(place.script(USE, &[]), "agrees");
+    for on in ["wasm", "webnn"] {
+        let shown = page(&component, &web, on);
+        assert!(shown.contains(&format!("Ran on {on} in ")), "{shown}");
+    }
     fs::remove_file(web.join("node_modules")).unwrap();
     let absent = "from skillsets.elm import backends; print(backends()['wasm'])";
     assert!(place.script(absent, &[]).contains("npm install"));

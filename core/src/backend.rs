@@ -30,6 +30,9 @@ pub struct BackendSpec {
     pub packages: Vec<String>,
     /// The row of the judge's table of tolerances.
     pub tolerance: String,
+    /// Whether a session takes one combination of sizes, so that one is made for each.
+    #[serde(default)]
+    pub fixed_sizes: bool,
     /// Whether types that generate are also run on it with a cache.
     pub generates: bool,
 }

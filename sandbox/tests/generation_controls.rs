@@ -136,7 +136,8 @@ fn verdict(prefill: &str, decode: &str) -> BackendVerdict {
         },
     };
     let launcher = Path::new(env!("CARGO_BIN_EXE_portwright-caged"));
-    let report = onnxruntime::execute(launcher, Walls::Required, &toy.library, &attempt).unwrap();
+    let report =
+        onnxruntime::execute(launcher, Walls::Required, &toy.library, None, &attempt).unwrap();
     judge(&Case {
         backend: Backend::ONNXRUNTIME,
         expected: Expected::of(Backend::ONNXRUNTIME),

@@ -4,7 +4,6 @@
 //
 //   provider    what the runtime is asked for
 //   places      what the runtime calls that part where it says which nodes are on it
-//   fixed       whether a session is made for one shape of each input, with the named axes of the file fixed to it
 //   device()    the device that executes, as it says itself
 //   dispatched() how often it was handed work so far; absent where the runtime has no other way
 //
@@ -31,8 +30,8 @@ export async function answer(open, backend, host, request) {
   }
 }
 
-async function execute(ort, backend, host, { job, tuning }) {
-  const loader = new Loader(ort, backend, host, tuning);
+async function execute(ort, backend, host, { job, tuning, fixed_sizes }) {
+  const loader = new Loader(ort, backend, host, tuning, fixed_sizes);
   const example = await host.read(job.inputs[0]);
   const device = await backend.device();
   await loader.count(example);
@@ -92,8 +91,8 @@ class Loader {
   #counted = new Set();
   #inputs;
 
-  constructor(ort, backend, host, tuning) {
-    Object.assign(this, { ort, backend, host });
+  constructor(ort, backend, host, tuning, fixedSizes) {
+    Object.assign(this, { ort, backend, host, fixedSizes });
     this.options = { executionProviders: [backend.provider] };
     if (host.beside.length > 0) this.options.externalData = host.beside;
     if (tuning.optimization) this.options.graphOptimizationLevel = LEVELS[tuning.optimization];
@@ -174,7 +173,7 @@ class Loader {
 
   /** The size of each named axis of the file for these inputs, where a session is made for one; else nothing. */
   async #sizesOf(inputs) {
-    if (!this.backend.fixed) return "";
+    if (!this.fixedSizes) return "";
     this.#inputs ??= await this.#described();
     const sizes = {};
     for (const { name, shape } of this.#inputs) {

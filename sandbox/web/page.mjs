@@ -7,11 +7,13 @@ import { parse, serialise } from "./safetensors.mjs";
 /** Characters in which a file is delivered at a time. */
 const PART = 4 << 20;
 
-/** Who hears what the runtime says. It has to stand before the runtime is loaded, which keeps the functions that it finds. */
+/**
+ * Who hears what the runtime says. It has to stand before the runtime is loaded, which keeps the functions that it finds. Nobody
+ * else does: a session that was once asked to tell everything goes on telling, and each line would go over the pipe.
+ */
 let listener;
 for (const level of ["debug", "error", "info", "log", "warn"]) {
-  const say = console[level].bind(console);
-  console[level] = (...words) => (listener === undefined ? say(...words) : listener(words.join(" ")));
+  console[level] = (...words) => listener?.(words.join(" "));
 }
 
 export async function run() {

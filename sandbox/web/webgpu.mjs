@@ -6,7 +6,6 @@ let dispatched = 0;
 export const backend = {
   provider: "webgpu",
   places: "WebGpuExecutionProvider",
-  fixed: true,
   async device() {
     const adapter = await navigator.gpu?.requestAdapter();
     if (!adapter) throw new Error("this browser has no WebGPU adapter");

@@ -1,11 +1,10 @@
-// `webnn`: the browser's Web Neural Network API, on the device that it calls `cpu`. It takes shapes that are fixed.
+// `webnn`: the browser's Web Neural Network API, on the device that it calls `cpu`. It takes sizes that are fixed.
 
 let dispatched = 0;
 
 export const backend = {
   provider: { name: "webnn", deviceType: "cpu" },
   places: "WebNNExecutionProvider",
-  fixed: true,
   async device() {
     if (navigator.ml === undefined) throw new Error("this browser has no WebNN");
     await navigator.ml.createContext({ deviceType: "cpu" });

@@ -5,6 +5,7 @@ pub mod clean;
 pub mod config;
 pub mod doctor;
 pub mod knowledge;
+pub mod matrix;
 pub mod report;
 pub mod rules;
 pub mod run;

@@ -44,6 +44,17 @@ pub struct Request {
     pub library: PathBuf,
     pub work: PathBuf,
     pub tuning: Tuning,
+    /// Whether a session is to be made for each combination of sizes.
+    pub fixed_sizes: bool,
+    /// The provider's own library, where the runtime does not have it built in.
+    pub plugin: Option<Plugin>,
+}
+
+/// A provider in a library of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plugin {
+    pub library: PathBuf,
+    pub version: String,
 }
 
 /// What a worker answers.
@@ -85,6 +96,7 @@ pub struct Program<'a> {
     pub script: Option<Script<'a>>,
     /// The runtime that it loads.
     pub library: &'a Path,
+    pub plugin: Option<Plugin>,
     /// What it has to read beside the request, the artefact and the inputs.
     pub readable: Vec<PathBuf>,
 }
@@ -159,6 +171,8 @@ pub fn run(
         library: program.library.to_owned(),
         work: work.clone(),
         tuning: attempt.tuning.clone(),
+        fixed_sizes: fixed_sizes(job),
+        plugin: program.plugin.clone(),
     };
     fs::write(&asked, serde_json::to_vec(&request)?).map_err(prepare(&asked))?;
     let mut scripts = Vec::new();
@@ -208,6 +222,13 @@ pub fn run(
         folder::empty(&work).map_err(prepare(&work))?;
     }
     Ok(report(&finished, &work, &log))
+}
+
+fn fixed_sizes(job: &Job) -> bool {
+    match job {
+        Job::Execute { backend, .. } | Job::Generate { backend, .. } => backend.spec().fixed_sizes,
+        _ => false,
+    }
 }
 
 /// The files that the job is told to read; an artefact's weights can lie in files beside it.

@@ -77,6 +77,7 @@ fn execute(
             main: &main,
         }),
         library: &installed.root.join(LIBRARY),
+        plugin: None,
         readable: vec![installed.root.clone()],
     };
     caged::run(&program, walls, attempt)

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use portwright_core::{
-    Limit, LimitKind,
+    Backend, Limit, LimitKind,
     plan::{PortPlan, Values},
 };
 
@@ -42,6 +42,17 @@ pub fn of_sizes(sets: &[InputSet], dynamic: bool) -> Option<Limit> {
         Limit::new(
             LimitKind::Sizes,
             format!("only the sizes of the example were tried: {sizes}"),
+        )
+    })
+}
+
+/// A runtime whose sessions take one combination of sizes each.
+pub fn of_sessions(backend: Backend) -> Option<Limit> {
+    backend.spec().fixed_sizes.then(|| {
+        Limit::new(
+            LimitKind::Sizes,
+            "a session takes one combination of sizes: one was made for each that was tried"
+                .to_owned(),
         )
     })
 }

@@ -120,6 +120,7 @@ fn weigh(case: &Case<'_>, execution: &Execution) -> Result<Evidence, Box<Finding
     let agreement = compare(case.backend, case.tolerances, &reference, &candidate)?;
     limits.extend(agreement.limits);
     limits.extend(limits::of_sizes(sets, case.dynamic));
+    limits.extend(limits::of_sessions(case.backend));
     limits.sort();
     limits.dedup();
     Ok(Evidence {

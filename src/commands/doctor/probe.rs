@@ -16,7 +16,7 @@ use super::{
 use crate::settings::Settings;
 
 /// The backends of the design; those that are not in the table of backends come later.
-const DESIGN: [&str; 5] = ["torch-cuda", "libtorch", "coreml", "qnn", "executorch"];
+const DESIGN: [&str; 4] = ["torch-cuda", "libtorch", "coreml", "executorch"];
 
 /// Looks at this machine.
 pub fn look(settings: &Settings, walls: &Probe) -> Report {

@@ -91,6 +91,7 @@ fn execute(
         arguments: vec![WORKER.into()],
         script: None,
         library: &root,
+        plugin: None,
         readable: vec![root.clone()],
     };
     caged::run(&program, walls, attempt)

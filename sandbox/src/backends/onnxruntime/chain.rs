@@ -12,7 +12,10 @@ use portwright_core::{
     plan::step_name,
 };
 
-use super::worker::{Failure, Loader, counted, read_inputs, run, version, write_outputs};
+use super::{
+    sessions::{Loader, Sizes, counted},
+    worker::{Failure, read_inputs, run, versions, write_outputs},
+};
 use crate::{backends::caged::Request, judge::generation::LOGITS, tensor::Tensors};
 
 /// Runs every file of step inputs and measures the first.
@@ -24,12 +27,8 @@ pub fn generate(
     inputs: &[String],
     repeats: u32,
 ) -> Result<Execution, Failure> {
-    let loader = |artefact| Loader {
-        backend,
-        environment,
-        artefact: Path::new(artefact),
-        tuning: &request.tuning,
-    };
+    let loader = |artefact| Loader::of(request, backend, environment, artefact);
+    let any = Sizes::new();
     let (prefill, decode) = (loader(&artefact.prefill), loader(&artefact.decode));
     let sets = inputs
         .iter()
@@ -40,8 +39,8 @@ pub fn generate(
     };
     // Sessions of their own: profiling would be in the measured times.
     let mut profiled = Chain {
-        prefill: prefill.load(Some(&request.work.join("profile-prefill")))?,
-        decode: decode.load(Some(&request.work.join("profile-decode")))?,
+        prefill: prefill.load(&any, Some(&request.work.join("profile-prefill")))?,
+        decode: decode.load(&any, Some(&request.work.join("profile-decode")))?,
     };
     profiled.run(example)?;
     let mut placed = counted(&mut profiled.prefill, backend)?;
@@ -50,8 +49,8 @@ pub fn generate(
 
     let began = Instant::now();
     let mut chain = Chain {
-        prefill: prefill.load(None)?,
-        decode: decode.load(None)?,
+        prefill: prefill.load(&any, None)?,
+        decode: decode.load(&any, None)?,
     };
     let load_seconds = began.elapsed().as_secs_f64();
     let mut outputs = Vec::with_capacity(sets.len());
@@ -68,7 +67,7 @@ pub fn generate(
         device: super::DEVICE.to_owned(),
         nodes: placed.nodes,
         elsewhere: placed.elsewhere,
-        versions: BTreeMap::from([("onnxruntime".to_owned(), version(&request.library))]),
+        versions: versions(request, backend),
         load_seconds,
         latency_seconds,
         reload_resident_bytes: Vec::new(),

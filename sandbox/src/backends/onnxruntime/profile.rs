@@ -37,13 +37,23 @@ pub struct Placed {
 impl Placed {
     /// Adds those of another graph.
     pub fn add(&mut self, other: Self) {
+        self.joined(other, |count, more| count + more);
+    }
+
+    /// Keeps the larger number of each, of another session of the same graph.
+    pub fn most(&mut self, other: Self) {
+        self.joined(other, u64::max);
+    }
+
+    fn joined(&mut self, other: Self, join: impl Fn(u64, u64) -> u64) {
         let both = [
             (&mut self.nodes, other.nodes),
             (&mut self.elsewhere, other.elsewhere),
         ];
         for (counts, more) in both {
             for (name, count) in more {
-                *counts.entry(name).or_insert(0) += count;
+                let kept = counts.entry(name).or_insert(0);
+                *kept = join(*kept, count);
             }
         }
     }

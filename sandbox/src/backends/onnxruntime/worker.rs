@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, fs, path::Path, time::Instant};
 
 use ort::{
     environment::Environment,
-    ep::{self, ExecutionProviderDispatch},
     session::{Session, SessionInputValue, builder::GraphOptimizationLevel},
 };
 use portwright_core::{
@@ -15,17 +14,16 @@ use portwright_core::{
 
 use super::{
     chain,
-    profile::{self, Placed},
+    profile::Placed,
+    provider,
+    sessions::{Loader, Sessions},
     values,
 };
 use crate::{
-    backends::caged::{self, Answer, Request, Tuning},
+    backends::caged::{self, Answer, Request},
     judge::OUTPUTS_FOLDER,
     tensor::{self, Tensors},
 };
-
-/// The provider of OpenVINO, as the runtime names it.
-const OPENVINO: &str = "OpenVINOExecutionProvider";
 
 /// The hidden subcommand that a program's `main` hands to [`worker_main`].
 pub const WORKER: &str = "__ort-worker";
@@ -87,7 +85,7 @@ fn serve(request: &Request) -> Result<Execution, Failure> {
         return chain::generate(
             *backend,
             request,
-            &runtime_of(request)?,
+            &runtime_of(request, *backend)?,
             artefact,
             inputs,
             *repeats,
@@ -109,12 +107,9 @@ fn serve(request: &Request) -> Result<Execution, Failure> {
             "this worker only executes an artefact",
         ));
     };
-    let loader = Loader {
-        backend: *backend,
-        environment: &runtime_of(request)?,
-        artefact: Path::new(artefact),
-        tuning: &request.tuning,
-    };
+    let environment = runtime_of(request, *backend)?;
+    let loader = Loader::of(request, *backend, &environment, artefact);
+    let mut sessions = Sessions::new(&loader, &request.work);
     let sets = inputs
         .iter()
         .map(|path| Ok((Path::new(path), read_inputs(Path::new(path))?)))
@@ -122,23 +117,19 @@ fn serve(request: &Request) -> Result<Execution, Failure> {
     let Some((_, example)) = sets.first() else {
         return Err(Failure::new("execute", "RequestError", "no input set"));
     };
-    let Placed { nodes, elsewhere } = loader.count_nodes(&request.work, example)?;
-
+    sessions.count(example)?;
     let began = Instant::now();
-    let mut session = loader.load(None)?;
+    sessions.session(example)?;
     let load_seconds = began.elapsed().as_secs_f64();
     let mut outputs = Vec::with_capacity(sets.len());
     for (path, inputs) in &sets {
-        outputs.push(write_outputs(
-            &request.work,
-            path,
-            &run(&mut session, inputs)?,
-        )?);
+        let produced = sessions.run(inputs)?;
+        outputs.push(write_outputs(&request.work, path, &produced)?);
     }
     let mut refused = BTreeMap::new();
     for path in corners.iter().map(Path::new) {
         let inputs = read_inputs(path)?;
-        match run(&mut session, &inputs) {
+        match sessions.run(&inputs) {
             Ok(produced) => outputs.push(write_outputs(&request.work, path, &produced)?),
             Err(failure) => {
                 refused.insert(set_name(path), failure.message);
@@ -146,24 +137,25 @@ fn serve(request: &Request) -> Result<Execution, Failure> {
         }
     }
     let mut latency_seconds = Vec::new();
+    let session = sessions.session(example)?;
     for _ in 0..*repeats {
-        let feeds = feeds(&session, example)?;
+        let feeds = feeds(session, example)?;
         let began = Instant::now();
         session.run(feeds).map_err(runtime("execute"))?;
         latency_seconds.push(began.elapsed().as_secs_f64());
     }
-    drop(session);
-
     let mut reload_resident_bytes = Vec::new();
     for _ in 0..*reloads {
-        run(&mut loader.load(None)?, example)?;
+        sessions.release()?;
+        sessions.run(example)?;
         reload_resident_bytes.push(resident_bytes()?);
     }
+    let Placed { nodes, elsewhere } = sessions.finish()?;
     Ok(Execution {
-        device: super::DEVICE.to_owned(),
+        device: provider::device(&backend.spec().provider).to_owned(),
         nodes,
         elsewhere,
-        versions: BTreeMap::from([("onnxruntime".to_owned(), version(&request.library))]),
+        versions: versions(request, *backend),
         load_seconds,
         latency_seconds,
         reload_resident_bytes,
@@ -179,7 +171,7 @@ fn set_name(path: &Path) -> String {
 }
 
 /// Loads the runtime's library, after a look at whether the request is meant for this worker.
-fn runtime_of(request: &Request) -> Result<Environment, Failure> {
+fn runtime_of(request: &Request, backend: Backend) -> Result<Environment, Failure> {
     if request.protocol != PROTOCOL {
         return Err(Failure::new(
             "load",
@@ -187,83 +179,26 @@ fn runtime_of(request: &Request) -> Result<Environment, Failure> {
             format!("protocol {} is not {PROTOCOL}", request.protocol),
         ));
     }
-    ort::init_from(&request.library)
+    let environment = ort::init_from(&request.library)
         .map_err(|error| Failure::new("load", "LibraryError", error))?
         .with_telemetry(false)
         .build()
-        .map_err(runtime("load"))
-}
-
-pub(super) struct Loader<'a> {
-    pub backend: Backend,
-    pub environment: &'a Environment,
-    pub artefact: &'a Path,
-    pub tuning: &'a Tuning,
-}
-
-impl Loader<'_> {
-    pub fn load(&self, profile: Option<&Path>) -> Result<Session, Failure> {
-        let level = self.tuning.optimization.as_deref();
-        let level = level.map(optimization).transpose()?;
-        let build = || -> ort::Result<Session> {
-            let mut builder = Session::builder(self.environment)?;
-            if let Some(level) = level {
-                builder = builder.with_optimization_level(level)?;
-            }
-            if let Some(threads) = self.tuning.threads {
-                builder = builder.with_intra_threads(threads)?;
-            }
-            if let Some(provider) = provider(self.backend, self.tuning.threads) {
-                builder = builder.with_execution_providers([provider])?;
-            }
-            if let Some(profile) = profile {
-                builder = builder.with_profiling(profile)?;
-            }
-            builder.commit_from_file(self.artefact)
-        };
-        build().map_err(runtime("load"))
+        .map_err(runtime("load"))?;
+    if let Some(plugin) = &request.plugin {
+        provider::register(&environment, &backend.spec().provider, plugin)?;
     }
-
-    /// Nodes per execution provider, from the runtime's profile of one run. The session is one of its own: profiling
-    /// would be in the measured times.
-    fn count_nodes(&self, work: &Path, inputs: &Tensors) -> Result<Placed, Failure> {
-        let mut session = self.load(Some(&work.join("profile")))?;
-        run(&mut session, inputs)?;
-        counted(&mut session, self.backend)
-    }
+    Ok(environment)
 }
 
-/// The nodes per execution provider in the profile of a session that has run.
-pub(super) fn counted(session: &mut Session, backend: Backend) -> Result<Placed, Failure> {
-    let failed = |error: String| Failure::new("profile", "ProfileError", error);
-    let path = session.end_profiling().map_err(runtime("profile"))?;
-    let counted = fs::read(&path)
-        .map_err(|error| error.to_string())
-        .and_then(|text| {
-            profile::placed(&text, &backend.spec().provider).map_err(|error| error.to_string())
-        })
-        .map_err(failed)?;
-    fs::remove_file(&path).map_err(|error| failed(error.to_string()))?;
-    Ok(counted)
+/// The versions of what runs.
+pub(super) fn versions(request: &Request, backend: Backend) -> BTreeMap<String, String> {
+    let own = ("onnxruntime".to_owned(), version(&request.library));
+    let plugin = request.plugin.as_ref();
+    let plugin = plugin.map(|plugin| (backend.to_string(), plugin.version.clone()));
+    plugin.into_iter().chain([own]).collect()
 }
 
-/// The provider that a backend asks for beside the CPU's own. It must be there: without it the session would be another
-/// backend's.
-fn provider(backend: Backend, threads: Option<usize>) -> Option<ExecutionProviderDispatch> {
-    let openvino = ep::OpenVINO::default();
-    (backend.spec().provider == OPENVINO).then(|| {
-        let openvino = openvino
-            .with_device_type(super::DEVICE)
-            .with_precision("ACCURACY");
-        let openvino = match threads {
-            Some(threads) => openvino.with_num_threads(threads),
-            None => openvino,
-        };
-        openvino.build().error_on_failure()
-    })
-}
-
-fn optimization(level: &str) -> Result<GraphOptimizationLevel, Failure> {
+pub(super) fn optimization(level: &str) -> Result<GraphOptimizationLevel, Failure> {
     match level {
         "disable" => Ok(GraphOptimizationLevel::Disable),
         "basic" => Ok(GraphOptimizationLevel::Level1),
@@ -351,7 +286,7 @@ fn resident_bytes() -> Result<u64, Failure> {
 }
 
 /// The version that the library carries in its file name, e.g. `1.31.1` in `libonnxruntime.so.1.31.1`.
-pub(super) fn version(library: &Path) -> String {
+fn version(library: &Path) -> String {
     let path = library
         .canonicalize()
         .unwrap_or_else(|_| library.to_owned());

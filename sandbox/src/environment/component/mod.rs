@@ -67,7 +67,7 @@ struct Note {
 }
 
 impl Component {
-    pub const ALL: [Component; 2] = [
+    pub const ALL: [Component; 3] = [
         Component {
             name: "web",
             about: "ONNX Runtime for the web, and a browser without a screen",
@@ -76,6 +76,14 @@ impl Component {
                 manifest: include_str!("../../../components/web/package.json"),
                 lock: include_str!("../../../components/web/package-lock.json"),
                 unpack: include_str!("../../../components/web/unpack.mjs"),
+            },
+        },
+        Component {
+            name: "qualcomm",
+            about: "ONNX Runtime's provider of QNN, and the simulator of Qualcomm's HTP",
+            version: "2.7.0",
+            source: Source::Wheels {
+                lock: include_str!("../../../components/qualcomm/requirements.lock"),
             },
         },
         Component {
