@@ -5,10 +5,9 @@ mod support;
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use portwright_core::Backend;
@@ -49,34 +48,17 @@ fn web(place: &Place) -> PathBuf {
     PathBuf::from(component["folder"].as_str().unwrap())
 }
 
-/// What a browser shows of the skillset's page, in HTML.
-fn page(component: &Path, web: &Path, on: &str) -> String {
-    let mut server = Command::new(support::environment().python)
-        .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1"])
-        .current_dir(web)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut said = String::new();
-    let mut lines = BufReader::new(server.stdout.take().unwrap());
-    lines.read_line(&mut said).unwrap();
-    let port = said.split("port ").nth(1).unwrap();
-    let port = port.split(' ').next().unwrap();
-    let profile = tempfile::tempdir().unwrap();
-    let output = Command::new(component.join("chromium/chromium"))
-        .args(["--headless", "--no-sandbox", "--no-zygote", "--dump-dom"])
-        .arg("--enable-features=WebMachineLearningNeuralNetwork")
-        // It shows what is there when nothing has been left to wait for.
-        .arg("--virtual-time-budget=60000")
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("http://127.0.0.1:{port}/index.html?on={on}"))
-        .env("LD_LIBRARY_PATH", component.join("chromium/al2023/lib"))
+/// What the skillset's page says in the end in a browser, on each of these.
+fn said_by_page(component: &Path, web: &Path, on: &[&str]) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/web/shown.py");
+    let output = Command::new(support::environment().python)
+        .arg(script)
+        .args([&component.join("chromium/chromium"), web])
+        .args(on.iter().map(|on| format!("index.html?on={on}")))
         .output()
         .unwrap();
-    server.kill().unwrap();
-    server.wait().unwrap();
-    support::text(&output)
+    assert!(output.status.success(), "{}", support::text(&output));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 fn verdict<'a>(document: &'a Value, backend: &str) -> &'a Value {
@@ -151,10 +133,11 @@ fn one_onnx_file_passes_on_both_of_its_runtimes_and_the_skillset_runs_on_the_web
     // In the place of `npm install`.
     symlink(component.join("node_modules"), web.join("node_modules")).unwrap();
     assert_eq!(place.script(USE, &[]), "agrees");
-    for on in ["wasm", "webnn"] {
-        let shown = page(&component, &web, on);
-        assert!(shown.contains(&format!("Ran on {on} in ")), "{shown}");
-    }
+    let said = said_by_page(&component, &web, &["wasm", "webnn", "moon"]);
+    let said: Vec<&str> = said.lines().collect();
+    assert!(said[0].starts_with("Ran on wasm in "), "{said:?}");
+    assert!(said[1].starts_with("Ran on webnn in "), "{said:?}");
+    assert!(said[2].starts_with("It did not run: "), "{said:?}");
     fs::remove_file(web.join("node_modules")).unwrap();
     let absent = "from skillsets.elm import backends; print(backends()['wasm'])";
     assert!(place.script(absent, &[]).contains("npm install"));
