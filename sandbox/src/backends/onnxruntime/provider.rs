@@ -2,12 +2,7 @@
 
 use std::path::Path;
 
-use ort::{
-    device::Device,
-    environment::Environment,
-    ep,
-    session::builder::{BuilderResult, SessionBuilder},
-};
+use ort::{device::Device, environment::Environment, ep, session::builder::SessionBuilder};
 
 use super::{
     super::caged::{Plugin, Tuning},
@@ -56,7 +51,7 @@ pub fn add(
     provider: &str,
     plugin: Option<&Plugin>,
     tuning: &Tuning,
-) -> BuilderResult {
+) -> ort::Result<SessionBuilder> {
     match (provider, plugin) {
         (OPENVINO, _) => {
             let mut openvino = ep::OpenVINO::default()
@@ -65,11 +60,11 @@ pub fn add(
             if let Some(threads) = tuning.threads {
                 openvino = openvino.with_num_threads(threads);
             }
-            builder.with_execution_providers([openvino.build().error_on_failure()])
+            Ok(builder.with_execution_providers([openvino.build().error_on_failure()])?)
         }
         (_, Some(plugin)) => {
             let options = options(provider, &plugin.library);
-            builder.with_devices(device_of(environment, provider), Some(&options))
+            Ok(builder.with_devices(device_of(environment, provider), Some(&options))?)
         }
         (_, None) => Ok(builder),
     }
