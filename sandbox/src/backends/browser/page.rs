@@ -2,13 +2,16 @@
 //! is not listed here is refused.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use super::super::WEB_FILES;
+use crate::judge::OUTPUTS_FOLDER;
 
 /// The page's origin. No name below `invalid` is ever resolved.
 pub const ORIGIN: &str = "https://portwright.invalid";
@@ -99,13 +102,9 @@ pub fn weights_beside(artefact: &Path) -> io::Result<Vec<String>> {
 
 /// Takes a part of a file that the page delivers, `{"name", "part"}`, into the work folder.
 pub fn deliver(payload: &Value, work: &Path) -> io::Result<()> {
-    use std::io::Write as _;
-
-    use base64::{Engine as _, prelude::BASE64_STANDARD};
-
     let invalid = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
     let name = payload["name"].as_str().and_then(|name| {
-        let name = name.strip_prefix(crate::judge::OUTPUTS_FOLDER)?;
+        let name = name.strip_prefix(OUTPUTS_FOLDER)?;
         plain(name.strip_prefix('/')?)
     });
     let name = name.ok_or_else(|| invalid("a file is delivered under no plain name"))?;
@@ -113,7 +112,7 @@ pub fn deliver(payload: &Value, work: &Path) -> io::Result<()> {
         .as_str()
         .and_then(|part| BASE64_STANDARD.decode(part).ok());
     let part = part.ok_or_else(|| invalid("a file is delivered that is no base64"))?;
-    let folder = work.join(crate::judge::OUTPUTS_FOLDER);
+    let folder = work.join(OUTPUTS_FOLDER);
     fs::create_dir_all(&folder)?;
     let file = fs::OpenOptions::new()
         .append(true)
@@ -138,8 +137,6 @@ fn kind(path: &Path) -> &'static str {
 
 /// The answer to a request of the page, as the developer tools take it.
 pub fn response(request: &Value, found: Option<Found>) -> (&'static str, Value) {
-    use base64::{Engine as _, prelude::BASE64_STANDARD};
-
     let id = &request["requestId"];
     let Some(Found { content, kind }) = found else {
         return (

@@ -35,7 +35,10 @@ fn every_backend_of_the_design_is_listed_and_absent_ones_say_why() {
     for backend in &report.backends {
         assert!(!backend.detail.is_empty(), "{backend:?}");
     }
-    assert_eq!(item(&report.backends, "coreml").detail, "not implemented yet");
+    assert_eq!(
+        item(&report.backends, "coreml").detail,
+        "not implemented yet"
+    );
 }
 
 #[test]
