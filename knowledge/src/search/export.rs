@@ -107,16 +107,6 @@ const REFUSED: [&Step; 6] = [
     &OTHER_ATTENTION,
     &DYNAMO,
 ];
-/// The same where the runtime is a provider that has fewer operators than the runtime itself.
-const LACKING: [&Step; 7] = [
-    &REWRITTEN,
-    &SCRIPT,
-    &STATIC_SCRIPT,
-    &PLAIN_GRAPH,
-    &STATIC,
-    &OTHER_ATTENTION,
-    &DYNAMO,
-];
 /// After an artefact that gives other numbers: optimisers first.
 const NUMBERS: [&Step; 7] = [
     &PLAIN_RUNTIME,
@@ -153,10 +143,13 @@ pub fn candidates(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
         Format::Onnx if ran && traced => apply(plan, finding, format, &TRACED),
         Format::Onnx => match finding.stage {
             Stage::Compare => apply(plan, finding, format, &NUMBERS),
-            Stage::Load | Stage::Execute if lacks(finding) => {
-                apply(plan, finding, format, &LACKING)
+            Stage::Load | Stage::Execute => {
+                // A provider that has fewer operators than the runtime itself may take them in other words.
+                let words: &[&Step] = if lacks(finding) { &[&REWRITTEN] } else { &[] };
+                let mut found = apply(plan, finding, format, words);
+                found.extend(apply(plan, finding, format, &REFUSED));
+                found
             }
-            Stage::Load | Stage::Execute => apply(plan, finding, format, &REFUSED),
             _ => apply(plan, finding, format, &EXPORT),
         },
         Format::OpenvinoIr => apply(plan, finding, format, &[&OTHER_ATTENTION, &STATIC]),

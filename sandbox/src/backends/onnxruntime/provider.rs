@@ -76,7 +76,7 @@ fn options(provider: &str, library: &Path) -> Vec<(String, String)> {
     let options = match provider {
         QNN => vec![
             ("backend_path", backend.display().to_string()),
-            // Snapdragon 8 Gen 3, which the simulator stands for.
+            // The chip that the simulator stands for, by QNN's number of it.
             ("soc_model", "60".to_owned()),
             ("htp_graph_finalization_optimization_mode", "3".to_owned()),
         ],

@@ -150,12 +150,12 @@ impl<'a> Sessions<'a> {
         run(self.session(inputs)?, inputs)
     }
 
-    /// The session for these inputs. The first one for their sizes notes what it executes.
+    /// The session for these inputs. Until nodes were seen for their sizes, it notes what it executes.
     pub fn session(&mut self, inputs: &Tensors) -> Result<&mut Session, Failure> {
         let sizes = self.sizes_of(inputs)?;
         if self.kept.as_ref().is_none_or(|kept| kept.sizes != sizes) {
             self.release()?;
-            let profiled = self.counted.insert(sizes.clone());
+            let profiled = !self.counted.contains(&sizes);
             let profile = self.work.join("profile");
             let session = self
                 .loader
@@ -178,6 +178,10 @@ impl<'a> Sessions<'a> {
             && kept.profiled
         {
             let placed = counted(&mut kept.session, self.loader.backend)?;
+            // Where nothing was executed, nothing has been seen of these sizes yet.
+            if !placed.nodes.is_empty() {
+                self.counted.insert(kept.sizes);
+            }
             self.placed.most(placed);
         }
         Ok(())
