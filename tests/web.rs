@@ -67,7 +67,7 @@ fn verdict<'a>(document: &'a Value, backend: &str) -> &'a Value {
 }
 
 #[test]
-fn one_onnx_file_passes_on_both_of_its_runtimes_and_the_skillset_runs_on_the_web() {
+fn one_onnx_file_passes_on_each_of_its_runtimes_and_the_skillset_runs_on_the_web() {
     let place = Place::new();
     let component = web(&place);
     place.toy("elm", false);

@@ -236,11 +236,12 @@ async fn repair(
     }
     // Each backend has a budget of its own: what one of them spends is not missing from another.
     let mut left: BTreeMap<Backend, u32> = BTreeMap::new();
+    let mut begun = BTreeMap::new();
     let mut given_up = BTreeSet::new();
     let mut repairs = Vec::new();
     while let Some((backend, finding)) = row.failing(&given_up) {
-        // What others took is no time for its repairs: a port that is slow to fail needs them most.
-        let before = steps.costs();
+        // What was taken before its first repair is no time for its repairs: a port that is slow to fail needs them most.
+        let before = begun.entry(backend).or_insert_with(|| steps.costs());
         let mut fixer = Fixer::new(
             (*analysis.card).clone(),
             left.get(&backend).copied().unwrap_or(request.attempts),
@@ -252,7 +253,7 @@ async fn repair(
             finding: Box::new(finding.clone()),
         };
         loop {
-            let out_of_time = steps.costs().exceed(&before, request.repair_seconds);
+            let out_of_time = steps.costs().exceed(before, request.repair_seconds);
             let proposal = match decide(
                 steps,
                 request,

@@ -21,11 +21,7 @@ pub struct Node;
 impl BackendRuntime for Node {
     fn probe(&self, backend: Backend, places: Places<'_>) -> Result<String, Absent> {
         let (installed, _) = installed(backend, places.cache)?;
-        Ok(format!(
-            "{} ({})",
-            installed.version,
-            installed.root.display()
-        ))
+        Ok(installed.to_string())
     }
 
     fn execute<'a>(

@@ -30,12 +30,7 @@ pub struct Browser;
 
 impl BackendRuntime for Browser {
     fn probe(&self, backend: Backend, places: Places<'_>) -> Result<String, Absent> {
-        let installed = installed(backend, places.cache)?;
-        Ok(format!(
-            "{} ({})",
-            installed.version,
-            installed.root.display()
-        ))
+        installed(backend, places.cache).map(|installed| installed.to_string())
     }
 
     fn execute<'a>(

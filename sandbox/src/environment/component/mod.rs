@@ -7,7 +7,7 @@
 mod npm;
 
 use std::{
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
 };
 
@@ -58,6 +58,12 @@ pub struct Installed {
     /// The program that runs it, where it is no library.
     pub program: Option<PathBuf>,
     pub version: &'static str,
+}
+
+impl fmt::Display for Installed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.version, self.root.display())
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
