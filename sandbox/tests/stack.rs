@@ -5,7 +5,9 @@
 
 use std::{fs::File, io::Read as _, path::Path, time::Duration};
 
-use portwright_sandbox::environment::{Asked, Component, Environment, EnvironmentError, Options};
+use portwright_sandbox::environment::{
+    Asked, Component, Environment, EnvironmentError, Installed, Options,
+};
 use portwright_sandbox::isolation::{Mode, Policy, default_read_paths, probe};
 use portwright_sandbox::process::{CagedCommand, Limits, Outcome};
 
@@ -72,18 +74,46 @@ fn without_namespaces() {
     the_stack_runs(Mode::LandlockSeccomp);
 }
 
+/// The web's component; nothing on a machine without Node, where there is nothing to try.
+fn web() -> Option<Installed> {
+    let options = Options::new(Asked::default()).unwrap();
+    let web = Component::named("web").unwrap();
+    match web.install(&options, &mut |_| {}) {
+        Ok(installed) => Some(installed),
+        Err(error @ EnvironmentError::NoNode { .. }) => {
+            println!("{error}: nothing to try");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// What the scripts of the web make of what a runtime says, with a runtime that says what each case has it say.
+#[test]
+fn what_a_runtime_says_of_its_nodes_and_its_work_is_believed_as_it_says_it() {
+    let Some(installed) = web() else {
+        return;
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = std::process::Command::new(installed.program.unwrap())
+        .arg(folder.join("tests/stack/execution.mjs"))
+        .arg(folder.join("web/execution.mjs"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(
+        said.trim(),
+        "execution: right",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
 /// Node runs the web's runtime: it compiles code of its own, and asks for threads and much address space.
 #[test]
 fn node_runs_a_graph_without_namespaces() {
-    let options = Options::new(Asked::default()).unwrap();
-    let web = Component::named("web").unwrap();
-    let installed = match web.install(&options, &mut |_| {}) {
-        Ok(installed) => installed,
-        Err(error @ EnvironmentError::NoNode { .. }) => {
-            println!("{error}: nothing to try");
-            return;
-        }
-        Err(error) => panic!("{error}"),
+    let Some(installed) = web() else {
+        return;
     };
     let program = installed.program.clone().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stack/stack.mjs");
