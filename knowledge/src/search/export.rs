@@ -156,10 +156,10 @@ pub fn candidates(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
     }
 }
 
-/// Whether what refused is a provider of a component, and not the runtime that the artefact is first made for.
+/// Whether what refused is another provider than the runtime's own, which has every operator.
 fn lacks(finding: &Finding) -> bool {
-    let component = finding.backend.and_then(|it| it.spec().component.as_ref());
-    component.is_some()
+    let own = &Backend::ONNXRUNTIME.spec().provider;
+    (finding.backend).is_some_and(|backend| backend.spec().provider != *own)
 }
 
 fn apply(plan: &PortPlan, finding: &Finding, format: Format, steps: &[&Step]) -> Vec<Candidate> {

@@ -13,6 +13,7 @@ use portwright_core::{
 };
 
 use super::{
+    provider::device,
     sessions::{Loader, Sizes, counted},
     worker::{Failure, read_inputs, run, versions, write_outputs},
 };
@@ -64,7 +65,7 @@ pub fn generate(
         latency_seconds.push(began.elapsed().as_secs_f64());
     }
     Ok(Execution {
-        device: super::DEVICE.to_owned(),
+        device: device(&backend.spec().provider).to_owned(),
         nodes: placed.nodes,
         elsewhere: placed.elsewhere,
         versions: versions(request, backend),
