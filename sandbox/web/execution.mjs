@@ -3,7 +3,6 @@
 // A backend says which part of the runtime it means:
 //
 //   provider    what the runtime is asked for
-//   places      what the runtime calls that part where it says which nodes are on it
 //   device()    the device that executes, as it says itself
 //   dispatched() how often it was handed work so far; absent where the runtime has no other way
 //
@@ -30,8 +29,8 @@ export async function answer(open, backend, host, request) {
   }
 }
 
-async function execute(ort, backend, host, { job, tuning, fixed_sizes }) {
-  const loader = new Loader(ort, backend, host, tuning, fixed_sizes);
+async function execute(ort, backend, host, { job, tuning, backend: facts }) {
+  const loader = new Loader(ort, backend, host, tuning, facts);
   const example = await host.read(job.inputs[0]);
   const device = await backend.device();
   await loader.count(example);
@@ -91,8 +90,8 @@ class Loader {
   #counted = new Set();
   #inputs;
 
-  constructor(ort, backend, host, tuning, fixedSizes) {
-    Object.assign(this, { ort, backend, host, fixedSizes });
+  constructor(ort, backend, host, tuning, facts) {
+    Object.assign(this, { ort, host, facts });
     this.options = { executionProviders: [backend.provider] };
     if (host.beside.length > 0) this.options.externalData = host.beside;
     if (tuning.optimization) this.options.graphOptimizationLevel = LEVELS[tuning.optimization];
@@ -164,7 +163,7 @@ class Loader {
     }
     for (const [provider, { count, operators }] of Object.entries(placed)) {
       most(this.nodes, provider, count);
-      if (provider === this.backend.places) continue;
+      if (provider === this.facts.provider) continue;
       for (const [operator, times] of Object.entries(operators)) most(this.elsewhere, operator, times);
     }
     this.#counted.add(sizes);
@@ -173,7 +172,7 @@ class Loader {
 
   /** The size of each named axis of the file for these inputs, where a session is made for one; else nothing. */
   async #sizesOf(inputs) {
-    if (!this.fixedSizes) return "";
+    if (!this.facts.fixed_sizes) return "";
     this.#inputs ??= await this.#described();
     const sizes = {};
     for (const { name, shape } of this.#inputs) {

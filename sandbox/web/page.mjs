@@ -33,7 +33,10 @@ export async function run() {
       for (let at = 0; at < text.length; at += PART) deliver(JSON.stringify({ name, part: text.slice(at, at + PART) }));
       return name;
     },
-    settled: async () => Number(await (await fetch("/settled")).text()),
+    settled: async () => {
+      globalThis.gc?.();
+      return Number(await (await fetch("/settled")).text());
+    },
   };
   return JSON.stringify(await answer(runtime, backend, host, request));
 }

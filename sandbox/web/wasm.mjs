@@ -11,7 +11,7 @@ import { parse, serialise } from "./safetensors.mjs";
 /** Where the outputs of each input set go, below the work folder. */
 const OUTPUTS = "outputs";
 
-const backend = { provider: "wasm", places: "CPUExecutionProvider", device: () => "wasm" };
+const backend = { provider: "wasm", device: () => "wasm" };
 
 /** Who hears what the runtime says, in the place of the log. It writes to the standard error stream by itself. */
 let listener;

@@ -5,7 +5,6 @@ let dispatched = 0;
 
 export const backend = {
   provider: "webgpu",
-  places: "WebGpuExecutionProvider",
   async device() {
     const adapter = await navigator.gpu?.requestAdapter();
     if (!adapter) throw new Error("this browser has no WebGPU adapter");

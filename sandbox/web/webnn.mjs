@@ -4,7 +4,6 @@ let dispatched = 0;
 
 export const backend = {
   provider: { name: "webnn", deviceType: "cpu" },
-  places: "WebNNExecutionProvider",
   async device() {
     if (navigator.ml === undefined) throw new Error("this browser has no WebNN");
     await navigator.ml.createContext({ deviceType: "cpu" });

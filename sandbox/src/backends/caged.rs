@@ -44,10 +44,30 @@ pub struct Request {
     pub library: PathBuf,
     pub work: PathBuf,
     pub tuning: Tuning,
-    /// Whether a session is to be made for each combination of sizes.
-    pub fixed_sizes: bool,
+    /// What the table says of the backend that a script has to know.
+    pub backend: Facts,
     /// The provider's own library, where the runtime does not have it built in.
     pub plugin: Option<Plugin>,
+}
+
+/// What the table of backends says of one: the provider on which nodes are to be, and whether a session is to be made for each
+/// combination of sizes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    pub provider: String,
+    pub fixed_sizes: bool,
+}
+
+impl Facts {
+    fn of(job: &Job) -> Self {
+        match job {
+            Job::Execute { backend, .. } | Job::Generate { backend, .. } => Self {
+                provider: backend.spec().provider.clone(),
+                fixed_sizes: backend.spec().fixed_sizes,
+            },
+            _ => Self::default(),
+        }
+    }
 }
 
 /// A provider in a library of its own.
@@ -171,7 +191,7 @@ pub fn run(
         library: program.library.to_owned(),
         work: work.clone(),
         tuning: attempt.tuning.clone(),
-        fixed_sizes: fixed_sizes(job),
+        backend: Facts::of(job),
         plugin: program.plugin.clone(),
     };
     fs::write(&asked, serde_json::to_vec(&request)?).map_err(prepare(&asked))?;
@@ -222,13 +242,6 @@ pub fn run(
         folder::empty(&work).map_err(prepare(&work))?;
     }
     Ok(report(&finished, &work, &log))
-}
-
-fn fixed_sizes(job: &Job) -> bool {
-    match job {
-        Job::Execute { backend, .. } | Job::Generate { backend, .. } => backend.spec().fixed_sizes,
-        _ => false,
-    }
 }
 
 /// The files that the job is told to read; an artefact's weights can lie in files beside it.

@@ -45,8 +45,8 @@ async function run({ says, dispatched, fixed_sizes = false, fails = () => false 
     },
   };
   const job = { inputs: ["/sets/example.safetensors", "/sets/other.safetensors"], corners: ["/sets/long.safetensors"] };
-  const backend = { provider: "gpu", places: "Gpu", device: () => "gpu", dispatched };
-  const request = { job: { ...job, repeats: 1, reloads: 1 }, tuning: {}, fixed_sizes };
+  const backend = { provider: "gpu", device: () => "gpu", dispatched };
+  const request = { job: { ...job, repeats: 1, reloads: 1 }, tuning: {}, backend: { provider: "Gpu", fixed_sizes } };
   return { ...(await answer(async () => ort, backend, host, request)), made };
 }
 

@@ -91,7 +91,7 @@ fn drive(request: &Request, profile: &Path) -> Result<String, DevtoolsError> {
         request: json!({
             "job": request.job,
             "tuning": request.tuning,
-            "fixed_sizes": request.fixed_sizes,
+            "backend": request.backend,
             "beside": page::weights_beside(&artefact)?,
             "browser": version.rsplit('/').next(),
         }),

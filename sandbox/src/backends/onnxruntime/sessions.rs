@@ -50,7 +50,7 @@ impl<'a> Loader<'a> {
             artefact: Path::new(artefact),
             tuning: &request.tuning,
             plugin: request.plugin.as_ref(),
-            fixed_sizes: request.fixed_sizes,
+            fixed_sizes: request.backend.fixed_sizes,
         }
     }
 
