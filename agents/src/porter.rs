@@ -34,15 +34,8 @@ impl Agent for Porter {
         let backend = self.backend;
         match observation {
             // What runs the module itself has no artefact.
-            Observation::Begin if backend.runs_module() => Action::Execute {
-                backend,
-                artefact: None,
-            },
-            Observation::Begin => Action::Build { backend },
-            Observation::Built { artefact } => Action::Execute {
-                backend,
-                artefact: Some(artefact),
-            },
+            Observation::Begin if !backend.runs_module() => Action::Build { backend },
+            Observation::Begin | Observation::Built => Action::Execute { backend },
             Observation::Executed { report } => Action::Judge { backend, report },
             Observation::Judged { verdict } => Action::Finish(verdict),
             Observation::Failed { verdict, finding } => {
@@ -74,7 +67,7 @@ mod tests {
     fn a_backend_without_an_artefact_is_executed_at_once() {
         let mut porter = Porter::new(Backend::TORCH_CPU);
         let action = porter.step(Observation::Begin);
-        assert!(matches!(action, Action::Execute { artefact: None, .. }));
+        assert!(matches!(action, Action::Execute { .. }));
     }
 
     #[test]

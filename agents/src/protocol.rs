@@ -5,7 +5,7 @@ mod reproduce;
 
 use portwright_core::{
     Backend, Finding, InterfaceCard, PortPlan, Verdict,
-    job::{Artefact, Introspection, JobReport},
+    job::{Introspection, JobReport},
     plan::Adaptation,
     verdict::BackendVerdict,
 };
@@ -30,10 +30,7 @@ pub enum Action<F> {
     /// Have the skillset make the backend's artefact in the sandbox.
     Build { backend: Backend },
     /// Run the artefact (or the module itself) on the judge's input sets.
-    Execute {
-        backend: Backend,
-        artefact: Option<Box<Artefact>>,
-    },
+    Execute { backend: Backend },
     /// Have the judge compare.
     Judge {
         backend: Backend,
@@ -70,9 +67,7 @@ pub enum Observation {
     Rendered {
         files: usize,
     },
-    Built {
-        artefact: Box<Artefact>,
-    },
+    Built,
     Executed {
         report: Box<JobReport>,
     },

@@ -11,7 +11,11 @@ use portwright_core::{Backend, Digest, Finding, Signature, Stage, Verdict, text}
 use portwright_ledger::{LedgerError, store};
 use portwright_sandbox::tensor;
 
-use super::{DriverError, Request, ground::Failure, steps::Steps};
+use super::{
+    DriverError,
+    ground::{Failure, Reached},
+    launch::Launch,
+};
 
 /// What was built.
 #[derive(Clone, Debug)]
@@ -33,47 +37,67 @@ impl Built {
     }
 }
 
-/// Reads the files of an artefact below the folder of the job that made it.
-pub fn read(
-    steps: &Steps<'_>,
-    backend: Backend,
-    folder: &Path,
-    mut names: Vec<String>,
-) -> Result<Result<Built, Failure>, DriverError> {
-    names.sort_unstable();
-    names.dedup();
-    for name in &names {
-        if let Err(why) = check(folder, name) {
-            let shown = text::cut(&text::line(name), 60);
-            return Ok(Err(malformed(backend, &format!("{shown}: {why}"))));
+impl Launch<'_> {
+    /// Reads the files of an artefact below the folder of the job that made it.
+    pub fn read_artefact(
+        &self,
+        backend: Backend,
+        folder: &Path,
+        mut names: Vec<String>,
+    ) -> Reached<Built> {
+        names.sort_unstable();
+        names.dedup();
+        for name in &names {
+            if let Err(why) = check(folder, name) {
+                let shown = text::cut(&text::line(name), 60);
+                return Ok(Err(malformed(backend, &format!("{shown}: {why}"))));
+            }
         }
+        let manifest = match store::outline(folder, &names, self.steps.session.limits.disk_bytes) {
+            Ok(manifest) => manifest,
+            Err(LedgerError::NotPlain { path, why }) => {
+                let why = format!("{}: {why}", path.display());
+                return Ok(Err(malformed(backend, &why)));
+            }
+            Err(error @ LedgerError::TooLarge { .. }) => {
+                return Ok(Err(Failure::fail(Box::new(Finding {
+                    stage: Stage::Export,
+                    backend: Some(backend),
+                    signature: Signature::phrase("the artefact is too large"),
+                    message: error.to_string(),
+                    error: None,
+                    hint: Some(error.hint()),
+                }))));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Ok(Built {
+            bytes: manifest.bytes(),
+            digest: match manifest.files.as_slice() {
+                [one] => one.digest.clone(),
+                _ => manifest.digest()?,
+            },
+            names,
+        }))
     }
-    let manifest = match store::outline(folder, &names, steps.session.limits.disk_bytes) {
-        Ok(manifest) => manifest,
-        Err(LedgerError::NotPlain { path, why }) => {
-            let why = format!("{}: {why}", path.display());
-            return Ok(Err(malformed(backend, &why)));
+
+    /// Keeps the bytes of an artefact that passed, so that what the verdict names can be looked at again.
+    pub fn keep_artefact(
+        &self,
+        verdict: Verdict,
+        folder: &Path,
+        built: &Built,
+    ) -> Result<(), DriverError> {
+        if verdict == Verdict::Pass && self.request.effort.keep_artefacts && !built.names.is_empty()
+        {
+            self.steps
+                .session
+                .ledger
+                .store()
+                .put_files(folder, &built.names)?;
         }
-        Err(error @ LedgerError::TooLarge { .. }) => {
-            return Ok(Err(Failure::fail(Box::new(Finding {
-                stage: Stage::Export,
-                backend: Some(backend),
-                signature: Signature::phrase("the artefact is too large"),
-                message: error.to_string(),
-                error: None,
-                hint: Some(error.hint()),
-            }))));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    Ok(Ok(Built {
-        bytes: manifest.bytes(),
-        digest: match manifest.files.as_slice() {
-            [one] => one.digest.clone(),
-            _ => manifest.digest()?,
-        },
-        names,
-    }))
+        Ok(())
+    }
 }
 
 /// Whether a name is one, and is that of a plain file of the job's own.
@@ -85,24 +109,6 @@ fn check(folder: &Path, name: &str) -> Result<(), &'static str> {
         Ok(_) => Ok(()),
         Err(error) => Err(error.phrase()),
     }
-}
-
-/// Keeps the bytes of an artefact that passed, so that what the verdict names can be looked at again.
-pub fn keep(
-    steps: &Steps<'_>,
-    request: &Request,
-    verdict: Verdict,
-    folder: &Path,
-    built: &Built,
-) -> Result<(), DriverError> {
-    if verdict == Verdict::Pass && request.effort.keep_artefacts && !built.names.is_empty() {
-        steps
-            .session
-            .ledger
-            .store()
-            .put_files(folder, &built.names)?;
-    }
-    Ok(())
 }
 
 /// The failure of a build whose answer is no artefact.

@@ -15,12 +15,11 @@ use crate::{
     protocol::{Lookup, Message, Observation, Question, Reply},
 };
 
-use super::{DriverError, Request, knowledge, source::Shelf, steps::Steps};
+use super::{DriverError, knowledge, launch::Launch, source::Shelf};
 
 /// The model of one launch, with what the launch has spent on it.
 pub struct Consultant<'a> {
-    steps: &'a Steps<'a>,
-    request: &'a Request,
+    launch: &'a Launch<'a>,
     model: Option<(&'a Model, Meter)>,
     shelf: Shelf,
     /// The model did not answer, and asking again would not help: the launch goes on without it.
@@ -28,7 +27,8 @@ pub struct Consultant<'a> {
 }
 
 impl<'a> Consultant<'a> {
-    pub fn new(steps: &'a Steps<'a>, request: &'a Request) -> Self {
+    pub fn new(launch: &'a Launch<'a>) -> Self {
+        let Launch { steps, request } = launch;
         let library = steps.session.environment.site_packages.join("transformers");
         let folder = match &request.target.source {
             ModelSource::Library => None,
@@ -40,8 +40,7 @@ impl<'a> Consultant<'a> {
             .as_ref()
             .filter(|_| request.consult.is_some());
         Self {
-            steps,
-            request,
+            launch,
             model: model.map(|model| (model, model.meter())),
             shelf: Shelf::new(library, folder),
             gone: AtomicBool::new(false),
@@ -76,10 +75,11 @@ impl<'a> Consultant<'a> {
         // What is remembered is the model's own answer; that there was none may have many causes.
         let lasting = |reply: &Reply| matches!(reply, Reply::Called { .. });
         let reply = self
+            .launch
             .steps
             .remembered(
                 "consult",
-                &(&self.request.consult, &question),
+                &(&self.launch.request.consult, &question),
                 lasting,
                 async || self.ask(agent, model, meter, &question).await,
             )
@@ -97,7 +97,8 @@ impl<'a> Consultant<'a> {
         question: &Question,
     ) -> Result<Reply, DriverError> {
         let before = meter.spent();
-        let coming = |coming: &crate::llm::Coming<'_>| self.steps.session.observer.coming(coming);
+        let coming =
+            |coming: &crate::llm::Coming<'_>| self.launch.steps.session.observer.coming(coming);
         let told = model.ask(meter, question, &coming).await;
         let (reply, what) = match told {
             Ok(told) => {
@@ -117,8 +118,14 @@ impl<'a> Consultant<'a> {
             }
         };
         let spent = meter.spent();
-        let known = self.steps.session.model.as_ref().and_then(Model::price);
-        self.steps.event(Event::Consulted {
+        let known = self
+            .launch
+            .steps
+            .session
+            .model
+            .as_ref()
+            .and_then(Model::price);
+        self.launch.steps.event(Event::Consulted {
             agent: agent.to_owned(),
             model: model.consult().model.clone(),
             what,
@@ -135,7 +142,7 @@ impl<'a> Consultant<'a> {
     pub fn look(&self, lookup: &Lookup) -> Observation {
         let found = match lookup {
             Lookup::Knowledge { question } => {
-                knowledge::find(&self.steps.session.knowledge, question)
+                knowledge::find(&self.launch.steps.session.knowledge, question)
             }
             Lookup::Span { file, line } => self.shelf.span(file, *line),
             Lookup::Symbol { name } => self.shelf.symbol(name),
@@ -160,13 +167,16 @@ impl<'a> Consultant<'a> {
     }
 
     fn without_folders(&self, text: &str) -> String {
-        let session = self.steps.session;
+        let session = self.launch.steps.session;
         let packages = format!("{}/", session.environment.site_packages.display());
         let mut text = text.replace(&packages, "");
-        if let ModelSource::Folder { path } = &self.request.target.source {
+        if let ModelSource::Folder { path } = &self.launch.request.target.source {
             text = text.replace(&format!("{}/", path.trim_end_matches('/')), "");
         }
-        let work = session.work_folder(&self.steps.run).display().to_string();
+        let work = session
+            .work_folder(&self.launch.steps.run)
+            .display()
+            .to_string();
         without_step(&text, &work)
     }
 }

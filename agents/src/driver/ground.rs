@@ -19,12 +19,7 @@ use portwright_sandbox::{
 use rand::Rng as _;
 use serde_json::json;
 
-use super::{
-    DriverError, Request,
-    analyse::answer,
-    space::had_space,
-    steps::{Steps, subfolder},
-};
+use super::{DriverError, analyse::answer, launch::Launch, space::had_space, steps::subfolder};
 
 /// Which of the two times a plan is built and judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -84,6 +79,9 @@ impl Failure {
     }
 }
 
+/// What was asked for, or why the plan did not come so far.
+pub type Reached<T> = Result<Result<T, Failure>, DriverError>;
+
 /// The stage that a worker's own word for what it was doing stands for; the words are in the worker's jobs.
 fn stage_of(doing: &str) -> Option<Stage> {
     match doing {
@@ -99,104 +97,100 @@ fn stage_of(doing: &str) -> Option<Stage> {
     }
 }
 
-/// Instantiates the plan, draws the judge's inputs, and computes the reference on them.
-pub async fn prepare(
-    steps: &Steps<'_>,
-    request: &Request,
-    plan: &PortPlan,
-    phase: Phase,
-    dynamic: bool,
-    checkpoint: Option<&Path>,
-) -> Result<Result<Ground, Failure>, DriverError> {
-    let checkpoint = match checkpoint {
-        Some(folder) => folder.to_owned(),
-        None => match materialise(steps, request, plan, phase).await? {
-            Ok(folder) => folder,
-            Err(failure) => return Ok(Err(failure)),
-        },
-    };
-    reference(steps, request, plan, phase, dynamic, checkpoint).await
-}
-
-pub async fn materialise(
-    steps: &Steps<'_>,
-    request: &Request,
-    plan: &PortPlan,
-    phase: Phase,
-) -> Result<Result<PathBuf, Failure>, DriverError> {
-    // Only what makes the weights is part of the key: a plan that exports in another way has the same checkpoint.
-    let inputs = json!([
-        phase,
-        plan.class,
-        plan.module,
-        plan.config_class,
-        plan.config,
-        plan.weights
-    ]);
-    let step = steps
-        .step("materialise", &inputs, async |folder| {
-            let job = Job::Materialise {
-                plan: Box::new(plan.clone()),
-                source: request.target.source.clone(),
-            };
-            job_in(steps, request, job, folder, Vec::new()).await
-        })
-        .await?;
-    Ok(match Failure::of_report(Stage::Instantiate, &step.value) {
-        Some(failure) => Err(failure),
-        None => Ok(step.folder.join("checkpoint")),
-    })
-}
-
-async fn reference(
-    steps: &Steps<'_>,
-    request: &Request,
-    plan: &PortPlan,
-    phase: Phase,
-    dynamic: bool,
-    checkpoint: PathBuf,
-) -> Result<Result<Ground, Failure>, DriverError> {
-    let basis = Basis {
-        plan,
-        phase,
-        dynamic,
-        checkpoint: &checkpoint,
-        seed: hidden_seed(steps, phase)?,
-    };
-    let mut computed = match compute(steps, request, &basis, &Further::default()).await? {
-        Ok(computed) => computed,
-        Err(failure) => return Ok(Err(failure)),
-    };
-    // Branches that no set took are aimed at once: what is still open then is a limit.
-    let further = computed.further(&basis);
-    if !further.is_empty()
-        && let Ok(again) = compute(steps, request, &basis, &further).await?
-    {
-        computed = again;
+impl Launch<'_> {
+    /// Instantiates the plan, draws the judge's inputs, and computes the reference on them.
+    pub async fn prepare(
+        &self,
+        plan: &PortPlan,
+        phase: Phase,
+        dynamic: bool,
+        checkpoint: Option<&Path>,
+    ) -> Reached<Ground> {
+        let checkpoint = match checkpoint {
+            Some(folder) => folder.to_owned(),
+            None => match self.materialise(plan, phase).await? {
+                Ok(folder) => folder,
+                Err(failure) => return Ok(Err(failure)),
+            },
+        };
+        self.reference(plan, phase, dynamic, checkpoint).await
     }
-    let Computed {
-        mut reference,
-        answered,
-        branches,
-        input_folder,
-    } = computed;
-    reference.limits.extend(limits::of_plan(plan));
-    reference.limits.extend(branches::limits(&branches));
-    let files = |corner: bool| {
-        let sets = reference.sets.iter().filter(|set| set.corner == corner);
-        let file = |set: &InputSet| input_folder.join(set.file_name());
-        sets.map(file).collect()
-    };
-    Ok(Ok(Ground {
-        checkpoint,
-        inputs: files(false),
-        corners: files(true),
-        input_folder,
-        reference,
-        branches,
-        exercised: answered.exercised,
-        mixes_rows: answered.mixes_rows,
-    }))
+
+    pub async fn materialise(&self, plan: &PortPlan, phase: Phase) -> Reached<PathBuf> {
+        // Only what makes the weights is part of the key: a plan that exports in another way has the same checkpoint.
+        let inputs = json!([
+            phase,
+            plan.class,
+            plan.module,
+            plan.config_class,
+            plan.config,
+            plan.weights
+        ]);
+        let step = self
+            .steps
+            .step("materialise", &inputs, async |folder| {
+                let job = Job::Materialise {
+                    plan: Box::new(plan.clone()),
+                    source: self.request.target.source.clone(),
+                };
+                self.job_in(job, folder, Vec::new()).await
+            })
+            .await?;
+        Ok(match Failure::of_report(Stage::Instantiate, &step.value) {
+            Some(failure) => Err(failure),
+            None => Ok(step.folder.join("checkpoint")),
+        })
+    }
+
+    async fn reference(
+        &self,
+        plan: &PortPlan,
+        phase: Phase,
+        dynamic: bool,
+        checkpoint: PathBuf,
+    ) -> Reached<Ground> {
+        let basis = Basis {
+            plan,
+            phase,
+            dynamic,
+            checkpoint: &checkpoint,
+            seed: self.hidden_seed(phase)?,
+        };
+        let mut computed = match self.compute_reference(&basis, &Further::default()).await? {
+            Ok(computed) => computed,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        // Branches that no set took are aimed at once: what is still open then is a limit.
+        let further = computed.further(&basis);
+        if !further.is_empty()
+            && let Ok(again) = self.compute_reference(&basis, &further).await?
+        {
+            computed = again;
+        }
+        let Computed {
+            mut reference,
+            answered,
+            branches,
+            input_folder,
+        } = computed;
+        reference.limits.extend(limits::of_plan(plan));
+        reference.limits.extend(branches::limits(&branches));
+        let files = |corner: bool| {
+            let sets = reference.sets.iter().filter(|set| set.corner == corner);
+            let file = |set: &InputSet| input_folder.join(set.file_name());
+            sets.map(file).collect()
+        };
+        Ok(Ok(Ground {
+            checkpoint,
+            inputs: files(false),
+            corners: files(true),
+            input_folder,
+            reference,
+            branches,
+            exercised: answered.exercised,
+            mixes_rows: answered.mixes_rows,
+        }))
+    }
 }
 
 /// What a reference is computed of.
@@ -224,90 +218,89 @@ impl Computed {
     }
 }
 
-/// Draws the sets, those of `further` among them, and computes the reference on them.
-async fn compute(
-    steps: &Steps<'_>,
-    request: &Request,
-    basis: &Basis<'_>,
-    further: &Further,
-) -> Result<Result<Computed, Failure>, DriverError> {
-    let &Basis {
-        plan,
-        phase,
-        dynamic,
-        checkpoint,
-        seed,
-    } = basis;
-    let outlines = inputs::outlines(plan, dynamic, seed)
-        .and_then(|sets| Ok([sets, corners::outlines(plan, dynamic, further, seed)?].concat()));
-    let sets = match outlines {
-        Ok(sets) => sets,
-        Err(error) => return Ok(Err(undrawable(&error))),
-    };
-    let key = json!([
-        phase,
-        dynamic,
-        checkpoint,
-        plan.class,
-        plan.call,
-        plan.config,
-        plan.weights,
-        plan.dims,
-        plan.inputs,
-        further
-    ]);
-    let step = steps
-        .step("reference", &key, async |folder| {
-            let input_folder = subfolder(folder, "inputs")?;
-            let undrawn = |error: InputError| DriverError::Inputs(error.to_string());
-            let drawn = inputs::draw_into(plan, dynamic, seed, &input_folder).map_err(undrawn)?;
-            let beyond =
-                corners::draw_into(plan, dynamic, further, seed, &input_folder).map_err(undrawn)?;
-            let files = |sets: &[InputSet]| {
-                let file = |set: &InputSet| path_text(&input_folder.join(set.file_name()));
-                sets.iter().map(file).collect()
-            };
-            let work = subfolder(folder, "job")?;
-            let job = Job::Reference {
-                plan: Box::new(plan.clone()),
-                source: request.target.source.clone(),
-                checkpoint: path_text(checkpoint),
-                inputs: files(&drawn),
-                corners: files(&beyond),
-                branches: true,
-            };
-            let readable = vec![checkpoint.to_owned(), input_folder];
-            job_in(steps, request, job, &work, readable).await
+impl Launch<'_> {
+    /// Draws the sets, those of `further` among them, and computes the reference on them.
+    async fn compute_reference(&self, basis: &Basis<'_>, further: &Further) -> Reached<Computed> {
+        let &Basis {
+            plan,
+            phase,
+            dynamic,
+            checkpoint,
+            seed,
+        } = basis;
+        let outlines = inputs::outlines(plan, dynamic, seed)
+            .and_then(|sets| Ok([sets, corners::outlines(plan, dynamic, further, seed)?].concat()));
+        let sets = match outlines {
+            Ok(sets) => sets,
+            Err(error) => return Ok(Err(undrawable(&error))),
+        };
+        let key = json!([
+            phase,
+            dynamic,
+            checkpoint,
+            plan.class,
+            plan.call,
+            plan.config,
+            plan.weights,
+            plan.dims,
+            plan.inputs,
+            further
+        ]);
+        let step = self
+            .steps
+            .step("reference", &key, async |folder| {
+                let input_folder = subfolder(folder, "inputs")?;
+                let undrawn = |error: InputError| DriverError::Inputs(error.to_string());
+                let drawn =
+                    inputs::draw_into(plan, dynamic, seed, &input_folder).map_err(undrawn)?;
+                let beyond = corners::draw_into(plan, dynamic, further, seed, &input_folder)
+                    .map_err(undrawn)?;
+                let files = |sets: &[InputSet]| {
+                    let file = |set: &InputSet| path_text(&input_folder.join(set.file_name()));
+                    sets.iter().map(file).collect()
+                };
+                let work = subfolder(folder, "job")?;
+                let job = Job::Reference {
+                    plan: Box::new(plan.clone()),
+                    source: self.request.target.source.clone(),
+                    checkpoint: path_text(checkpoint),
+                    inputs: files(&drawn),
+                    corners: files(&beyond),
+                    branches: true,
+                };
+                let readable = vec![checkpoint.to_owned(), input_folder];
+                self.job_in(job, &work, readable).await
+            })
+            .await?;
+        if let Some(failure) = Failure::of_report(Stage::Forward, &step.value) {
+            return Ok(Err(failure));
+        }
+        let answered = match answer::<Answered>(&step.value) {
+            Ok(answered) => answered.believable(),
+            Err(error) => return Ok(Err(malformed(&error.to_string()))),
+        };
+        if let Some(unsteady) = &answered.unsteady {
+            let outputs = unsteady.outputs.join(", ");
+            return Ok(Err(Failure::fail(plain::unsteady(
+                unsteady.random,
+                &outputs,
+            ))));
+        }
+        let branches = match branches::read(&answered.branches) {
+            Ok(branches) => branches,
+            Err(error) => return Ok(Err(malformed(&error.to_string()))),
+        };
+        let reference = Reference::read(&step.folder.join("job"), sets, &answered.ran);
+        Ok(match reference {
+            Ok(reference) => Ok(Computed {
+                reference,
+                answered,
+                branches,
+                input_folder: step.folder.join("inputs"),
+            }),
+            Err(finding) => Err(Failure::fail(finding)),
         })
-        .await?;
-    if let Some(failure) = Failure::of_report(Stage::Forward, &step.value) {
-        return Ok(Err(failure));
     }
-    let answered = match answer::<Answered>(&step.value) {
-        Ok(answered) => answered.believable(),
-        Err(error) => return Ok(Err(malformed(&error.to_string()))),
-    };
-    if let Some(unsteady) = &answered.unsteady {
-        let outputs = unsteady.outputs.join(", ");
-        return Ok(Err(Failure::fail(plain::unsteady(
-            unsteady.random,
-            &outputs,
-        ))));
-    }
-    let branches = match branches::read(&answered.branches) {
-        Ok(branches) => branches,
-        Err(error) => return Ok(Err(malformed(&error.to_string()))),
-    };
-    let reference = Reference::read(&step.folder.join("job"), sets, &answered.ran);
-    Ok(match reference {
-        Ok(reference) => Ok(Computed {
-            reference,
-            answered,
-            branches,
-            input_folder: step.folder.join("inputs"),
-        }),
-        Err(finding) => Err(Failure::fail(finding)),
-    })
 }
 
 /// The failure of a reference whose job answered with no report.
@@ -368,39 +361,42 @@ impl Answered {
     }
 }
 
-/// Runs a job in the sandbox with what the user gave readable: the model's own source, the weights of a checkpoint.
-pub async fn job_in(
-    steps: &Steps<'_>,
-    request: &Request,
-    job: Job,
-    work: &Path,
-    mut readable: Vec<PathBuf>,
-) -> Result<JobReport, DriverError> {
-    readable.extend(request.readable());
-    let job = JobRequest {
-        job,
-        work: work.to_owned(),
-        readable,
-        limits: steps.limits(),
-    };
-    let report = steps.session.workers.run(&job).await?;
-    steps.spent(&job.job, &report);
-    had_space(&report, work, steps.session.ledger.folder())?;
-    Ok(report)
-}
+impl Launch<'_> {
+    /// Runs a job in the sandbox with what the user gave readable: the model's own source, the weights of a checkpoint.
+    pub async fn job_in(
+        &self,
+        job: Job,
+        work: &Path,
+        mut readable: Vec<PathBuf>,
+    ) -> Result<JobReport, DriverError> {
+        readable.extend(self.request.readable());
+        let job = JobRequest {
+            job,
+            work: work.to_owned(),
+            readable,
+            limits: self.steps.limits(),
+        };
+        let report = self.steps.session.workers.run(&job).await?;
+        self.steps.spent(&job.job, &report);
+        had_space(&report, work, self.steps.session.ledger.folder())?;
+        Ok(report)
+    }
 
-/// The judge's seed for a phase of this run: drawn once, kept in the ledger, and shown to nobody before the verdict.
-pub fn hidden_seed(steps: &Steps<'_>, phase: Phase) -> Result<u64, DriverError> {
-    let seeds: [u64; 2] =
-        serde_json::from_value(steps.session.ledger.seeds_for_judge(&steps.run, || {
-            // Below 2^53, so that the seed survives readers of JSON that hold every number as a double.
-            let draw = || rand::rng().random_range(0..1_u64 << 53);
-            json!([draw(), draw()])
-        })?)?;
-    Ok(match phase {
-        Phase::Search => seeds[0],
-        Phase::Fresh => seeds[1],
-    })
+    /// The judge's seed for a phase of this run: drawn once, kept in the ledger, and shown to nobody before the verdict.
+    pub fn hidden_seed(&self, phase: Phase) -> Result<u64, DriverError> {
+        let seeds: [u64; 2] = serde_json::from_value(self.steps.session.ledger.seeds_for_judge(
+            &self.steps.run,
+            || {
+                // Below 2^53, so that the seed survives readers of JSON that hold every number as a double.
+                let draw = || rand::rng().random_range(0..1_u64 << 53);
+                json!([draw(), draw()])
+            },
+        )?)?;
+        Ok(match phase {
+            Phase::Search => seeds[0],
+            Phase::Fresh => seeds[1],
+        })
+    }
 }
 
 pub fn path_text(path: &Path) -> String {

@@ -13,50 +13,35 @@ use portwright_core::{
 use serde_json::json;
 
 use super::{
-    DriverError, Request,
     analyse::answer,
-    artefact::{self, Built, malformed},
-    ground::{Failure, Phase, job_in, path_text},
-    steps::Steps,
+    artefact::{Built, malformed},
+    ground::{Failure, Phase, Reached, path_text},
+    launch::Launch,
 };
 
-/// An artefact that was made.
+/// An artefact that was made; `M` is its main file, or its files where an execution is given several.
 #[derive(Clone)]
-pub struct Made {
+pub struct Made<M> {
     /// The work folder of the job that made it.
     pub folder: PathBuf,
-    pub artefact: Artefact,
+    pub main: M,
     pub built: Built,
     /// What its making, and that of what it was made from, kept of the model's branches.
     pub specialised: Vec<Specialised>,
 }
 
-impl Made {
-    /// The artefact's main file.
-    pub fn main(&self) -> PathBuf {
-        self.folder.join(&self.artefact.main)
-    }
-}
-
 /// Makes the artefacts of one plan.
 pub struct Artefacts<'a> {
-    pub steps: &'a Steps<'a>,
-    pub request: &'a Request,
-    pub plan: &'a PortPlan,
-    pub phase: Phase,
-    made: BTreeMap<Format, Result<Made, Failure>>,
+    launch: &'a Launch<'a>,
+    plan: &'a PortPlan,
+    phase: Phase,
+    made: BTreeMap<Format, Result<Made<PathBuf>, Failure>>,
 }
 
 impl<'a> Artefacts<'a> {
-    pub fn new(
-        steps: &'a Steps<'a>,
-        request: &'a Request,
-        plan: &'a PortPlan,
-        phase: Phase,
-    ) -> Self {
+    pub fn new(launch: &'a Launch<'a>, plan: &'a PortPlan, phase: Phase) -> Self {
         Self {
-            steps,
-            request,
+            launch,
             plan,
             phase,
             made: BTreeMap::new(),
@@ -70,8 +55,8 @@ impl<'a> Artefacts<'a> {
         backend: Backend,
         skillset: &Path,
         checkpoint: &Path,
-    ) -> Result<Result<Made, Failure>, DriverError> {
-        let mut last: Option<Made> = None;
+    ) -> Reached<Made<PathBuf>> {
+        let mut last: Option<Made<PathBuf>> = None;
         // A skillset makes by itself what none of its backends reads: it has no name to be asked for that by.
         let way = self.plan.made_on_the_way_to(backend.reads());
         let asked = |format: &Format| *format == backend.reads() || self.asked(*format).is_some();
@@ -103,7 +88,7 @@ impl<'a> Artefacts<'a> {
         &self,
         format: Format,
         backend: Backend,
-        source: Option<&Made>,
+        source: Option<&Made<PathBuf>>,
         skillset: &Path,
         checkpoint: &Path,
     ) -> Job {
@@ -111,7 +96,7 @@ impl<'a> Artefacts<'a> {
             skillset: path_text(skillset),
             backend: self.asked(format).unwrap_or(backend),
             checkpoint: path_text(checkpoint),
-            onnx: source.map(|source| path_text(&source.main())),
+            onnx: source.map(|source| path_text(&source.main)),
         }
     }
 
@@ -120,13 +105,14 @@ impl<'a> Artefacts<'a> {
         format: Format,
         backend: Backend,
         job: Job,
-        source: Option<&Made>,
-    ) -> Result<Result<Made, Failure>, DriverError> {
+        source: Option<&Made<PathBuf>>,
+    ) -> Reached<Made<PathBuf>> {
         let key = json!([self.phase, format, self.plan, job]);
-        let step = self
+        let launch = self.launch;
+        let step = launch
             .steps
             .step(&format!("build {format}"), &key, async |folder| {
-                job_in(self.steps, self.request, job, folder, Vec::new()).await
+                launch.job_in(job, folder, Vec::new()).await
             })
             .await?;
         if let Some(failure) = Failure::of_report(Stage::Export, &step.value) {
@@ -138,15 +124,15 @@ impl<'a> Artefacts<'a> {
         };
         let mut names = artefact.files.clone();
         names.push(artefact.main.clone());
-        let built = match artefact::read(self.steps, backend, &step.folder, names)? {
+        let built = match launch.read_artefact(backend, &step.folder, names)? {
             Ok(built) => built,
             Err(failure) => return Ok(Err(failure)),
         };
         let inherited = source.map_or(&[][..], |source| &source.specialised);
         Ok(Ok(Made {
+            main: step.folder.join(&artefact.main),
             folder: step.folder,
             specialised: [inherited, &artefact.specialised].concat(),
-            artefact,
             built,
         }))
     }

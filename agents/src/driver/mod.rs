@@ -8,11 +8,13 @@ mod ablate;
 mod analyse;
 mod artefact;
 mod attempt;
+mod chain;
 mod consult;
 mod contained;
 mod diverge;
 mod error;
 mod execution;
+mod forward;
 mod generation;
 mod ground;
 mod knowledge;
@@ -20,8 +22,11 @@ mod launch;
 mod learn;
 mod made;
 mod plain;
+mod port;
 mod publish;
+mod repair;
 mod reproduce;
+mod run;
 mod session;
 mod source;
 mod space;
@@ -40,8 +45,6 @@ use serde::{Deserialize, Serialize};
 use crate::llm::{Coming, Consult};
 
 pub use error::{Blame, DriverError};
-
-pub use generation::generation;
 pub use session::Session;
 
 /// Shown every event as it happens.
@@ -243,10 +246,10 @@ impl Outcome {
 
 /// The outcome of a run that has ended; `None` where the ledger holds none.
 pub fn outcome(ledger: &Ledger, run: &RunId) -> Result<Option<Outcome>, DriverError> {
-    launch::kept(ledger, run)
+    run::kept(ledger, run)
 }
 
 /// Takes one launch all the way, or goes on with one that was killed.
 pub async fn run(session: &Session, request: &Request) -> Result<Outcome, DriverError> {
-    launch::run(session, request).await
+    run::run(session, request).await
 }

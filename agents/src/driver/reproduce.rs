@@ -4,40 +4,36 @@
 
 use crate::protocol::{Observation, Reproduction};
 
-use super::{
-    DriverError, Request,
-    analyse::{Probed, probe},
-    attempt::judged,
-    ground::Phase,
-    steps::Steps,
-};
+use super::{DriverError, analyse::Probed, ground::Phase, launch::Launch};
 
-/// Takes the plan as far as the failure was met, or further: to its backend, or where there is none to the reference.
-pub async fn reproduce(
-    steps: &Steps<'_>,
-    request: &Request,
-    agent: &str,
-    reproduction: &Reproduction,
-) -> Result<Observation, DriverError> {
-    let (plan, finding) = (&reproduction.plan, &reproduction.finding);
-    let found = match finding.backend {
-        Some(backend) => {
-            let silent = |_: &_| Ok(());
-            match judged(steps, request, plan, &[backend], Phase::Search, &silent).await {
-                Ok(judged) => judged.verdicts.into_iter().find_map(|v| v.finding),
-                // A plan from which no code can be rendered fails in another way.
-                Err(DriverError::Render(_)) => None,
-                Err(error) => return Err(error),
+impl Launch<'_> {
+    /// Takes the plan as far as the failure was met, or further: to its backend, or where there is none to the reference.
+    pub async fn reproduce(
+        &self,
+        agent: &str,
+        reproduction: &Reproduction,
+    ) -> Result<Observation, DriverError> {
+        let (plan, finding) = (&reproduction.plan, &reproduction.finding);
+        let found = match finding.backend {
+            Some(backend) => {
+                let silent = |_: &_| Ok(());
+                match self.judged(plan, &[backend], Phase::Search, &silent).await {
+                    Ok(judged) => judged.verdicts.into_iter().find_map(|v| v.finding),
+                    // A plan from which no code can be rendered fails in another way.
+                    Err(DriverError::Render(_)) => None,
+                    Err(error) => return Err(error),
+                }
             }
-        }
-        None => match probe(steps, request, plan).await? {
-            Probed::Sound { .. } => None,
-            Probed::Failed(failure) => Some(*failure.finding),
-        },
-    };
-    let met = found.is_some_and(|found| found.is_same(finding));
-    let is = if met { "is" } else { "is not" };
-    let without = reproduction.without.join(", ");
-    steps.decided(agent, format!("the failure {is} met without {without}"))?;
-    Ok(Observation::Reproduced { met })
+            None => match self.probe(plan).await? {
+                Probed::Sound { .. } => None,
+                Probed::Failed(failure) => Some(*failure.finding),
+            },
+        };
+        let met = found.is_some_and(|found| found.is_same(finding));
+        let is = if met { "is" } else { "is not" };
+        let without = reproduction.without.join(", ");
+        self.steps
+            .decided(agent, format!("the failure {is} met without {without}"))?;
+        Ok(Observation::Reproduced { met })
+    }
 }

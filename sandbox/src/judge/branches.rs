@@ -29,7 +29,7 @@ const MOST_VALUES: usize = 16;
 const LARGEST_SIZE: u64 = 2_048;
 
 /// What the job says of the branches that the input sets took.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Branches {
     /// Whether the sets' ways through the code were seen at all.
