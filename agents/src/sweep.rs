@@ -46,6 +46,8 @@ pub trait SweepObserver: Send + Sync {
     /// The sweep has a name, and `done` rows are there from an earlier launch that was cut off.
     fn began(&self, sweep: &SweepId, ended: &[Row], all: usize);
     fn started(&self, name: &str);
+    /// A whole has been worked on, and waits for the rows of its components.
+    fn set_aside(&self, name: &str);
     fn ended(&self, row: &Row);
 }
 
@@ -83,6 +85,7 @@ pub async fn sweep(
         // Not before its components have rows is known whether it passes, and what has no row yet is swept again by a
         // sweep that goes on.
         if matches!(row.through, Some(Through::Components(_))) {
+            observer.set_aside(&row.name);
             composed.push(row);
             continue;
         }

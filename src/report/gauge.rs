@@ -128,6 +128,12 @@ impl SweepObserver for Gauge {
         self.show(&mut state);
     }
 
+    fn set_aside(&self, name: &str) {
+        let mut state = self.state();
+        state.running.remove(name);
+        self.show(&mut state);
+    }
+
     fn ended(&self, row: &Row) {
         let mut state = self.state();
         state.running.remove(&row.name);
