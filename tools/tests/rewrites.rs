@@ -66,6 +66,28 @@ assert rewritten({"x": x}) == {"Pow": 1}, operators()
 made([("Reciprocal", ["x"], ["y"], {})], FLOATS, 2)
 assert rewritten({"x": x})["Reciprocal"] == 0, operators()
 
+WHOLE = {"x": (TensorProto.INT64, ["n"])}
+
+
+def quotient(divisor, sign=None, rest="x"):
+    """The floor of a quotient as an exporter writes it; the sign of a constant is a constant."""
+    nodes = [("Div", ["x", "d"], ["q"], {}), ("Sign", ["x"], ["sx"], {}), ("Mod", [rest, "d"], ["m"], {}),
+             ("Equal", ["sx", "sd"], ["same"], {}), ("Not", ["same"], ["differ"], {}),
+             ("Cast", ["m"], ["over"], dict(to=TensorProto.BOOL)), ("And", ["differ", "over"], ["both"], {}),
+             ("Cast", ["both"], ["one"], dict(to=TensorProto.INT64)), ("Sub", ["q", "one"], ["y"], {})]
+    held = dict(d=np.int64(divisor), sd=np.int64(np.sign(divisor) if sign is None else sign))
+    made(nodes, WHOLE, 1, TensorProto.INT64, **held)
+
+
+wholes = {"x": np.arange(-9, 10)}
+for divisor in (1, 4, -4):
+    quotient(divisor)
+    left = rewritten(wholes)
+    assert left["Mod"] == left["Sign"] == left["Equal"] == 0 and left["Div"] == 1, operators()
+# The sign is not that of the divisor.
+quotient(4, sign=-1)
+assert rewritten(wholes)["Mod"] == 1, operators()
+
 MASK = {"mask": (TensorProto.INT64, ["b", "s"])}
 
 

@@ -152,13 +152,16 @@ pub enum Rewrite {
     ReciprocalToDiv,
     /// A `GatherND` that takes everything in order as `Unsqueeze`, e.g. that of an attention mask.
     GatherNdToUnsqueeze,
+    /// The floor of a quotient of whole numbers without `Mod` and `Sign`.
+    FloorDivisionToDiv,
 }
 
 impl Rewrite {
-    pub const ALL: [Rewrite; 3] = [
+    pub const ALL: [Rewrite; 4] = [
         Rewrite::SquareToMul,
         Rewrite::ReciprocalToDiv,
         Rewrite::GatherNdToUnsqueeze,
+        Rewrite::FloorDivisionToDiv,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -166,6 +169,7 @@ impl Rewrite {
             Rewrite::SquareToMul => "square-to-mul",
             Rewrite::ReciprocalToDiv => "reciprocal-to-div",
             Rewrite::GatherNdToUnsqueeze => "gather-nd-to-unsqueeze",
+            Rewrite::FloorDivisionToDiv => "floor-division-to-div",
         }
     }
 }
