@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use portwright_core::{Backend, PortPlan, plan::Strategy};
+use portwright_core::{Backend, Format, PortPlan, plan::Strategy};
 use portwright_sandbox::environment::Environment;
 use portwright_tools::render::{Files, RenderError, render_code};
 use samples::{
@@ -141,6 +141,19 @@ fn functions_are_spelled_out_for_the_tracer_alone() {
         let code = render_code(&plan, None, &library()).unwrap();
         assert_eq!(code["skillset.py"].contains("with spelled():"), traced);
         assert_eq!(code.contains_key("spelled.py"), traced);
+    }
+}
+
+#[test]
+fn a_program_is_decomposed_where_needed_for_what_is_made_through_it() {
+    for plan in variants() {
+        let exported = plan.export.iter().any(|(format, export)| {
+            export.strategy == Strategy::TorchDynamo
+                || export.strategy == Strategy::Transformers && *format == Format::Onnx
+        });
+        let code = render_code(&plan, None, &library()).unwrap();
+        assert_eq!(code["skillset.py"].contains("with decomposed():"), exported);
+        assert_eq!(code.contains_key("decomposed.py"), exported);
     }
 }
 

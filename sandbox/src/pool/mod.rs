@@ -20,6 +20,6 @@ mod workers;
 pub use error::WorkerError;
 pub use launch::{Walls, WorkersConfig};
 pub(crate) use outcome::out_of_disk;
-pub use package::{SPELLED, WHOLE};
+pub use package::{DECOMPOSED, SPELLED, WHOLE};
 pub use request::{JobRequest, Limits};
 pub use workers::Workers;

@@ -10,6 +10,12 @@ use sha2::{Digest, Sha256};
 /// Every file of the package with its text, listed by the build.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/worker_files.rs"));
 
+/// How a program is decomposed before it is translated to ONNX. A skillset that makes such a file has it as well.
+pub const DECOMPOSED: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/python/portwright_worker/shared/decomposed.py"
+));
+
 /// The stand-ins for what the TorchScript tracer's exporter cannot write. A skillset that needs them has them as well.
 pub const SPELLED: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),

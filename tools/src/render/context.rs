@@ -240,6 +240,7 @@ pub fn code(
         patched => exported && patches::listed(plan).next().is_some(),
         products,
         spelled,
+        decomposed => is_decomposed(plan),
         onnx => export(Format::Onnx),
         openvino_ir => export(Format::OpenvinoIr),
         runners => backends.iter().filter(|it| !it.runs_module()).map(|it| identifier(*it)).collect::<Vec<_>>(),
@@ -257,6 +258,16 @@ pub fn code(
         row_batch => batch,
         causal => matches!(plan.task.as_str(), "causal-lm" | "seq2seq-lm") && token_low.is_some(),
         token_low => token_low.unwrap_or(0),
+    })
+}
+
+/// Whether an ONNX file is made through `torch.export`: its program is then decomposed where that is needed.
+pub fn is_decomposed(plan: &PortPlan) -> bool {
+    let mut made = plan.export.iter();
+    made.any(|(format, export)| match export.strategy {
+        Strategy::Transformers => *format == Format::Onnx,
+        Strategy::TorchDynamo => true,
+        Strategy::TorchScript | Strategy::FromOnnx => false,
     })
 }
 

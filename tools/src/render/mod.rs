@@ -20,7 +20,7 @@ use portwright_core::{
     plan::{PlanError, PortPlan},
 };
 use portwright_knowledge::guard::PatchRefused;
-use portwright_sandbox::pool::{SPELLED, WHOLE};
+use portwright_sandbox::pool::{DECOMPOSED, SPELLED, WHOLE};
 use thiserror::Error;
 
 pub use documents::render_documents;
@@ -122,6 +122,9 @@ pub fn render_code(
         .is_some_and(|it| !it.rewrites.is_empty())
     {
         files.insert("rewrites.py".into(), render("rewrites.py.j2")?);
+    }
+    if context::is_decomposed(plan) {
+        files.insert("decomposed.py".into(), DECOMPOSED.to_owned());
     }
     if context::is_spelled(plan) {
         files.insert("spelled.py".into(), SPELLED.to_owned());

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from portwright_worker import errors, generation, models, tensors
+from portwright_worker.shared.decomposed import decomposed
 from portwright_worker.shared.spelled import spelled
 
 ARTEFACT = "artefact"
@@ -78,16 +79,17 @@ def _with_transformers(generator: Any, inputs: dict, free: Any, export: dict, pa
     model = generator.model
     model.forward = generator.step
     try:
-        exported = OnnxExporter().export(
-            model,
-            dict(inputs),
-            config=OnnxConfig(
-                dynamic=free is not None,
-                dynamic_shapes=free,
-                optimize=export["optimize"],
-                **({"opset_version": export["opset"]} if export.get("opset") else {}),
-            ),
-        )
+        with decomposed():
+            exported = OnnxExporter().export(
+                model,
+                dict(inputs),
+                config=OnnxConfig(
+                    dynamic=free is not None,
+                    dynamic_shapes=free,
+                    optimize=export["optimize"],
+                    **({"opset_version": export["opset"]} if export.get("opset") else {}),
+                ),
+            )
     finally:
         model.forward = generator.forward
     # Releases differ in what they return, and both hold the graph.
@@ -107,16 +109,17 @@ def _with_torch(generator: Any, inputs: dict, free: Any, export: dict, path: str
             dynamic_shapes=None if free is None else (tuple(_axes(free)),),
             strict=False,
         )
-    torch.onnx.export(
-        program,
-        (),
-        path,
-        **module.names,
-        external_data=_bytes(generator.model) > LARGEST_FILE,
-        optimize=export["optimize"],
-        dynamo=True,
-        **({"opset_version": export["opset"]} if export.get("opset") else {}),
-    )
+    with decomposed():
+        torch.onnx.export(
+            program,
+            (),
+            path,
+            **module.names,
+            external_data=_bytes(generator.model) > LARGEST_FILE,
+            optimize=export["optimize"],
+            dynamo=True,
+            **({"opset_version": export["opset"]} if export.get("opset") else {}),
+        )
 
 
 def _with_script(generator: Any, inputs: dict, free: Any, export: dict, path: str) -> None:
