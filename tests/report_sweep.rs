@@ -109,9 +109,7 @@ fn record(place: &Place, names: &[&str], rows: &[Row], finished: bool) -> SweepI
             names: names.iter().map(ToString::to_string).collect(),
         })
         .unwrap();
-    for row in rows {
-        ledger.record_row(&sweep.id, row).unwrap();
-    }
+    ledger.record_rows(&sweep.id, rows).unwrap();
     if finished {
         ledger.finish_sweep(&sweep.id).unwrap();
     }

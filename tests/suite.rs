@@ -46,7 +46,7 @@ fn swept(place: &Place) -> String {
         peak_resident_bytes: 0,
         exercised: Vec::new(),
     };
-    ledger.record_row(&sweep.id, &row).unwrap();
+    ledger.record_rows(&sweep.id, &[row]).unwrap();
     ledger.finish_sweep(&sweep.id).unwrap();
     sweep.id.as_str().to_owned()
 }

@@ -76,34 +76,57 @@ pub async fn sweep(
     observer.began(&sweep.id, &ended, request.items.len());
     let ended: BTreeSet<String> = ended.into_iter().map(|row| row.name).collect();
     let waiting = request.items.iter().filter(|i| !ended.contains(&i.name));
+    let (remembered, waiting) = remembered(session, waiting)?;
+    let (mut composed, remembered) = apart(remembered);
+    // One by one, each would wait for the disk: a release that nothing has touched is answered in one go.
+    ledger.record_rows(&sweep.id, &remembered)?;
+    remembered.iter().for_each(|row| observer.ended(row));
     let mut rows = stream::iter(waiting)
         .map(|item| one(session, request, item, observer))
         .buffer_unordered(request.jobs.max(1));
-    let mut composed = Vec::new();
     while let Some(row) = rows.next().await {
-        let row = row?;
-        // Not before its components have rows is known whether it passes, and what has no row yet is swept again by a
-        // sweep that goes on.
-        if matches!(row.through, Some(Through::Components(_))) {
-            observer.set_aside(&row.name);
-            composed.push(row);
-            continue;
-        }
-        ledger.record_row(&sweep.id, &row)?;
-        observer.ended(&row);
+        let (whole, ended) = apart(vec![row?]);
+        whole.iter().for_each(|row| observer.set_aside(&row.name));
+        composed.extend(whole);
+        ledger.record_rows(&sweep.id, &ended)?;
+        ended.iter().for_each(|row| observer.ended(row));
     }
     drop(rows);
-    for covered in through::parents(&ledger.rows(&sweep.id)?) {
-        ledger.record_row(&sweep.id, &covered)?;
-    }
     let swept = ledger.rows(&sweep.id)?;
-    for row in composed {
-        let row = through::components(row, &swept);
-        ledger.record_row(&sweep.id, &row)?;
-        observer.ended(&row);
-    }
+    ledger.record_rows(&sweep.id, &through::parents(&swept))?;
+    let swept = ledger.rows(&sweep.id)?;
+    let composed: Vec<Row> = composed
+        .into_iter()
+        .map(|row| through::components(row, &swept))
+        .collect();
+    ledger.record_rows(&sweep.id, &composed)?;
+    composed.iter().for_each(|row| observer.ended(row));
     ledger.finish_sweep(&sweep.id)?;
     Ok(sweep.id)
+}
+
+/// The rows of what an earlier sweep or run has brought to its end, and what is left to work on.
+fn remembered<'a>(
+    session: &Session,
+    items: impl Iterator<Item = &'a Item>,
+) -> Result<(Vec<Row>, Vec<&'a Item>), DriverError> {
+    let known = driver::Known::new(session)?;
+    let (mut rows, mut waiting) = (Vec::new(), Vec::new());
+    for item in items {
+        let began = Instant::now();
+        match known.outcome(&item.request)? {
+            Some(outcome) => rows.push(row(item, outcome, began.elapsed().as_secs_f64())),
+            None => waiting.push(item),
+        }
+    }
+    Ok((rows, waiting))
+}
+
+/// The wholes, and all others. Not before its components have rows is known whether a whole passes, and what has no row yet
+/// is swept again by a sweep that goes on.
+fn apart(rows: Vec<Row>) -> (Vec<Row>, Vec<Row>) {
+    rows.into_iter()
+        .partition(|row| matches!(row.through, Some(Through::Components(_))))
 }
 
 async fn one(

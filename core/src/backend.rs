@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, sync::LazyLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::format::Format;
+use crate::{format::Format, plan::Rewrite};
 
 const TABLE: &str = include_str!("../backends.toml");
 
@@ -33,6 +33,9 @@ pub struct BackendSpec {
     /// Whether a session takes one combination of sizes, so that one is made for each.
     #[serde(default)]
     pub fixed_sizes: bool,
+    /// What is rewritten in the ONNX graph of a first plan for it, since its provider lacks the operators.
+    #[serde(default)]
+    pub rewrites: Vec<Rewrite>,
     /// Whether types that generate are also run on it with a cache.
     pub generates: bool,
 }
@@ -173,6 +176,10 @@ mod tests {
             assert!(!spec.title.is_empty() && !spec.device.is_empty() && !spec.provider.is_empty());
             assert!(
                 !spec.packages.is_empty() || spec.component.is_some(),
+                "{backend}"
+            );
+            assert!(
+                spec.rewrites.is_empty() || spec.reads == Format::Onnx,
                 "{backend}"
             );
         }

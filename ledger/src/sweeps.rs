@@ -115,16 +115,21 @@ impl Ledger {
             .collect()
     }
 
-    /// Keeps the row of a name that has ended; a later row of the same name replaces it.
-    pub fn record_row(&self, sweep: &SweepId, row: &Row) -> Result<()> {
-        let json = encode("a row of a sweep", row)?;
+    /// Keeps the rows of names that have ended, all of them or none; a later row of a name replaces an earlier one.
+    pub fn record_rows(&self, sweep: &SweepId, rows: &[Row]) -> Result<()> {
+        let written = rows
+            .iter()
+            .map(|row| Ok((&row.name, encode("a row of a sweep", row)?)))
+            .collect::<Result<Vec<_>>>()?;
         self.write(|transaction| {
-            transaction
-                .execute(
-                    "INSERT OR REPLACE INTO sweep_rows (sweep, name, json) VALUES (?, ?, ?)",
-                    params![sweep.as_str(), row.name, json],
-                )
+            let mut statement = transaction
+                .prepare("INSERT OR REPLACE INTO sweep_rows (sweep, name, json) VALUES (?, ?, ?)")
                 .map_err(|source| self.failed(source))?;
+            for (name, json) in &written {
+                statement
+                    .execute(params![sweep.as_str(), name, json])
+                    .map_err(|source| self.failed(source))?;
+            }
             Ok(())
         })
     }
@@ -223,9 +228,9 @@ mod tests {
     fn a_killed_sweep_is_found_by_its_key_with_the_rows_that_ended() {
         let (_folder, ledger) = ledger();
         let sweep = ledger.begin_sweep(&new_sweep()).unwrap();
-        ledger.record_row(&sweep.id, &row("vit", 1.0)).unwrap();
-        ledger.record_row(&sweep.id, &row("bert", 1.0)).unwrap();
-        ledger.record_row(&sweep.id, &row("bert", 2.0)).unwrap();
+        let both = [row("vit", 1.0), row("bert", 1.0)];
+        ledger.record_rows(&sweep.id, &both).unwrap();
+        ledger.record_rows(&sweep.id, &[row("bert", 2.0)]).unwrap();
         let found = ledger.unfinished_sweep(&sweep.key).unwrap().unwrap();
         assert_eq!(found, sweep);
         let rows = ledger.rows(&found.id).unwrap();

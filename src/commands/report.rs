@@ -231,7 +231,7 @@ mod tests {
             schema: sweep::SCHEMA + 1,
             ..samples::row("bert")
         };
-        ledger.record_row(&sweep.id, &row).unwrap();
+        ledger.record_rows(&sweep.id, &[row]).unwrap();
         let error = rows(&ledger, &sweep).unwrap_err();
         assert_eq!(error.code, exit::STORAGE);
         assert!(error.message.contains("version 2"), "{}", error.message);

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use portwright_core::{
-    Finding, PortPlan, Signature, Stage, Verdict,
+    Backend, Finding, PortPlan, Signature, Stage, Verdict,
     job::{Introspection, Job, JobOutcome, JobReport, ModelSource},
 };
 use portwright_knowledge::{card, guard::PatchRefused, propose::components, tracing::Sources};
@@ -29,9 +29,14 @@ impl Launch<'_> {
     pub async fn analyse(&self, consultant: &Consultant<'_>) -> Reached<Analysis> {
         // A plan that a person gave may be asked for on a backend that it does not name.
         let given = self.request.plan.clone().map(|mut plan| {
-            plan.add_backends(&self.request.backends);
+            let backends = &self.request.backends;
+            let new = backends.iter().filter(|it| !plan.backends.contains(it));
+            let new: Vec<Backend> = new.copied().collect();
+            plan.add_backends(&new);
+            plan.rewrite_for(&new);
             plan
         });
+        let is_given = given.is_some();
         let mut analyst = Analyst::new(
             self.request.propose.clone(),
             given,
@@ -92,7 +97,12 @@ impl Launch<'_> {
                 Action::Reproduce { reproduction } => {
                     self.reproduce(Analyst::NAME, &reproduction).await?
                 }
-                Action::Finish(Ok(analysis)) => return Ok(Ok(analysis)),
+                Action::Finish(Ok(mut analysis)) => {
+                    if !is_given {
+                        analysis.plan.rewrite_for(&self.request.backends);
+                    }
+                    return Ok(Ok(analysis));
+                }
                 Action::Finish(Err(finding)) => return Ok(Err(Failure::fail(finding))),
                 // The analyst asks for nothing else; told what it did not ask for, it ends with a finding.
                 _ => Observation::Rendered { files: 0 },

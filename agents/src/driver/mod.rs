@@ -45,6 +45,7 @@ use serde::{Deserialize, Serialize};
 use crate::llm::{Coming, Consult};
 
 pub use error::{Blame, DriverError};
+pub use run::Known;
 pub use session::Session;
 
 /// Shown every event as it happens.

@@ -15,12 +15,13 @@ use super::{
 /// Takes `request` all the way. Two processes with one request work one after the other: the second finds the
 /// first's result.
 pub async fn run(session: &Session, request: &Request) -> Result<Outcome, DriverError> {
-    let key = Digest::of_json(&(&session.identity, request))?;
+    let key = key(session, request)?;
     let _lock = lock(session, &key).await?;
-    let learnt = learn::known(session)?;
-    if let Some(outcome) = finished(session, request, &key, &learnt)? {
+    let known = Known::new(session)?;
+    if let Some(outcome) = known.finished(request, &key)? {
         return Ok(outcome);
     }
+    let learnt = known.learnt;
     let launch = Launch {
         steps: begin(session, request, &key)?,
         request,
@@ -55,35 +56,53 @@ async fn lock(session: &Session, key: &Digest) -> Result<RunLock, DriverError> {
     Ok(tokio::task::spawn_blocking(waiting).await??)
 }
 
-/// The outcome of a run with this key that has ended and whose commit, if it made one, is still there. A pass stays what
-/// it is, whatever was learnt since; a failure that a new rule answers is worked on again.
-fn finished(
-    session: &Session,
-    request: &Request,
-    key: &Digest,
-    learnt: &[LearntRule],
-) -> Result<Option<Outcome>, DriverError> {
-    let Some(run) = session.ledger.find_run_by_key(key)? else {
-        return Ok(None);
-    };
-    if run.finished_ms.is_none() {
-        return Ok(None);
+/// What the ledger knows of requests that were taken to their end before.
+pub struct Known<'a> {
+    session: &'a Session,
+    learnt: Vec<LearntRule>,
+}
+
+impl<'a> Known<'a> {
+    pub fn new(session: &'a Session) -> Result<Self, DriverError> {
+        let learnt = learn::known(session)?;
+        Ok(Self { session, learnt })
     }
-    remove_left_over(session, request, &run)?;
-    let Some(outcome) = kept(&session.ledger, &run.id)? else {
-        return Ok(None);
-    };
-    if learn::is_outdated(&outcome, learnt) {
-        return Ok(None);
+
+    /// How a request ended, where it has. A run that has ended is nobody's any more, so nothing is waited for.
+    pub fn outcome(&self, request: &Request) -> Result<Option<Outcome>, DriverError> {
+        self.finished(request, &key(self.session, request)?)
     }
-    let there = match (&outcome.commit, &request.repository) {
-        (Some(commit), Some(repository)) => repository::contains(repository, commit)?,
-        _ => true,
-    };
-    Ok(there.then_some(Outcome {
-        reused: true,
-        ..outcome
-    }))
+
+    /// The outcome of a run with this key that has ended and whose commit, if it made one, is still there. A pass stays
+    /// what it is, whatever was learnt since; a failure that a new rule answers is worked on again.
+    fn finished(&self, request: &Request, key: &Digest) -> Result<Option<Outcome>, DriverError> {
+        let session = self.session;
+        let Some(run) = session.ledger.find_run_by_key(key)? else {
+            return Ok(None);
+        };
+        if run.finished_ms.is_none() {
+            return Ok(None);
+        }
+        remove_left_over(session, request, &run)?;
+        let Some(outcome) = kept(&session.ledger, &run.id)? else {
+            return Ok(None);
+        };
+        if learn::is_outdated(&outcome, &self.learnt) {
+            return Ok(None);
+        }
+        let there = match (&outcome.commit, &request.repository) {
+            (Some(commit), Some(repository)) => repository::contains(repository, commit)?,
+            _ => true,
+        };
+        Ok(there.then_some(Outcome {
+            reused: true,
+            ..outcome
+        }))
+    }
+}
+
+fn key(session: &Session, request: &Request) -> Result<Digest, DriverError> {
+    Ok(Digest::of_json(&(&session.identity, request))?)
 }
 
 fn begin<'a>(

@@ -271,6 +271,16 @@ impl PortPlan {
         self.backends = all;
     }
 
+    /// Has the ONNX graph rewritten as these backends need it, beside what is rewritten already.
+    pub fn rewrite_for(&mut self, backends: &[Backend]) {
+        if let Some(export) = self.export.get_mut(&Format::Onnx) {
+            let needed = backends.iter().flat_map(|backend| &backend.spec().rewrites);
+            let missing = |rewrite: &&Rewrite| !export.rewrites.contains(rewrite);
+            let missing: BTreeSet<Rewrite> = needed.filter(missing).copied().collect();
+            export.rewrites.extend(missing);
+        }
+    }
+
     /// Keeps these backends, and the artefacts that they need.
     pub fn keep_backends(&mut self, backends: &[Backend]) {
         self.backends = backends.to_vec();

@@ -2,7 +2,7 @@
 
 use portwright_core::{
     Backend, Finding, Format, PortPlan, Stage,
-    plan::{Export, Rewrite, Strategy},
+    plan::{Export, Strategy},
 };
 
 use super::candidate::{Candidate, searched};
@@ -81,12 +81,6 @@ const PLAIN_RUNTIME: Step = Step {
     change: |export| export.runtime_optimization = Some("disable".into()),
 };
 
-const REWRITTEN: Step = Step {
-    axis: "rewrites",
-    reason: "operators that a runtime lacks, written with others that give the same values",
-    change: |export| export.rewrites = Rewrite::ALL.to_vec(),
-};
-
 /// After an export that failed: the tracer, which is cheap and keeps axes free, then fixed axes, another way through the
 /// exporter, and at last the exporter of torch itself, which shares most causes with the library's.
 const EXPORT: [&Step; 7] = [
@@ -143,23 +137,11 @@ pub fn candidates(plan: &PortPlan, finding: &Finding) -> Vec<Candidate> {
         Format::Onnx if ran && traced => apply(plan, finding, format, &TRACED),
         Format::Onnx => match finding.stage {
             Stage::Compare => apply(plan, finding, format, &NUMBERS),
-            Stage::Load | Stage::Execute => {
-                // A provider that has fewer operators than the runtime itself may take them in other words.
-                let words: &[&Step] = if lacks(finding) { &[&REWRITTEN] } else { &[] };
-                let mut found = apply(plan, finding, format, words);
-                found.extend(apply(plan, finding, format, &REFUSED));
-                found
-            }
+            Stage::Load | Stage::Execute => apply(plan, finding, format, &REFUSED),
             _ => apply(plan, finding, format, &EXPORT),
         },
         Format::OpenvinoIr => apply(plan, finding, format, &[&OTHER_ATTENTION, &STATIC]),
     }
-}
-
-/// Whether what refused is another provider than the runtime's own, which has every operator.
-fn lacks(finding: &Finding) -> bool {
-    let own = &Backend::ONNXRUNTIME.spec().provider;
-    (finding.backend).is_some_and(|backend| backend.spec().provider != *own)
 }
 
 fn apply(plan: &PortPlan, finding: &Finding, format: Format, steps: &[&Step]) -> Vec<Candidate> {

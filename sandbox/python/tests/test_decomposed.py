@@ -1,6 +1,7 @@
 """What is decomposed operator by operator computes what the model does, and what cannot be goes PyTorch's own way."""
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -26,6 +27,14 @@ class InPlace(nn.Module):
         found = torch.zeros(ids.shape)
         found.add_(ids.to(torch.float32))
         return found * mask, mask > 0
+
+
+class Products(nn.Module):
+    """Multiplies by the names of axes."""
+
+    def forward(self, ids, mask):
+        rows = torch.einsum("bs,bt->bst", ids.to(torch.float32), mask.to(torch.float32))
+        return rows, torch.einsum("bst->bs", rows)
 
 
 def exported(module, folder):
@@ -60,6 +69,13 @@ def test_a_program_is_decomposed_as_a_whole_only_where_it_must_be(module, whole,
     with decomposed.decomposed():
         exported(module.eval(), tmp_path)
     assert len(asked) == whole
+
+
+def test_products_are_written_with_what_all_runtimes_have(tmp_path):
+    with decomposed.decomposed():
+        exported(Products(), tmp_path)
+    operators = {node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node}
+    assert "Einsum" not in operators
 
 
 def test_the_exporter_has_its_own_way_back_also_after_an_error():

@@ -21,6 +21,9 @@ from torch.fx.node import map_arg
 
 #: What is taken apart can leave operators that are taken apart in turn.
 DEEPEST = 8
+#: Operators that ONNX has and many runtimes do not. What they are made of is matrix
+#: products, which all runtimes have.
+RARE = frozenset({torch.ops.aten.einsum.default})
 
 
 @contextlib.contextmanager
@@ -82,6 +85,8 @@ def is_known(node: Any, registry: Any) -> bool:
     """
     if not isinstance(node.target, torch._ops.OpOverload):
         return True
+    if node.target in RARE:
+        return False
     return not node.target._schema.returns or registry.is_registered(node.target)
 
 
