@@ -86,7 +86,68 @@ for divisor in (1, 4, -4):
     assert left["Mod"] == left["Sign"] == left["Equal"] == 0 and left["Div"] == 1, operators()
 # The sign is not that of the divisor.
 quotient(4, sign=-1)
-assert rewritten(wholes)["Mod"] == 1, operators()
+assert rewritten(wholes)["Sign"] == 1, operators()
+
+SCORES = {"x": (TensorProto.FLOAT, ["n", 3]), "keep": (TensorProto.BOOL, ["n", 3])}
+masked = {"x": x, "keep": np.tile([True, False, False], 5).reshape(5, 3) & (np.arange(5) > 1)[:, None]}
+
+
+def attention(filler, masks=1):
+    """Scores with a bias and masks that are added, the first of which another axis is put before and taken away."""
+    nodes = [("Where", ["keep", "zero", "least"], ["w"], {}), ("Unsqueeze", ["w", "front"], ["u"], {}),
+             ("Squeeze", ["u", "front"], ["m0"], {}), ("Add", ["bias", "m0"], ["b0"], {})]
+    nodes += [("Add", [f"b{n}", "w"], [f"b{n + 1}"], {}) for n in range(masks - 1)]
+    nodes += [("Add", ["x", f"b{masks - 1}"], ["s"], {}), ("Softmax", ["s"], ["y"], {})]
+    made(nodes, SCORES, 2, zero=np.float32(0), least=np.float32(filler), bias=x[:1], front=np.array([0]))
+
+
+attention(np.finfo(np.float32).min)
+assert rewritten(masked)["Less"] == 1, operators()
+# A filler that leaves something of the scores, and two whose sum is an infinity.
+attention(-1e4)
+assert rewritten(masked)["Less"] == 0, operators()
+attention(np.finfo(np.float32).min, masks=2)
+assert rewritten(masked)["Less"] == 0, operators()
+
+ROWS = {"x": (TensorProto.FLOAT, ["n", 4, 3])}
+rows = {"x": np.random.default_rng(1).normal(size=(5, 4, 3)).astype(np.float32)}
+for table, less in (((1, 4, 3), 1), ((4, 3), 1), ((3,), 0), ((1, 1, 3), 0)):
+    norm = ("LayerNormalization", ["s", "scale"], ["y"], {})
+    made([("Add", ["x", "table"], ["s"], {}), norm], ROWS, 3, table=np.ones(table, np.float32), scale=np.ones(3, np.float32))
+    assert rewritten(rows)["Sub"] == less, (table, operators())
+made([("Add", ["x", "table"], ["y"], {})], ROWS, 3, table=np.ones((1, 4, 3), np.float32))
+assert rewritten(rows)["Sub"] == 0, operators()
+
+for axis, left in ((-1, 0), (2, 0), (1, 1)):
+    table = np.random.default_rng(2).normal(size=(2, 3, 4)).astype(np.float32)
+    at = np.array([[[0, -1], [3, 2], [1, 1]], [[2, 0], [0, 0], [-2, 3]]]) % (4 if axis != 1 else 3)
+    at[0, 0, 1] = -1
+    made([("GatherElements", ["x", "at"], ["y"], dict(axis=axis))],
+         {"x": (TensorProto.FLOAT, ["b", "s", 4]), "at": (TensorProto.INT64, ["b", "s", "k"])}, 3)
+    assert rewritten({"x": table, "at": at})["GatherElements"] == left, (axis, operators())
+
+for bounds in (["x", "least", "most"], ["x", "least"], ["x", "", "most"]):
+    used = dict(least=np.int64(-3), most=np.int64(4))
+    made([("Clip", bounds, ["y"], {})], WHOLE, 1, TensorProto.INT64, **{name: used[name] for name in bounds[1:] if name})
+    assert rewritten(wholes)["Clip"] == 0, (bounds, operators())
+made([("Clip", ["x", "least"], ["y"], {})], FLOATS, 2, least=np.float32(0))
+assert rewritten({"x": x})["Clip"] == 1, operators()
+
+for divisor, fmod, left in ((4, 0, 0), (-4, 0, 0), (4, 1, 1)):
+    made([("Mod", ["x", "d"], ["y"], dict(fmod=fmod))], WHOLE, 1, TensorProto.INT64, d=np.int64(divisor))
+    assert rewritten(wholes)["Mod"] == left, (divisor, operators())
+
+# Whole numbers: their sums do not round, in whatever order.
+VIDEO = {"x": (TensorProto.FLOAT, ["b", 3, 4, 6, 6])}
+video = {"x": np.random.default_rng(3).integers(-4, 5, size=(2, 3, 4, 6, 6)).astype(np.float32)}
+kernel = np.random.default_rng(4).integers(-4, 5, size=(5, 3, 2, 3, 3)).astype(np.float32)
+for strides, pads, rank in (([2, 3, 3], [0] * 6, 4), ([2, 1, 2], [0, 1, 1, 0, 1, 1], 4), ([1, 3, 3], [0] * 6, 5), ([2, 3, 3], [1, 0, 0, 1, 0, 0], 5)):
+    made([("Conv", ["x", "w", "bias"], ["y"], dict(strides=strides, pads=pads))], VIDEO, 5, w=kernel, bias=np.ones(5, np.float32))
+    rewritten(video)
+    graph = onnx.shape_inference.infer_shapes(onnx.load(PATH)).graph
+    ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in [*graph.value_info, *graph.output]}
+    found = next(node.output[0] for node in graph.node if node.op_type == "Conv")
+    assert ranks[found] == rank, (strides, pads, ranks)
 
 MASK = {"mask": (TensorProto.INT64, ["b", "s"])}
 

@@ -154,14 +154,33 @@ pub enum Rewrite {
     GatherNdToUnsqueeze,
     /// The floor of a quotient of whole numbers without `Mod` and `Sign`.
     FloorDivisionToDiv,
+    /// A mask that is added before a `Softmax` as a choice between score and filler.
+    FillerSumToWhere,
+    /// A sum with what all rows share, on its way to a `LayerNormalization`, as a difference.
+    SharedSumToDifference,
+    /// `GatherElements` along the last axis as `Gather`.
+    GatherElementsToGather,
+    /// `Clip` of whole numbers as `Max` and `Min`.
+    ClipToMaxMin,
+    /// `Mod` of whole numbers with `Div`.
+    ModToDiv,
+    /// `Conv` over frames without overlap as one of two axes.
+    #[serde(rename = "conv-3d-to-2d")]
+    Conv3dTo2d,
 }
 
 impl Rewrite {
-    pub const ALL: [Rewrite; 4] = [
+    pub const ALL: [Rewrite; 10] = [
         Rewrite::SquareToMul,
         Rewrite::ReciprocalToDiv,
         Rewrite::GatherNdToUnsqueeze,
         Rewrite::FloorDivisionToDiv,
+        Rewrite::FillerSumToWhere,
+        Rewrite::SharedSumToDifference,
+        Rewrite::GatherElementsToGather,
+        Rewrite::ClipToMaxMin,
+        Rewrite::ModToDiv,
+        Rewrite::Conv3dTo2d,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -170,6 +189,12 @@ impl Rewrite {
             Rewrite::ReciprocalToDiv => "reciprocal-to-div",
             Rewrite::GatherNdToUnsqueeze => "gather-nd-to-unsqueeze",
             Rewrite::FloorDivisionToDiv => "floor-division-to-div",
+            Rewrite::FillerSumToWhere => "filler-sum-to-where",
+            Rewrite::SharedSumToDifference => "shared-sum-to-difference",
+            Rewrite::GatherElementsToGather => "gather-elements-to-gather",
+            Rewrite::ClipToMaxMin => "clip-to-max-min",
+            Rewrite::ModToDiv => "mod-to-div",
+            Rewrite::Conv3dTo2d => "conv-3d-to-2d",
         }
     }
 }

@@ -30,9 +30,15 @@ class InPlace(nn.Module):
 
 
 class Products(nn.Module):
-    """Multiplies by the names of axes."""
+    """Multiplies by the names of axes, what was changed in place too."""
+
+    def __init__(self, changes):
+        super().__init__()
+        self.changes = changes
 
     def forward(self, ids, mask):
+        if self.changes:
+            ids = torch.zeros_like(ids).add_(ids)
         rows = torch.einsum("bs,bt->bst", ids.to(torch.float32), mask.to(torch.float32))
         return rows, torch.einsum("bst->bs", rows)
 
@@ -71,9 +77,10 @@ def test_a_program_is_decomposed_as_a_whole_only_where_it_must_be(module, whole,
     assert len(asked) == whole
 
 
-def test_products_are_written_with_what_all_runtimes_have(tmp_path):
+@pytest.mark.parametrize("changes", [False, True])
+def test_products_are_written_with_what_all_runtimes_have(changes, tmp_path):
     with decomposed.decomposed():
-        exported(Products(), tmp_path)
+        exported(Products(changes), tmp_path)
     operators = {node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node}
     assert "Einsum" not in operators
 

@@ -57,7 +57,9 @@ class Undecomposed(Exception):
 
 
 def take_apart(program: Any, registry: Any) -> None:
-    """Takes apart the operators of a program that the registry does not know."""
+    """Takes apart what is rare in a program, and what the registry does not know."""
+    for node in [node for node in program.graph.nodes if node.target in RARE]:
+        replace(program, node)
     if not all(is_plain(node) for node in program.graph.nodes):
         raise Undecomposed
     for _ in range(DEEPEST):
@@ -85,8 +87,6 @@ def is_known(node: Any, registry: Any) -> bool:
     """
     if not isinstance(node.target, torch._ops.OpOverload):
         return True
-    if node.target in RARE:
-        return False
     return not node.target._schema.returns or registry.is_registered(node.target)
 
 
