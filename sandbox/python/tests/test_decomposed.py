@@ -85,6 +85,19 @@ def test_products_are_written_with_what_all_runtimes_have(changes, tmp_path):
     assert "Einsum" not in operators
 
 
+def test_a_program_that_does_not_say_what_it_computes_is_decomposed_as_a_whole():
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    given = torch.arange(6).reshape(2, 3), torch.ones(2, 3, dtype=torch.long)
+    registry = ONNXRegistry.from_torchlib()
+    decomposed.take_apart(torch.export.export(Converts(), given), registry)
+    program = torch.export.export(Converts(), given)
+    for node in program.graph.find_nodes(op="call_function", target=torch.ops.aten.gt.Scalar):
+        del node.meta["val"]
+    with pytest.raises(decomposed.Undecomposed):
+        decomposed.take_apart(program, registry)
+
+
 def test_the_exporter_has_its_own_way_back_also_after_an_error():
     from torch.onnx._internal.exporter import _fx_passes as passes
 

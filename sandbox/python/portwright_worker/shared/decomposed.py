@@ -72,11 +72,15 @@ def take_apart(program: Any, registry: Any) -> None:
 
 
 def is_plain(node: Any) -> bool:
-    """Whether a node computes something from values and changes none of them."""
+    """Whether a node computes something from values and changes none of them.
+
+    What an exporter put in by itself may not say what it computes.
+    """
     if node.op != "call_function":
         return node.op in ("placeholder", "output")
     if isinstance(node.target, torch._ops.OpOverload):
-        return not node.target._schema.is_mutable
+        schema = node.target._schema
+        return not schema.is_mutable and ("val" in node.meta or not schema.returns)
     return not isinstance(node.target, torch._ops.HigherOrderOperator)
 
 
