@@ -64,7 +64,10 @@ fn sample(passing: BTreeMap<String, Vec<String>>, count: usize) -> Vec<String> {
 fn a_sample_of_what_passes_by_the_page_passes_again() {
     let page = std::fs::read_to_string(source().join("docs/coverage.md")).unwrap();
     let names = sample(passing(&page), SAMPLE);
-    assert!(names.len() >= SAMPLE, "the page shows few passes: {names:?}");
+    assert!(
+        names.len() >= SAMPLE,
+        "the page shows few passes: {names:?}"
+    );
     let place = Place::new();
     let output = place
         .command()

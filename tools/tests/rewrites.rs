@@ -137,6 +137,15 @@ for divisor, fmod, left in ((4, 0, 0), (-4, 0, 0), (4, 1, 1)):
     made([("Mod", ["x", "d"], ["y"], dict(fmod=fmod))], WHOLE, 1, TensorProto.INT64, d=np.int64(divisor))
     assert rewritten(wholes)["Mod"] == left, (divisor, operators())
 
+# Equal values and infinities among them; the values first, then where they stand.
+ties = np.array([[1, 3, 3, -np.inf], [np.inf, 0, -np.inf, -np.inf], [2, 2, 2, 2]], np.float32)
+for output in (0, 1):
+    for largest, left in ((1, 0), (0, 1)):
+        names = [["y", "other"], ["other", "y"]][output]
+        dtype = [TensorProto.FLOAT, TensorProto.INT64][output]
+        made([("TopK", ["x", "k"], names, dict(largest=largest))], {"x": (TensorProto.FLOAT, ["n", 4])}, 2, dtype, k=np.array([3]))
+        assert rewritten({"x": ties})["TopK"] == left, (output, largest, operators())
+
 # Whole numbers: their sums do not round, in whatever order.
 VIDEO = {"x": (TensorProto.FLOAT, ["b", 3, 4, 6, 6])}
 video = {"x": np.random.default_rng(3).integers(-4, 5, size=(2, 3, 4, 6, 6)).astype(np.float32)}

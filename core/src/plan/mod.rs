@@ -167,10 +167,12 @@ pub enum Rewrite {
     /// `Conv` over frames without overlap as one of two axes.
     #[serde(rename = "conv-3d-to-2d")]
     Conv3dTo2d,
+    /// `TopK` along a short last axis by the rank of each value.
+    TopKToRanks,
 }
 
 impl Rewrite {
-    pub const ALL: [Rewrite; 10] = [
+    pub const ALL: [Rewrite; 11] = [
         Rewrite::SquareToMul,
         Rewrite::ReciprocalToDiv,
         Rewrite::GatherNdToUnsqueeze,
@@ -181,6 +183,7 @@ impl Rewrite {
         Rewrite::ClipToMaxMin,
         Rewrite::ModToDiv,
         Rewrite::Conv3dTo2d,
+        Rewrite::TopKToRanks,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -195,6 +198,7 @@ impl Rewrite {
             Rewrite::ClipToMaxMin => "clip-to-max-min",
             Rewrite::ModToDiv => "mod-to-div",
             Rewrite::Conv3dTo2d => "conv-3d-to-2d",
+            Rewrite::TopKToRanks => "top-k-to-ranks",
         }
     }
 }

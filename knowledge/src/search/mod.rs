@@ -5,6 +5,7 @@
 
 mod agreement;
 mod axes;
+mod batched;
 mod candidate;
 mod chance;
 mod class;
@@ -165,6 +166,7 @@ fn all(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> Vec<Candidat
             let place = usize::from(finding.stage != Stage::Compare).min(found.len());
             found.splice(place..place, switches);
             found.splice(..0, unrolled::candidates(card, plan, finding));
+            found.splice(..0, batched::candidates(card, plan, finding));
             found
         }
     }
