@@ -33,7 +33,8 @@ pub struct BackendSpec {
     /// Whether a session takes one combination of sizes, so that one is made for each.
     #[serde(default)]
     pub fixed_sizes: bool,
-    /// What is rewritten in the ONNX graph of a first plan for it, since its provider lacks the operators.
+    /// What is rewritten in the ONNX graph of a first plan for it, since its provider lacks an operator or computes it
+    /// wrongly.
     #[serde(default)]
     pub rewrites: Vec<Rewrite>,
     /// Whether types that generate are also run on it with a cache.

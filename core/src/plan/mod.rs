@@ -141,7 +141,8 @@ pub struct Export {
     pub rewrites: Vec<Rewrite>,
 }
 
-/// A change of an ONNX graph that leaves its values as they are, and writes an operator that some runtimes lack with others.
+/// A change of an ONNX graph that leaves its values as they are, and writes what some runtimes lack, or compute wrongly, in
+/// another way.
 /// Each is a template of the skillset's `rewrites.py`, in a file of this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
