@@ -34,49 +34,28 @@ pub fn candidates(card: &InterfaceCard, plan: &PortPlan, finding: &Finding) -> V
 
 #[cfg(test)]
 mod tests {
-    use portwright_core::{Backend, Signature};
+    use portwright_core::Backend;
     use serde_json::json;
 
-    use super::*;
-    use crate::propose::{ProposeOptions, propose};
-
-    fn card(experts: bool) -> InterfaceCard {
-        let path = format!(
-            "{}/tests/fixtures/card_llama.json",
-            env!("CARGO_MANIFEST_DIR")
-        );
-        let mut card: InterfaceCard =
-            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        if experts {
-            let mut field = card.config_fields[0].clone();
-            field.name = "num_experts".into();
-            field.default = json!(8);
-            field.declared = None;
-            card.config_fields.push(field);
-        }
-        card
-    }
-
-    fn finding(backend: Backend) -> Finding {
-        Finding {
-            stage: Stage::Execute,
-            backend: Some(backend),
-            signature: Signature::phrase("fallback to another provider"),
-            message: "3 of 26 nodes ran on `QNNExecutionProvider`".into(),
-            error: None,
-            hint: None,
-        }
-    }
+    use super::{
+        super::fixtures::{card, features, finding},
+        *,
+    };
 
     #[test]
     fn a_mixture_is_batched_for_a_backend_of_fixed_sizes_only_and_once() {
-        let (mixture, dense) = (card(true), card(false));
-        let plan = propose(&mixture, &ProposeOptions::default()).unwrap();
+        let experts = json!({ "name": "num_experts", "default": 8 });
+        let (mixture, dense) = (card(json!({ "config_fields": [experts] })), card(json!({})));
+        let plan = features();
+        let on = |backend| Finding {
+            backend: Some(backend),
+            ..finding(Stage::Execute, "3 of 26 nodes ran on the provider")
+        };
         let fixed = Backend::all().find(|it| it.spec().fixed_sizes).unwrap();
-        let found = candidates(&mixture, &plan, &finding(fixed));
+        let found = candidates(&mixture, &plan, &on(fixed));
         assert_eq!(found.len(), 1);
-        assert!(candidates(&mixture, &found[0].plan, &finding(fixed)).is_empty());
-        assert!(candidates(&dense, &plan, &finding(fixed)).is_empty());
-        assert!(candidates(&mixture, &plan, &finding(Backend::ONNXRUNTIME)).is_empty());
+        assert!(candidates(&mixture, &found[0].plan, &on(fixed)).is_empty());
+        assert!(candidates(&dense, &plan, &on(fixed)).is_empty());
+        assert!(candidates(&mixture, &plan, &on(Backend::ONNXRUNTIME)).is_empty());
     }
 }
